@@ -1,0 +1,1 @@
+"""Stage 7, 对齐: the adapter moved on by preferences. Optional."""

@@ -1,0 +1,180 @@
+"""`predictions`, `evaluation_report`, `leaderboard`."""
+
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from cs_assets import plots
+from cs_assets.alignment.assets import Alignment
+from cs_assets.evaluation.predicting import (
+    MODELS,
+    PredictionSettings,
+    few_shots,
+    prompts,
+    score_predictions,
+    test_cases,
+)
+from cs_assets.evaluation.reporting import Report, html_page, make_report, markdown, worst_failures
+from cs_assets.learning.inference import generate
+from cs_assets.learning.models import load_causal_lm, load_tokenizer
+from cs_assets.model_assets import batch_reporter, code_version, common_metadata, run_tags, settings_of, tracked_table
+from cs_assets.partitions import scenario_partitions
+from cs_assets.scenario import load_scenario, scenario_names
+from resources.base_model import BaseModels
+from resources.gpu import gpu
+from resources.store import ModelFolder, Store, fingerprint, preview, write_whole
+from resources.tracking import Tracking
+
+
+class PredictionsConfig(dg.Config, PredictionSettings):
+    """Which models answer, and how."""
+
+
+@dg.asset(
+    group_name="evaluation",
+    partitions_def=scenario_partitions,
+    kinds={"huggingface", "polars", "parquet"},
+    owners=["team:cs-assets"],
+    code_version="1",
+    op_tags=gpu(1),
+)
+def predictions(
+    context: dg.AssetExecutionContext,
+    config: PredictionsConfig,
+    store: Store,
+    tracking: Tracking,
+    base_models: BaseModels,
+    training_splits: pl.DataFrame,
+    lora_adapter: ModelFolder,
+    aligned_adapter: Alignment,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """What base and tuned model answer to every held-out message, scored field by field."""
+    unknown = sorted(set(config.models) - set(MODELS))
+    if unknown:
+        raise dg.Failure(f"models: found {', '.join(unknown)}; allowed are {', '.join(MODELS)}.")
+    if "aligned" in config.models and aligned_adapter.model is None:
+        raise dg.Failure("models: `aligned` is asked for, but aligned_adapter is off; materialize it with method: dpo.")
+    scenario = load_scenario(context.partition_key)
+    settings = settings_of(config, PredictionSettings)
+    base = base_models.resolve(lora_adapter.base, context.log.info)
+    cases = test_cases(training_splits)
+    shots = few_shots(scenario, training_splits, config.shots)
+    adapters = {"tuned": lora_adapter, "aligned": aligned_adapter.model}
+
+    def answered(model: str) -> tuple[pl.DataFrame, bool, str]:
+        adapter = adapters.get(model)
+        asked = prompts(scenario, cases, shots if model == "base_few_shot" else [])
+        key = fingerprint(
+            code=code_version(context),
+            base=base.identity,
+            adapter=adapter.fingerprint if adapter else "",
+            model=model,
+            cases=cases,
+            prompts=asked,
+            generation=settings.model_dump(exclude={"models", "generation_batch_size"}),
+            scenario=scenario.spec,
+        )
+
+        def make() -> pl.DataFrame:
+            predicted = generate(
+                load_causal_lm(base.path, store.path_of(adapter) if adapter else None),
+                load_tokenizer(base.path),
+                asked,
+                max_new_tokens=config.max_new_tokens,
+                batch_size=config.generation_batch_size,
+                report=batch_reporter(context, f"answered by {model}"),
+            )
+            return score_predictions(scenario, model, cases, predicted)
+
+        return tracked_table(context, store, tracking, key, make)
+
+    made = {model: answered(model) for model in config.models}
+    table = pl.concat([frame for frame, _, _ in made.values()])
+    key = fingerprint(table=table)
+    means = table.group_by("model", "split").agg(pl.len().alias("n"), pl.col("exact", "field_accuracy").mean().round(3))
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(key),
+        metadata={
+            **common_metadata(all(hit for _, hit, _ in made.values()), key),
+            "exact_match": dg.MetadataValue.md(preview(means.sort("split", "model"), rows=means.height)),
+            **{f"mlflow_run_{model}": dg.MetadataValue.url(url) for model, (_, _, url) in made.items()},
+        },
+    )
+
+
+@dg.asset(
+    group_name="evaluation",
+    partitions_def=scenario_partitions,
+    kinds={"mlflow"},
+    owners=["team:cs-assets"],
+    code_version="1",
+    io_manager_key="record_io_manager",
+)
+def evaluation_report(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    predictions: pl.DataFrame,
+    kto_judge: ModelFolder,
+    reward_model: ModelFolder,
+) -> dg.MaterializeResult[Report]:
+    """评测报告: base against tuned on every split, with intervals; one HTML page to send on."""
+    scenario = load_scenario(context.partition_key)
+    report = make_report(scenario.name, predictions, kto_judge.metrics, reward_model.metrics)
+    bars = plots.field_bars(report.per_field)
+    page = html_page(
+        report, predictions, f"{scenario.spec.title}：评测报告", [plots.html_image(bars, "field accuracy")]
+    )
+    path = store.location("reports", f"{scenario.name}.html")
+    write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8") and None)
+    key = fingerprint(report=report)
+    with tracking.run("evaluation_report", context.partition_key, run_tags(context, key), {}) as run:
+        run.log_metrics({f"{c.split}.{c.model}.exact": c.exact.mean for c in report.cells})
+        run.log_text(page, "report.html")
+    failures = worst_failures(predictions).select("message", "answer", "prediction")
+    return dg.MaterializeResult(
+        value=report,
+        data_version=dg.DataVersion(key),
+        metadata={
+            "figures": dg.MetadataValue.md(markdown(report)),
+            "field_accuracy": dg.MetadataValue.md(plots.markdown_image(bars, "field accuracy")),
+            "worst_failures": dg.MetadataValue.md(preview(failures)),
+            "mcnemar_p": {split: round(p, 6) for split, p in report.p_values.items()},
+            "page": dg.MetadataValue.path(str(path)),
+            "mlflow_run": dg.MetadataValue.url(run.url),
+        },
+    )
+
+
+@dg.asset(
+    group_name="evaluation",
+    deps=[evaluation_report],
+    kinds={"polars", "parquet"},
+    owners=["team:cs-assets"],
+    code_version="1",
+)
+def leaderboard(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row a scenario and split: exact match before and after, from the reports that exist."""
+    rows = []
+    for name in scenario_names():
+        path = store.location("records", "evaluation_report", f"{name}.json")
+        if not path.exists():
+            continue
+        report = Report.model_validate_json(path.read_text(encoding="utf-8"))
+        for cell in report.cells:
+            if cell.model == "tuned" and (base := report.cell(cell.split, "base")):
+                rows.append(
+                    {
+                        "scenario": name,
+                        "split": cell.split,
+                        "n": cell.exact.n,
+                        "base_exact": base.exact.mean,
+                        "tuned_exact": cell.exact.mean,
+                        "gain": cell.exact.mean - base.exact.mean,
+                    }
+                )
+    schema = {"scenario": pl.String, "split": pl.String, "n": pl.Int64, "base_exact": pl.Float64}
+    table = pl.DataFrame(rows, schema=schema | {"tuned_exact": pl.Float64, "gain": pl.Float64})
+    return dg.MaterializeResult(value=table, metadata={"scenarios": table["scenario"].n_unique()})

@@ -1,0 +1,23 @@
+"""The gate of a release: what a tuned model must have shown before it goes out."""
+
+from typing import Final
+
+from cs_assets.evaluation.reporting import Report
+
+GATE_SPLIT: Final = "test_template_ood"
+
+
+def gate(report: Report, minimum_exact: float) -> list[str]:
+    """Return why the tuned model may not go out; empty when it may.
+
+    It must beat the base on unseen templates by more than the intervals overlap.
+    """
+    base, tuned = report.cell(GATE_SPLIT, "base"), report.cell(GATE_SPLIT, "tuned")
+    if base is None or tuned is None:
+        return [f"no base or tuned figures on {GATE_SPLIT}"]
+    reasons = []
+    if tuned.exact.low <= base.exact.high:
+        reasons.append(f"exact match on {GATE_SPLIT}: tuned {tuned.exact} does not clear base {base.exact}")
+    if tuned.exact.mean < minimum_exact:
+        reasons.append(f"exact match on {GATE_SPLIT}: {tuned.exact.mean:.3f} is below the wanted {minimum_exact}")
+    return reasons

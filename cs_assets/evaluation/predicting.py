@@ -1,0 +1,88 @@
+"""Predictions: what each model answers to each held-out message, scored by the family."""
+
+import json
+from typing import Any, Final
+
+import polars as pl
+from pydantic import BaseModel, Field
+
+from cs_assets.profiles import by_profile
+from cs_assets.samples.folds import TEST_FOLDS
+from cs_assets.scenario import Scenario
+
+MODELS: Final = ("base", "base_few_shot", "tuned", "aligned")
+SCHEMA: Final = {
+    "model": pl.String,
+    "split": pl.String,
+    "sample_id": pl.String,
+    "message": pl.String,
+    "answer": pl.String,
+    "prediction": pl.String,
+    "strict_json": pl.Float64,
+    "exact": pl.Float64,
+    "field_accuracy": pl.Float64,
+    "fields": pl.String,  # JSON: field -> 1.0 or 0.0
+    "tags": pl.List(pl.String),
+    "template_family": pl.String,
+}
+
+
+class PredictionSettings(BaseModel):
+    """Which models answer, and how."""
+
+    models: list[str] = by_profile(
+        demo=["base", "tuned"],
+        full=["base", "base_few_shot", "tuned"],
+        description=f"Which of {', '.join(MODELS)} answer; `aligned` needs an aligned_adapter that is not off.",
+    )
+    max_new_tokens: int = Field(default=128, description="An answer is cut there.", ge=8)
+    generation_batch_size: int = by_profile(demo=24, full=64, description="Cases at a time.", ge=1)
+    shots: int = Field(default=3, description="Examples in the few-shot prompt.", ge=1)
+
+
+def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
+    """Return the samples of the test splits, in stable order."""
+    return splits.filter(pl.col("split").is_in(list(TEST_FOLDS))).sort("split", "sample_id")
+
+
+def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[dict[str, str]]]:
+    """Return each case's chat prompt; `shots` (message, answer) go before it as turns of the same conversation."""
+    found = []
+    for message in cases["message"]:
+        *system, user = scenario.prompt(message)
+        turns = [
+            turn
+            for shot in shots
+            for turn in (scenario.prompt(shot["message"])[-1], {"role": "assistant", "content": shot["answer"]})
+        ]
+        found.append([*system, *turns, user])
+    return found
+
+
+def few_shots(scenario: Scenario, splits: pl.DataFrame, count: int) -> list[dict[str, str]]:
+    """Return examples for the few-shot prompt: the scenario's real ones first, then training samples."""
+    real = [
+        {"message": row["message"], "answer": json.dumps(row["answer"], ensure_ascii=False)}
+        for row in scenario.examples()[0]
+    ]
+    train = splits.filter(pl.col("split") == "train").sort("sample_id").select("message", "answer").to_dicts()
+    return (real + train)[:count]
+
+
+def score_predictions(scenario: Scenario, model: str, cases: pl.DataFrame, predicted: list[str]) -> pl.DataFrame:
+    """Score one model's answers; `predicted` stands in the order of `cases`."""
+    rows: list[dict[str, Any]] = []
+    for case, prediction in zip(cases.iter_rows(named=True), predicted, strict=True):
+        score = scenario.family.score(prediction, case["answer"])
+        rows.append(
+            {key: case[key] for key in ("split", "sample_id", "message", "answer", "tags", "template_family")}
+            | {
+                "model": model,
+                "prediction": prediction,
+                "strict_json": score.strict_json,
+                "exact": score.exact,
+                "field_accuracy": score.field_accuracy,
+                "fields": json.dumps(score.fields, ensure_ascii=False),
+            }
+        )
+    return pl.DataFrame(rows, schema=SCHEMA)

@@ -1,0 +1,286 @@
+"""Extraction: a customer's message in, one JSON object out, every value copied from the message.
+
+Here belong the rules of copying: what is true, what breaks a rule, how an answer goes wrong, how one is scored. The
+fields are not named here; they are the keys of the scenario's `bot.j2`, and so are the slots that fill them.
+
+Example (`address_extraction`):
+
+    张三，13800138000，广东省深圳市南山区高新技术园区创新大厦，518057
+    {"姓名": "张三", "电话": "13800138000", "邮编": "518057", "省": "广东省", "市": "深圳市", "县": "南山区",
+     "详细地址": "高新技术园区创新大厦"}
+"""
+
+import json
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from cs_assets.families.base import Corruption, Rendered, Score, Violation
+from cs_assets.families.syntax import SentenceTemplate, TemplateError
+
+_SPACE = re.compile(r"\s+")
+_MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
+
+
+def without_spaces(text: str) -> str:
+    """Return `text` without any white space: the form in which values are compared and answered."""
+    return _SPACE.sub("", text)
+
+
+def dump_answer(values: Mapping[str, str]) -> str:
+    """Write the answer in its one canonical spelling."""
+    return json.dumps(dict(values), ensure_ascii=False)
+
+
+def read_strict(prediction: str, fields: Sequence[str]) -> dict[str, str] | None:
+    """Return the fields if `prediction` is exactly one JSON object with these keys and string values, else None."""
+    try:
+        parsed = json.loads(prediction.strip())
+    except ValueError:
+        return None
+    if not isinstance(parsed, dict) or set(parsed) != set(fields):
+        return None
+    return parsed if all(isinstance(value, str) for value in parsed.values()) else None
+
+
+def read_repaired(prediction: str, fields: Sequence[str]) -> dict[str, str]:
+    """Return what can be read from a sloppy prediction: fences, prose around it, other keys, a cut end.
+
+    A field that cannot be read is missing in the result. A null reads as an empty string.
+    """
+    start = prediction.find("{")
+    text = prediction[start : prediction.rfind("}") + 1] if start >= 0 else ""
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        parsed = dict(re.findall(r'"([^"]+)"\s*:\s*"((?:[^"\\]|\\.)*)"', prediction))
+    if not isinstance(parsed, dict):
+        return {}
+    return {key: "" if parsed[key] is None else str(parsed[key]).strip() for key in fields if key in parsed}
+
+
+class ExtractionFamily:
+    """The verbs of `base.Family` for one answer template.
+
+    Raises:
+        TemplateError: the answer template does not render to a JSON object of strings.
+    """
+
+    def __init__(self, answer_template: SentenceTemplate, slots: frozenset[str]) -> None:
+        self._answer_template = answer_template
+        self._slots = slots
+        try:
+            self.fields: tuple[str, ...] = tuple(self._answer({slot: "" for slot in slots}))
+        except ValueError as error:
+            raise TemplateError(
+                f"{answer_template.source}: does not render to a JSON object ({error}). Write each value as "
+                '"姓名": {{名字.param.输出 | tojson}}.'
+            ) from error
+        self._fields_of_slot = {
+            slot: tuple(
+                key for key, value in self._answer({s: "x" if s == slot else "" for s in slots}).items() if value
+            )
+            for slot in slots
+        }
+
+    def _answer(self, values: Mapping[str, str]) -> dict[str, str]:
+        parsed = json.loads(self._answer_template.fill(_nested(values)))
+        return {key: without_spaces(str(value)) for key, value in parsed.items()}
+
+    def fields_of_slot(self, slot: str) -> tuple[str, ...]:
+        return self._fields_of_slot[slot]
+
+    def render(self, template: SentenceTemplate, atoms: Mapping[str, Any]) -> Rendered:
+        segments = template.render(atoms)
+        values = dict.fromkeys(self._slots, "") | {s.slot: s.text for s in segments if s.slot}
+        return Rendered(segments=segments, answer=dump_answer(self._answer(values)))
+
+    def verify(self, message: str, answer: str) -> list[Violation]:
+        values = read_strict(answer, self.fields)
+        if values is None:
+            return [Violation(rule="strict_json", detail=f"not a JSON object with the keys {', '.join(self.fields)}")]
+        source = without_spaces(message)
+        found = [
+            Violation(rule="copied", detail=f"{key}: {value!r} does not stand in the message")
+            for key, value in values.items()
+            if value not in source
+        ]
+        found += [
+            Violation(rule="no_space", detail=f"{key}: {value!r} holds white space")
+            for key, value in values.items()
+            if value != without_spaces(value)
+        ]
+        if not any(values.values()):
+            found.append(Violation(rule="empty", detail="no field has a value"))
+        found += [rule for check in (_phone_rule, _postcode_rule) for rule in check(message, values)]
+        return found
+
+    @property
+    def corruption_families(self) -> tuple[str, ...]:
+        return tuple(CORRUPTIONS)
+
+    def corrupt(self, message: str, answer: str, rng: random.Random, families: Sequence[str]) -> Corruption:
+        kinds = [(family, name, make) for family in families for name, make in CORRUPTIONS[family].items()]
+        rng.shuffle(kinds)
+        for family, name, make in kinds:
+            corrupted = make(message, json.loads(answer), rng)
+            if corrupted is not None and corrupted != answer:
+                return Corruption(answer=corrupted, kind=name, family=family)
+        # Blanking or cutting the only value always gives another answer, so this is reached for an empty answer only.
+        raise ValueError(f"no corruption of {', '.join(families)} applies to {answer}")
+
+    def score(self, prediction: str, answer: str) -> Score:
+        truth = json.loads(answer)
+        strict = read_strict(prediction, self.fields)
+        values = strict if strict is not None else read_repaired(prediction, self.fields)
+        fields = {key: float(values.get(key) == truth[key]) for key in self.fields}
+        return Score(
+            strict_json=float(strict is not None), exact=float(strict is not None and strict == truth), fields=fields
+        )
+
+
+def _nested(values: Mapping[str, str]) -> dict[str, Any]:
+    """Turn dotted slots into the nested mappings that a template reads."""
+    tree: dict[str, Any] = {}
+    for slot, value in values.items():
+        *parents, leaf = slot.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return tree
+
+
+def _phone_rule(message: str, values: Mapping[str, str]) -> list[Violation]:
+    phone = values.get("电话")
+    if phone is None:
+        return []
+    if phone and len(re.sub(r"[^\d*]", "", phone)) < 7:
+        return [Violation(rule="phone", detail=f"电话: {phone!r} has fewer than 7 digits")]
+    if not phone and _MOBILE.search(message):
+        return [Violation(rule="phone_missed", detail=f"电话 is empty, the message has {_MOBILE.search(message)[0]}")]  # type: ignore[index]
+    return []
+
+
+def _postcode_rule(message: str, values: Mapping[str, str]) -> list[Violation]:
+    postcode = values.get("邮编")
+    if postcode and not re.fullmatch(r"\d{6}", postcode):
+        return [Violation(rule="postcode", detail=f"邮编: {postcode!r} is not six digits")]
+    return []
+
+
+# --- Corruptions: each takes message, the true values and a generator, and returns a wrong answer, or None where it
+# does not apply.
+
+Values = dict[str, str]
+
+
+def _filled(values: Values) -> list[str]:
+    return [key for key, value in values.items() if value]
+
+
+def _blank_field(message: str, values: Values, rng: random.Random) -> str:
+    return dump_answer(values | {rng.choice(_filled(values)): ""})
+
+
+def _cut_value(message: str, values: Values, rng: random.Random) -> str | None:
+    long = [key for key in _filled(values) if len(values[key]) >= 4]
+    if not long:
+        return None
+    key = rng.choice(long)
+    return dump_answer(values | {key: values[key][: -rng.randint(1, max(1, len(values[key]) // 3))]})
+
+
+def _neighbour_swallowed(message: str, values: Values, rng: random.Random) -> str | None:
+    """Extend a value over what stands next to it in the message, as a model does that misses a boundary."""
+    source = without_spaces(message)
+    keys = [key for key in _filled(values) if source.find(values[key]) + len(values[key]) + 2 <= len(source)]
+    if not keys:
+        return None
+    key = rng.choice(keys)
+    end = source.find(values[key]) + len(values[key])
+    return dump_answer(values | {key: values[key] + source[end : end + rng.randint(2, 5)]})
+
+
+def _invented_field(message: str, values: Values, rng: random.Random) -> str | None:
+    empty = [key for key in values if not values[key] and key in _INVENTIONS]
+    if not empty:
+        return None
+    key = rng.choice(empty)
+    return dump_answer(values | {key: rng.choice(_INVENTIONS[key])})
+
+
+_INVENTIONS: Final = {
+    "姓名": ("张三", "李女士", "王伟", "收件人"),
+    "电话": ("13800138000", "13912345678", "400-800-8888"),
+    "邮编": ("518057", "100000", "200030", "610000"),
+    "省": ("广东省", "北京市", "浙江省", "江苏省", "四川省"),
+    "市": ("深圳市", "杭州市", "成都市", "市辖区"),
+    "县": ("南山区", "朝阳区", "西湖区", "城关区"),
+}
+
+
+def _completed_region(message: str, values: Values, rng: random.Random) -> str | None:
+    """Correct a region's short name to its full one: helpful, and against the rule that values are copied."""
+    suffix = {"省": "省", "市": "市", "县": "区"}
+    keys = [k for k in suffix if values.get(k) and values[k][-1] not in "省市县区州盟旗"]
+    if not keys:
+        return None
+    key = rng.choice(keys)
+    return dump_answer(values | {key: values[key] + suffix[key]})
+
+
+def _changed_character(message: str, values: Values, rng: random.Random) -> str:
+    key = rng.choice(_filled(values))
+    value = values[key]
+    at = rng.randrange(len(value))
+    pool = "0123456789" if value[at].isdigit() else "明华丽东新园大中海天"
+    return dump_answer(values | {key: value[:at] + rng.choice([c for c in pool if c != value[at]]) + value[at + 1 :]})
+
+
+def _swapped_fields(message: str, values: Values, rng: random.Random) -> str | None:
+    keys = _filled(values)
+    if len(keys) < 2:
+        return None
+    first, second = rng.sample(keys, 2)
+    return dump_answer(values | {first: values[second], second: values[first]})
+
+
+def _shifted_region(message: str, values: Values, rng: random.Random) -> str | None:
+    if not values.get("县") or not values.get("市"):
+        return None
+    return dump_answer(values | {"省": values["市"], "市": values["县"], "县": ""})
+
+
+def _region_kept_in_detail(message: str, values: Values, rng: random.Random) -> str | None:
+    if not values.get("详细地址") or not values.get("县"):
+        return None
+    return dump_answer(values | {"详细地址": values["县"] + values["详细地址"], "县": ""})
+
+
+def _fenced(message: str, values: Values, rng: random.Random) -> str:
+    return f"```json\n{json.dumps(values, ensure_ascii=False, indent=2)}\n```"
+
+
+def _missing_key(message: str, values: Values, rng: random.Random) -> str:
+    dropped = rng.choice(list(values))
+    return dump_answer({key: value for key, value in values.items() if key != dropped})
+
+
+def _prose_around(message: str, values: Values, rng: random.Random) -> str:
+    return rng.choice(("好的，解析结果如下：\n", "根据您提供的信息：", "解析结果：")) + dump_answer(values)
+
+
+Corrupter = Callable[[str, Values, random.Random], str | None]
+CORRUPTIONS: Final[dict[str, dict[str, Corrupter]]] = {
+    "omission": {"blank_field": _blank_field, "cut_value": _cut_value},
+    "boundary": {"neighbour_swallowed": _neighbour_swallowed, "region_kept_in_detail": _region_kept_in_detail},
+    "invention": {
+        "invented_field": _invented_field,
+        "completed_region": _completed_region,
+        "changed_character": _changed_character,
+    },
+    "exchange": {"swapped_fields": _swapped_fields, "shifted_region": _shifted_region},
+    "format": {"fenced": _fenced, "missing_key": _missing_key, "prose_around": _prose_around},
+}

@@ -1,0 +1,134 @@
+"""Using models: greedy generation, verdict scores and rewards, in batches of similar length."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+Message = dict[str, str]
+Report = Callable[[int, int], None]
+
+
+def nobody(done: int, total: int) -> None:
+    """Report to nobody."""
+
+
+def _by_length(texts: Sequence[str], batch_size: int) -> Iterator[list[int]]:
+    """Yield batches of indices, longest texts first: little padding, and memory trouble shows at once."""
+    order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def _chat_texts(tokenizer: Any, prompts: Sequence[list[Message]], *, reply_follows: bool) -> list[str]:
+    return [tokenizer.apply_chat_template(p, tokenize=False, add_generation_prompt=reply_follows) for p in prompts]
+
+
+def _encode(tokenizer: Any, texts: list[str], device: Any) -> Any:
+    return tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False).to(device)
+
+
+def generate(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[Message]],
+    *,
+    max_new_tokens: int,
+    batch_size: int,
+    report: Report = nobody,
+) -> list[str]:
+    """Answer each prompt greedily.
+
+    Args:
+        model, tokenizer: as `learning.models` loads them.
+        prompts: chat messages, one list a case.
+        max_new_tokens: an answer is cut there.
+        batch_size: cases at a time.
+        report: is told (done, total) after each batch.
+
+    Returns:
+        One text a prompt, special tokens removed, in the order of the prompts.
+    """
+    import torch
+
+    texts = _chat_texts(tokenizer, prompts, reply_follows=True)
+    answers = [""] * len(texts)
+    done = 0
+    model.eval()
+    for batch in _by_length(texts, batch_size):
+        inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
+        with torch.inference_mode():
+            output = model.generate(
+                **inputs,
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+            )
+        for i, tokens in zip(batch, output[:, inputs["input_ids"].shape[1] :], strict=True):
+            answers[i] = tokenizer.decode(tokens, skip_special_tokens=True)
+        done += len(batch)
+        report(done, len(texts))
+    return answers
+
+
+def verdict_scores(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[Message]],
+    words: tuple[str, str],
+    *,
+    batch_size: int,
+    report: Report = nobody,
+) -> list[float]:
+    """Return the probability of the first of two words as the reply, against the second; one forward pass each.
+
+    The two are compared at the first token in which they differ in kind: their first token.
+
+    Raises:
+        ValueError: both words begin with the same token.
+    """
+    import torch
+
+    good, bad = (tokenizer.encode(word, add_special_tokens=False)[0] for word in words)
+    if good == bad:
+        raise ValueError(f"{words[0]} and {words[1]} begin with the same token; choose other words for the judge.")
+    texts = _chat_texts(tokenizer, prompts, reply_follows=True)
+    scores = [0.0] * len(texts)
+    done = 0
+    model.eval()
+    for batch in _by_length(texts, batch_size):
+        inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
+        with torch.inference_mode():
+            logits = model(**inputs, logits_to_keep=1).logits[:, -1, [good, bad]].float()
+        for i, pair in zip(batch, torch.softmax(logits, dim=-1)[:, 0].tolist(), strict=True):
+            scores[i] = pair
+        done += len(batch)
+        report(done, len(texts))
+    return scores
+
+
+def rewards(
+    model: Any,
+    tokenizer: Any,
+    conversations: Sequence[list[Message]],
+    *,
+    batch_size: int,
+    report: Report = nobody,
+) -> list[float]:
+    """Return the reward model's number for each conversation, its last message being the answer."""
+    import torch
+
+    texts = _chat_texts(tokenizer, conversations, reply_follows=False)
+    values = [0.0] * len(texts)
+    done = 0
+    model.eval()
+    for batch in _by_length(texts, batch_size):
+        inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
+        with torch.inference_mode():
+            output = model(**inputs).logits[:, 0].float()
+        for i, value in zip(batch, output.tolist(), strict=True):
+            values[i] = value
+        done += len(batch)
+        report(done, len(texts))
+    return values

@@ -1,0 +1,70 @@
+"""Supervised fine-tuning of an adapter: loss on the answer's tokens only."""
+
+from pathlib import Path
+
+from cs_assets.learning.answer_head import project_answers_only
+from cs_assets.learning.models import load_causal_lm, load_tokenizer, lora_config, save_adapter
+from cs_assets.learning.progress import Report, silent
+from cs_assets.learning.training import TrainingLog, TrainingSettings, run_training, training_arguments
+
+Message = dict[str, str]
+
+
+def train_adapter(
+    base: str,
+    conversations: list[list[Message]],
+    validation: list[list[Message]],
+    settings: TrainingSettings,
+    folder: Path,
+    work: Path,
+    report: Report = silent,
+) -> TrainingLog:
+    """Train a LoRA adapter on conversations whose last message is the answer.
+
+    Args:
+        base: folder of the base model.
+        conversations: training samples; each ends with the assistant's message.
+        validation: samples for the validation loss, measured at the end; may be empty.
+        settings: numbers of the training.
+        folder: receives adapter, tokenizer and training log.
+        work: receives checkpoints; a second call with the same folder resumes.
+        report: is told the progress.
+
+    Raises:
+        ValueError: there is nothing to train on.
+    """
+    if not conversations:
+        raise ValueError("no training samples: look at filtered_samples, which says why each one was rejected.")
+    from datasets import Dataset
+    from transformers import set_seed
+    from trl import SFTConfig, SFTTrainer
+
+    set_seed(settings.seed)
+    model, tokenizer = load_causal_lm(base), load_tokenizer(base)
+    arguments = training_arguments(settings, work, model.num_parameters())
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(
+            **arguments,
+            completion_only_loss=True,
+            packing=False,
+            # Samples of one length together: padding is work that teaches nothing.
+            train_sampling_strategy="group_by_length",
+            eval_strategy="no",
+        ),
+        train_dataset=Dataset.from_list([_pair(messages) for messages in conversations]),
+        eval_dataset=Dataset.from_list([_pair(messages) for messages in validation]) if validation else None,
+        processing_class=tokenizer,
+        peft_config=lora_config(model, settings, "CAUSAL_LM"),
+    )
+    project_answers_only(trainer.model)
+    log = run_training(trainer, len(conversations), work, report)
+    if validation:
+        trainer.evaluate()  # the progress callback adds the validation loss to the curve
+    save_adapter(trainer.model, tokenizer, folder)
+    log.save(folder)
+    return log
+
+
+def _pair(messages: list[Message]) -> dict[str, list[Message]]:
+    return {"prompt": messages[:-1], "completion": messages[-1:]}

@@ -1,0 +1,170 @@
+"""The training loop that all trainers share: arguments, checkpoints, resume, the loss curve.
+
+What differs between fine-tuning, judge and reward model stands in `sft.py`, `kto.py` and `reward.py`.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from cs_assets.learning.models import LoraSettings, device_name
+from cs_assets.learning.progress import LossPoint, Report, progress_callback
+from cs_assets.profiles import by_profile
+
+TRAINING_LOG = "training_log.json"
+
+
+class TrainingSettings(LoraSettings):
+    """What every training has; each stage's settings say their own learning rate and size."""
+
+    base_model: str = by_profile(
+        demo="embedded", full="qwen2.5-0.5b", description="A name of data/base_models.yaml, a folder, or a hub id."
+    )
+    learning_rate: float = by_profile(
+        demo=3e-4, full=2e-4, description="Peak learning rate; LoRA takes about ten times that of full tuning.", gt=0
+    )
+    epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the training samples.", gt=0)
+    batch_size: int = by_profile(demo=8, full=16, description="Samples a device and step.", ge=1)
+    gradient_accumulation: int = by_profile(demo=1, full=1, description="Steps whose gradients are added up.", ge=1)
+    warmup: float = Field(default=0.1, description="Share of the steps over which the rate rises.", ge=0, lt=1)
+    max_length: int = Field(default=1024, description="Longest sample in tokens; longer ones are cut.", ge=16)
+    checkpoint_steps: int = by_profile(
+        demo=8, full=100, description="Steps between checkpoints; a killed run resumes.", ge=1
+    )
+    seed: int = Field(default=17, description="Seed of shuffling and adapter initialisation.")
+
+
+class TrainingLog(BaseModel):
+    """The story of one training, kept beside the model."""
+
+    samples: int
+    steps: int
+    seconds: float
+    tokens: int
+    resumed_at: int
+    curve: list[LossPoint]
+
+    @property
+    def final_loss(self) -> float:
+        losses = [point.loss for point in self.curve if point.loss is not None]
+        tail = losses[-max(1, len(losses) // 5) :]
+        return sum(tail) / len(tail)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the figures that a reader wants first."""
+        validation = [point.validation for point in self.curve if point.validation is not None]
+        figures = {
+            "train_loss": self.final_loss,
+            "steps": float(self.steps),
+            "tokens_per_second": self.tokens / max(self.seconds, 1e-9),
+        }
+        return figures | ({"validation_loss": validation[-1]} if validation else {})
+
+    def save(self, folder: Path) -> None:
+        (folder / TRAINING_LOG).write_text(self.model_dump_json(indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "TrainingLog":
+        return cls.model_validate_json((Path(folder) / TRAINING_LOG).read_text(encoding="utf-8"))
+
+
+def training_arguments(settings: TrainingSettings, work: Path, parameters: int) -> dict[str, Any]:
+    """Return the arguments that SFT, KTO and reward configs share.
+
+    Args:
+        settings: the stage's settings.
+        work: where checkpoints go.
+        parameters: size of the model; gradient checkpointing pays from about a billion on.
+    """
+    on_gpu = device_name() == "cuda"
+    return {
+        "output_dir": str(work / "checkpoints"),
+        "per_device_train_batch_size": settings.batch_size,
+        "per_device_eval_batch_size": settings.batch_size,
+        "gradient_accumulation_steps": settings.gradient_accumulation,
+        "learning_rate": settings.learning_rate,
+        "num_train_epochs": settings.epochs,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": settings.warmup,
+        "max_length": settings.max_length,
+        "seed": settings.seed,
+        "data_seed": settings.seed,
+        "bf16": on_gpu,
+        "use_cpu": not on_gpu,
+        "gradient_checkpointing": parameters > 1_000_000_000,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": settings.checkpoint_steps,
+        "save_total_limit": 2,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": on_gpu,
+    }
+
+
+def run_training(trainer: Any, samples: int, work: Path, report: Report) -> TrainingLog:
+    """Train, resuming from the last whole checkpoint in `work` if there is one.
+
+    Raises:
+        RuntimeError: the loss is not a number; the message says what to lower.
+    """
+    from transformers.trainer_utils import get_last_checkpoint
+
+    history_file = work / "history.json"
+    checkpoint = get_last_checkpoint(str(work / "checkpoints")) if (work / "checkpoints").is_dir() else None
+    resumed_at = int(checkpoint.rsplit("-", 1)[-1]) if checkpoint else 0
+    history = _history_until(history_file, resumed_at)
+    counted = _count_tokens(trainer)
+    trainer.add_callback(progress_callback(report, lambda: counted["tokens"], history))
+    trainer.add_callback(_keep_history(history, history_file))
+    began = time.monotonic()
+    trainer.train(resume_from_checkpoint=checkpoint)
+    log = TrainingLog(
+        samples=samples,
+        steps=trainer.state.global_step,
+        seconds=time.monotonic() - began,
+        tokens=counted["tokens"],
+        resumed_at=resumed_at,
+        curve=history,
+    )
+    if log.final_loss != log.final_loss:
+        raise RuntimeError("the training loss is not a number; lower learning_rate and run again.")
+    return log
+
+
+def _count_tokens(trainer: Any) -> dict[str, int]:
+    """Count the tokens that are not padding, as they pass the trainer."""
+    counted = {"tokens": 0}
+    step = trainer.training_step
+
+    def counting_step(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        mask = inputs.get("attention_mask", inputs.get("completion_attention_mask"))
+        counted["tokens"] += int(mask.sum()) if mask is not None else int(inputs["input_ids"].numel())
+        return step(model, inputs, *args, **kwargs)
+
+    trainer.training_step = counting_step
+    return counted
+
+
+def _history_until(path: Path, step: int) -> list[LossPoint]:
+    if step == 0 or not path.is_file():
+        return []
+    points = [LossPoint.model_validate(point) for point in json.loads(path.read_text(encoding="utf-8"))]
+    return [point for point in points if point.step <= step]
+
+
+def _keep_history(history: list[LossPoint], path: Path) -> Any:
+    """Write the curve with every checkpoint, so that a resumed run tells the whole story."""
+    from transformers import TrainerCallback
+
+    class Callback(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            beside = path.with_suffix(".tmp")
+            beside.write_text(json.dumps([point.model_dump() for point in history]), encoding="utf-8")
+            beside.replace(path)
+
+    return Callback()

@@ -1,0 +1,147 @@
+"""What every asset that trains a model does around the training: fingerprint, cache, MLflow run, metadata.
+
+Dagster is known here and in each stage's assets.py; the trainings themselves stand in `cs_assets.learning`.
+"""
+
+import resource
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from pydantic import BaseModel
+
+from cs_assets import plots
+from cs_assets.learning.progress import Progress, Report
+from cs_assets.learning.training import TrainingLog, TrainingSettings
+from resources.base_model import BaseModelFolder
+from resources.store import ModelFolder, Store, fingerprint
+from resources.tracking import TrackedRun, Tracking
+
+_RUN_FILE = "mlflow_run.txt"
+Train = Callable[[Path, Path, Report], Mapping[str, float]]
+
+
+def code_version(context: dg.AssetExecutionContext) -> str:
+    """Return the code version declared at the asset; it is part of every fingerprint."""
+    return context.assets_def.code_versions_by_key[context.asset_key] or "0"
+
+
+def peak_memory_mb() -> float:
+    """Return this process's peak resident memory in MB; each step runs in a process of its own."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def common_metadata(hit: bool, key: str) -> dict[str, Any]:
+    """Return what every expensive stage tells: cache, fingerprint, memory."""
+    return {"cache": "hit" if hit else "miss", "fingerprint": key[:16], "peak_rss_mb": peak_memory_mb()}
+
+
+def run_tags(context: dg.AssetExecutionContext, key: str) -> dict[str, str]:
+    """Return the tags that tie an MLflow run to Dagster."""
+    return {
+        "dagster.run_id": context.run_id,
+        "dagster.partition": context.partition_key,
+        "dagster.asset": context.asset_key.to_user_string(),
+        "dagster.data_version": key,
+    }
+
+
+def trained_model(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    base: BaseModelFolder,
+    settings: TrainingSettings,
+    inputs: Mapping[str, Any],
+    train: Train,
+) -> dg.MaterializeResult:
+    """Return the model kept under the fingerprint of `inputs`, base, settings and code, training it if there is none.
+
+    Args:
+        context, store, tracking: of the asset.
+        base: the base model, whose identity counts.
+        settings: numbers of the training; logged as MLflow parameters.
+        inputs: everything else that the model depends on.
+        train: is given the folder to fill, a work folder for checkpoints and a progress reporter; returns metrics.
+    """
+    stage, partition = context.asset_key.to_user_string(), context.partition_key
+    key = fingerprint(code=code_version(context), base=base.identity, settings=settings, **inputs)
+
+    def make(folder: Path, work: Path) -> Mapping[str, float]:
+        with tracking.run(stage, partition, run_tags(context, key), settings.model_dump()) as run:
+            metrics = dict(train(folder, work, progress_reporter(context, run)))
+            run.log_metrics(metrics)
+            (folder / _RUN_FILE).write_text(run.url, encoding="utf-8")
+        return metrics
+
+    model, hit = store.cached_model(stage, partition, key, base.name, make)
+    path = Path(store.path_of(model))
+    log = TrainingLog.load(path)
+    metadata: dict[str, Any] = {
+        **common_metadata(hit, key),
+        "base_model": f"{base.name} ({base.licence})",
+        "samples": log.samples,
+        "training_seconds": round(log.seconds, 1),
+        "resumed_at_step": log.resumed_at,
+        "loss_curve": dg.MetadataValue.md(loss_plot(log)),
+        "mlflow_run": dg.MetadataValue.url((path / _RUN_FILE).read_text(encoding="utf-8")),
+        "model_folder": dg.MetadataValue.path(str(path)),
+        **{name: round(value, 4) for name, value in model.metrics.items()},
+    }
+    return dg.MaterializeResult(value=model, metadata=metadata, data_version=dg.DataVersion(key))
+
+
+def tracked_table(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    key: str,
+    make: Callable[[], pl.DataFrame],
+) -> tuple[pl.DataFrame, bool, str]:
+    """Return the table kept under `key`, making it within an MLflow run if there is none.
+
+    Returns:
+        The table, whether it was there, and the URL of the run that made it.
+    """
+    stage, partition = context.asset_key.to_user_string(), context.partition_key
+
+    def make_tracked() -> tuple[pl.DataFrame, str]:
+        with tracking.run(stage, partition, run_tags(context, key), {}) as run:
+            table = make()
+            run.log_metrics({"rows": table.height})
+        return table, run.url
+
+    return store.cached_table(stage, key, make_tracked)
+
+
+def progress_reporter(context: dg.AssetExecutionContext, run: TrackedRun) -> Report:
+    """Return a reporter that writes to the run's log in the UI and to MLflow."""
+
+    def report(progress: Progress) -> None:
+        context.log.info(str(progress))
+        run.log_metrics({"loss": progress.loss, "tokens_per_second": progress.tokens_per_second}, step=progress.step)
+
+    return report
+
+
+def batch_reporter(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
+    """Return a reporter for inference: how many cases are done."""
+
+    def report(done: int, total: int) -> None:
+        context.log.info(f"{what}: {done}/{total}")
+
+    return report
+
+
+def loss_plot(log: TrainingLog) -> str:
+    """Return the loss curve as Markdown."""
+    train = [(p.step, p.loss) for p in log.curve if p.loss is not None]
+    validation = [(p.step, p.validation) for p in log.curve if p.validation is not None]
+    return plots.markdown_image(plots.loss_curve(train, validation), "loss curve")
+
+
+def settings_of(config: BaseModel, model: type[BaseModel]) -> Any:
+    """Return the part of a Launchpad config that a plain function takes, as the plain settings it knows."""
+    return model.model_validate(config.model_dump(include=set(model.model_fields)))

@@ -1,0 +1,74 @@
+"""The plots that people look at, as images for Markdown and HTML.
+
+SVG with its text kept as text: the browser's fonts draw the Chinese labels, so no CJK font need be installed where the
+plot is made.
+"""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_COLOURS = {"base": "#9aa5b1", "base_few_shot": "#c9a227", "tuned": "#2f6fde", "aligned": "#1e8e5a"}
+
+
+def _figure(title: str, x: str, y: str) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _data_uri(figure: Any) -> str:
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cs-assets", "font.family": "sans-serif"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue().encode()).decode()
+
+
+def loss_curve(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]] = ()) -> str:
+    """Return a data URI: loss by step, as (step, loss)."""
+    figure, axes = _figure("loss", "step", "loss")
+    axes.plot(*zip(*train, strict=True), color=_COLOURS["tuned"], label="training")
+    if validation:
+        axes.plot(*zip(*validation, strict=True), "o-", color="#b3261e", label="validation")
+    axes.legend(frameon=False)
+    return _data_uri(figure)
+
+
+def score_histogram(good: Sequence[float], bad: Sequence[float], threshold: float) -> str:
+    """Return a data URI: the distribution of a score in [0, 1] by label, with the threshold."""
+    figure, axes = _figure("judge's score by label", "score", "samples")
+    axes.hist([list(good), list(bad)], bins=20, range=(0, 1), label=["good", "corrupted"], color=["#2f6fde", "#b3261e"])
+    axes.axvline(threshold, color="#1d2433", linestyle="--", label=f"threshold {threshold:.2f}")
+    axes.legend(frameon=False)
+    return _data_uri(figure)
+
+
+def field_bars(per_field: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a data URI: accuracy by field, one bar a model (model -> field -> accuracy)."""
+    figure, axes = _figure("field accuracy", "", "accuracy")
+    fields = list(next(iter(per_field.values())))
+    width = 0.8 / len(per_field)
+    for number, (model, values) in enumerate(per_field.items()):
+        positions = [i + width * (number - (len(per_field) - 1) / 2) for i in range(len(fields))]
+        axes.bar(positions, [values[f] for f in fields], width, label=model, color=_COLOURS.get(model, "#555"))
+    axes.set_xticks(range(len(fields)), fields)
+    axes.set_ylim(0, 1.02)
+    axes.legend(frameon=False, loc="lower right")
+    return _data_uri(figure)
+
+
+def markdown_image(uri: str, title: str) -> str:
+    """Return Markdown that shows a data URI."""
+    return f"![{title}]({uri})"
+
+
+def html_image(uri: str, title: str) -> str:
+    """Return HTML that shows a data URI."""
+    return f'<p><img alt="{title}" src="{uri}"></p>'

@@ -1,0 +1,199 @@
+"""`labelled_samples`, `kto_judge`, `filtered_samples`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from cs_assets import plots
+from cs_assets.learning.inference import verdict_scores
+from cs_assets.learning.kto import JudgeSettings, Verdict, train_judge
+from cs_assets.learning.models import load_causal_lm, load_tokenizer
+from cs_assets.learning.progress import Report
+from cs_assets.model_assets import (
+    batch_reporter,
+    code_version,
+    common_metadata,
+    settings_of,
+    tracked_table,
+    trained_model,
+)
+from cs_assets.partitions import scenario_partitions
+from cs_assets.quality.filtering import filter_samples, to_judge
+from cs_assets.quality.judging import (
+    CALIBRATION_FILE,
+    WORDS,
+    Calibration,
+    FilterSettings,
+    calibrate,
+    judge_metrics,
+    judge_prompt,
+)
+from cs_assets.quality.labelling import label_samples
+from cs_assets.scenario import Scenario, load_scenario
+from resources.base_model import BaseModels
+from resources.gpu import gpu
+from resources.store import ModelFolder, Store, fingerprint
+from resources.tracking import Tracking
+
+SCORES_FILE = "test_scores.parquet"
+
+
+@dg.asset(
+    group_name="quality",
+    partitions_def=scenario_partitions,
+    kinds={"polars", "parquet"},
+    owners=["team:cs-assets"],
+    code_version="1",
+)
+def labelled_samples(
+    context: dg.AssetExecutionContext, rendered_samples: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """坏样本: rendered samples plus programmatic corruptions, labelled good or bad, with the rules each one breaks."""
+    table = label_samples(load_scenario(context.partition_key), rendered_samples)
+    bad = table.filter(~pl.col("label"))
+    caught = bad.filter(pl.col("violations").list.len() > 0).height
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(fingerprint(table=table)),
+        metadata={
+            "good": table.height - bad.height,
+            "corrupted": bad.height,
+            "corruption_kinds": dict(bad.group_by("corruption_kind").len().sort("corruption_kind").iter_rows()),
+            "corruptions_caught_by_rules": round(caught / max(bad.height, 1), 3),
+        },
+    )
+
+
+class KtoJudgeConfig(dg.Config, JudgeSettings, FilterSettings):
+    """Numbers of the judge's training and calibration."""
+
+
+@dg.asset(
+    group_name="quality",
+    partitions_def=scenario_partitions,
+    kinds={"trl", "huggingface", "mlflow"},
+    owners=["team:cs-assets"],
+    code_version="1",
+    op_tags=gpu(1),
+    io_manager_key="record_io_manager",
+)
+def kto_judge(
+    context: dg.AssetExecutionContext,
+    config: KtoJudgeConfig,
+    store: Store,
+    tracking: Tracking,
+    base_models: BaseModels,
+    labelled_samples: pl.DataFrame,
+) -> dg.MaterializeResult[ModelFolder]:
+    """评估专家: a KTO-trained adapter that says 正确 or 错误, with a threshold calibrated for a wanted precision."""
+    scenario = load_scenario(context.partition_key)
+    training, filtering = settings_of(config, JudgeSettings), settings_of(config, FilterSettings)
+    base = base_models.resolve(config.base_model, context.log.info)
+    judge_data = labelled_samples.filter(pl.col("part") != "")
+
+    def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
+        log = train_judge(base.path, _verdicts(scenario, judge_data), WORDS, training, folder, work, report)
+        held_back = judge_data.filter(pl.col("part") != "train")
+        scores = _score(context, scenario, base.path, str(folder), held_back, filtering.score_batch_size)
+        scored = held_back.with_columns(score=pl.Series(scores, dtype=pl.Float64))
+        calibration_part = scored.filter(pl.col("part") == "calibration")
+        calibration = calibrate(
+            calibration_part["label"].to_list(), calibration_part["score"].to_list(), filtering.wanted_precision
+        )
+        (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
+        tested = _with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
+        tested.select("label", "score", "corruption_family", "unseen").write_parquet(folder / SCORES_FILE)
+        return log.metrics() | judge_metrics(tested, calibration.threshold) | {"threshold": calibration.threshold}
+
+    result = trained_model(
+        context, store, tracking, base, config, {"data": judge_data, "scenario": scenario.spec}, train
+    )
+    tested = pl.read_parquet(Path(store.path_of(result.value)) / SCORES_FILE)
+    good = tested.filter("label")["score"].to_list()
+    bad = tested.filter(~pl.col("label"))["score"].to_list()
+    plot = plots.score_histogram(good, bad, result.value.metrics["threshold"])
+    metadata = {
+        **(result.metadata or {}),
+        "score_distribution": dg.MetadataValue.md(plots.markdown_image(plot, "scores")),
+    }
+    return result._replace(metadata=metadata)
+
+
+def _verdicts(scenario: Scenario, judge_data: pl.DataFrame) -> list[Verdict]:
+    rows = judge_data.filter(pl.col("part") == "train").iter_rows(named=True)
+    return [Verdict(prompt=judge_prompt(scenario, r["message"], r["answer"]), correct=r["label"]) for r in rows]
+
+
+def _with_unseen(tested: pl.DataFrame, held_out: list[str]) -> pl.DataFrame:
+    """Say of each pair whether its corruption family was held out; the good twin counts with its bad one."""
+    pair = pl.col("sample_id").str.strip_suffix("-bad")
+    unseen = tested.filter(pl.col("corruption_family").is_in(held_out)).select(pair).to_series()
+    return tested.with_columns(unseen=pair.is_in(unseen.implode()))
+
+
+def _score(
+    context: dg.AssetExecutionContext, scenario: Scenario, base: str, adapter: str, samples: pl.DataFrame, batch: int
+) -> list[float]:
+    model, tokenizer = load_causal_lm(base, adapter), load_tokenizer(base)
+    prompts = [
+        judge_prompt(scenario, message, answer) for message, answer in samples.select("message", "answer").iter_rows()
+    ]
+    return verdict_scores(
+        model, tokenizer, prompts, WORDS, batch_size=batch, report=batch_reporter(context, "samples judged")
+    )
+
+
+class FilteredSamplesConfig(dg.Config, FilterSettings):
+    """Numbers of the filter."""
+
+
+@dg.asset(
+    group_name="quality",
+    partitions_def=scenario_partitions,
+    kinds={"huggingface", "polars", "parquet"},
+    owners=["team:cs-assets"],
+    code_version="1",
+    op_tags=gpu(1),
+)
+def filtered_samples(
+    context: dg.AssetExecutionContext,
+    config: FilteredSamplesConfig,
+    store: Store,
+    tracking: Tracking,
+    base_models: BaseModels,
+    labelled_samples: pl.DataFrame,
+    kto_judge: ModelFolder,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """What rules and judge let through, with scores; what they did not stays, with the reason."""
+    scenario = load_scenario(context.partition_key)
+    key = fingerprint(
+        code=code_version(context), judge=kto_judge.fingerprint, data=labelled_samples, scenario=scenario.spec
+    )
+
+    def make() -> pl.DataFrame:
+        judge = store.path_of(kto_judge)
+        calibration = Calibration.model_validate_json((Path(judge) / CALIBRATION_FILE).read_text(encoding="utf-8"))
+        candidates = to_judge(labelled_samples)
+        base = base_models.resolve(kto_judge.base, context.log.info).path
+        scores = _score(context, scenario, base, judge, candidates, config.score_batch_size)
+        return filter_samples(
+            labelled_samples, dict(zip(candidates["sample_id"], scores, strict=True)), calibration.threshold
+        )
+
+    table, hit, url = tracked_table(context, store, tracking, key, make)
+    kept = int(table["kept"].sum())
+    reasons = table.filter(~pl.col("kept")).select(pl.col("reason").str.split(":").list.first()).to_series()
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(key),
+        metadata={
+            **common_metadata(hit, key),
+            "mlflow_run": dg.MetadataValue.url(url),
+            "kept": kept,
+            "kept_share": round(kept / max(table.height, 1), 3),
+            "rejected_for": dict(reasons.value_counts().sort("reason").iter_rows()),
+            "judged": int(table["score"].is_not_null().sum()),
+        },
+    )

@@ -1,0 +1,49 @@
+"""The filter: what rules and judge let through, and for what they did not, the reason.
+
+Held-out tests pass the rules only: a model that picked the questions of the test would pick the easy ones.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from cs_assets.quality import labelling
+
+JUDGED_FOLDS: Final = ("train", "validation")
+SCHEMA: Final = labelling.SCHEMA | {"score": pl.Float64, "kept": pl.Boolean, "reason": pl.String}
+
+
+def candidates(labelled: pl.DataFrame) -> pl.DataFrame:
+    """Return the samples that may become training or test data: all but the judge's own."""
+    return labelled.filter(pl.col("fold") != "judge")
+
+
+def to_judge(labelled: pl.DataFrame) -> pl.DataFrame:
+    """Return the candidates that the judge must look at: of its folds, and not already rejected by a rule."""
+    return candidates(labelled).filter(
+        pl.col("fold").is_in(list(JUDGED_FOLDS)) & (pl.col("violations").list.len() == 0)
+    )
+
+
+def filter_samples(labelled: pl.DataFrame, scores: Mapping[str, float], threshold: float) -> pl.DataFrame:
+    """Mark each candidate as kept or not.
+
+    Args:
+        labelled: the table of `labelled_samples`.
+        scores: the judge's score per sample_id, for those of `to_judge`.
+        threshold: a score below it rejects.
+    """
+    table = candidates(labelled).with_columns(
+        score=pl.col("sample_id").replace_strict(dict(scores), default=None, return_dtype=pl.Float64)
+    )
+    broken = pl.col("violations").list.len() > 0
+    doubted = pl.col("score").is_not_null() & (pl.col("score") < threshold)
+    reason = (
+        pl.when(broken)
+        .then(pl.lit("rule: ") + pl.col("violations").list.first())
+        .when(doubted)
+        .then(pl.format("judge: score {} below {}", pl.col("score").round(3), pl.lit(round(threshold, 3))))
+        .otherwise(pl.lit(""))
+    )
+    return table.with_columns(reason=reason).with_columns(kept=pl.col("reason") == "").select(list(SCHEMA))

@@ -1,0 +1,118 @@
+"""What the judge is asked, how its scores become a decision, and how good they are.
+
+Training and scoring with the model stand in `cs_assets.learning`; here is what surrounds them.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from cs_assets.profiles import by_profile
+from cs_assets.scenario import Scenario
+
+WORDS: Final = ("正确", "错误")
+_QUESTION: Final = "上面的结果与信息是否完全一致？只回答正确或错误。"
+CALIBRATION_FILE: Final = "calibration.json"
+
+
+def judge_prompt(scenario: Scenario, message: str, answer: str) -> list[dict[str, str]]:
+    """Return what the judge reads: instruction, input and answer, and the question."""
+    *system, user = scenario.prompt(message)
+    return [*system, {"role": "user", "content": f"{user['content']}\n{answer}\n{_QUESTION}"}]
+
+
+class Calibration(BaseModel):
+    """How a score becomes a probability and a decision.
+
+    slope, intercept: Platt scaling of the score's logit. threshold: on the raw score; at or above it a sample is kept.
+    precision, recall: measured on the calibration part at that threshold.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    slope: float
+    intercept: float
+    threshold: float
+    precision: float
+    recall: float
+
+
+class FilterSettings(BaseModel):
+    """Numbers of judging and filtering."""
+
+    wanted_precision: float = Field(default=0.95, description="Share of good samples among those kept.", gt=0, le=1)
+    score_batch_size: int = by_profile(demo=8, full=64, description="Samples a forward pass.", ge=1)
+
+
+def calibrate(labels: Sequence[bool], scores: Sequence[float], wanted_precision: float) -> Calibration:
+    """Fit the calibration on labelled scores.
+
+    The threshold is the lowest score at which precision is as wanted; where none is, the one of the best precision.
+
+    Raises:
+        ValueError: only one label occurs.
+    """
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    if len(set(labels)) < 2:
+        raise ValueError("calibration needs good and bad samples; raise `judge` in the scenario's counts.")
+    truth, raw = np.asarray(labels, dtype=bool), np.clip(np.asarray(scores), 1e-6, 1 - 1e-6)
+    logits = np.log(raw / (1 - raw)).reshape(-1, 1)
+    fitted = LogisticRegression().fit(logits, truth)
+    best: tuple[float, float, float] | None = None
+    for threshold in sorted(set(np.asarray(scores).tolist())):
+        kept = np.asarray(scores) >= threshold
+        precision, recall = float(truth[kept].mean()), float((kept & truth).sum() / truth.sum())
+        if best is None or precision > best[1]:
+            best = (threshold, precision, recall)
+        if precision >= wanted_precision:
+            best = (threshold, precision, recall)
+            break
+    assert best is not None
+    return Calibration(
+        slope=float(fitted.coef_[0, 0]),
+        intercept=float(fitted.intercept_[0]),
+        threshold=best[0],
+        precision=best[1],
+        recall=best[2],
+    )
+
+
+def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
+    """Measure the judge on its test part.
+
+    Args:
+        tested: columns label, score, violations, corruption_family, unseen (bool: the family was held out; for a good
+            sample that of its twin).
+        threshold: from the calibration.
+
+    Returns:
+        auc, auc_seen, auc_unseen, auc_rules (rules alone: broken or not), precision, recall, auc_after_rules (on what
+        the rules let through), n. A figure that cannot be measured, because one label is missing, is left out.
+    """
+    rules = tested.with_columns(score=(pl.col("violations").list.len() == 0).cast(pl.Float64))
+    figures = {
+        "auc": auc(tested),
+        "auc_seen": auc(tested.filter(~pl.col("unseen"))),
+        "auc_unseen": auc(tested.filter("unseen")),
+        "auc_rules": auc(rules),
+        "auc_after_rules": auc(tested.filter(pl.col("violations").list.len() == 0)),
+    }
+    kept = tested.filter(pl.col("score") >= threshold)
+    if kept.height:
+        figures["precision"] = float(kept["label"].cast(pl.Float64).mean() or 0.0)  # type: ignore[arg-type]
+    figures["recall"] = kept["label"].sum() / max(tested["label"].sum(), 1)
+    figures["n"] = float(tested.height)
+    return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def auc(table: pl.DataFrame) -> float | None:
+    """Return the area under the ROC curve of `score` for `label`; None where only one label occurs."""
+    from sklearn.metrics import roc_auc_score
+
+    if table["label"].n_unique() < 2:
+        return None
+    return float(roc_auc_score(table["label"].to_list(), table["score"].to_list()))

@@ -1,0 +1,77 @@
+"""Labelled samples: every rendered sample, and beside those of the judge's fold a programmatically corrupted twin.
+
+The judge's fold is divided once into three parts, by message, so that a good sample and its bad twin stay together:
+`train`, `calibration` (threshold) and `test`. Corruption families that are held out occur in `test` only.
+"""
+
+import random
+from typing import Any, Final
+
+import polars as pl
+
+from cs_assets.samples import render
+from cs_assets.scenario import Scenario
+
+PARTS: Final = {"train": 0.54, "calibration": 0.16, "test": 0.30}
+SCHEMA: Final = render.SCHEMA | {
+    "part": pl.String,  # of the judge's data: train, calibration, test; empty elsewhere
+    "label": pl.Boolean,  # True: good by construction
+    "corruption_kind": pl.String,
+    "corruption_family": pl.String,
+    "violations": pl.List(pl.String),  # rules that the answer breaks
+}
+
+
+def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
+    """Label rendered samples and add the corrupted twins; rows keep the order of `rendered`, a twin follows its sample.
+
+    Raises:
+        ValueError: `holdout_corruptions` names an unknown family, or all of them.
+    """
+    seen, unseen = _corruption_families(scenario)
+    judge_rows = rendered.filter(pl.col("fold") == "judge").height
+    position = 0
+    rows: list[dict[str, Any]] = []
+    for sample in rendered.iter_rows(named=True):
+        if sample["fold"] != "judge":
+            rows.append(_row(scenario, sample, part=""))
+            continue
+        part = _part(position, judge_rows)
+        rng = random.Random(f"{scenario.spec.seed}:{sample['sample_id']}")
+        families = unseen if part == "test" and unseen and position % 2 else seen
+        corruption = scenario.family.corrupt(sample["message"], sample["answer"], rng, families)
+        rows.append(_row(scenario, sample, part=part))
+        twin = sample | {"sample_id": f"{sample['sample_id']}-bad", "answer": corruption.answer}
+        twin["messages"] = [*sample["messages"][:-1], {"role": "assistant", "content": corruption.answer}]
+        rows.append(_row(scenario, twin, part=part, kind=corruption.kind, family=corruption.family))
+        position += 1
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _corruption_families(scenario: Scenario) -> tuple[list[str], list[str]]:
+    known, held_out = scenario.family.corruption_families, scenario.spec.holdout_corruptions
+    unknown = sorted(set(held_out) - set(known))
+    seen = [family for family in known if family not in held_out]
+    if unknown or not seen:
+        raise ValueError(
+            f"{scenario.folder / 'scenario.yaml'}: key 'holdout_corruptions': found {held_out}; allowed are some, not "
+            f"all, of {', '.join(known)}."
+        )
+    return seen, list(held_out)
+
+
+def _part(position: int, total: int) -> str:
+    train = round(PARTS["train"] * total)
+    calibration = train + round(PARTS["calibration"] * total)
+    return "train" if position < train else "calibration" if position < calibration else "test"
+
+
+def _row(scenario: Scenario, sample: dict[str, Any], part: str, kind: str = "", family: str = "") -> dict[str, Any]:
+    violations = scenario.family.verify(sample["message"], sample["answer"])
+    return sample | {
+        "part": part,
+        "label": not kind,
+        "corruption_kind": kind,
+        "corruption_family": family,
+        "violations": [f"{v.rule}: {v.detail}" for v in violations],
+    }

@@ -1,0 +1,110 @@
+"""`preference_pairs`, `reward_model`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from cs_assets.learning.inference import rewards
+from cs_assets.learning.models import load_reward_lm, load_tokenizer
+from cs_assets.learning.progress import Report
+from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
+from cs_assets.model_assets import batch_reporter, settings_of, trained_model
+from cs_assets.partitions import scenario_partitions
+from cs_assets.profiles import by_profile
+from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy
+from cs_assets.scenario import Scenario, load_scenario
+from resources.base_model import BaseModels
+from resources.gpu import gpu
+from resources.store import ModelFolder, Store, fingerprint
+from resources.tracking import Tracking
+
+
+class PreferencePairsConfig(dg.Config, PairSettings):
+    """How many pairs."""
+
+
+@dg.asset(
+    group_name="reward",
+    partitions_def=scenario_partitions,
+    kinds={"polars", "parquet"},
+    owners=["team:cs-assets"],
+    code_version="1",
+)
+def preference_pairs(
+    context: dg.AssetExecutionContext, config: PreferencePairsConfig, training_splits: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """偏好对: the same prompt with its true answer (chosen, 1) and a corrupted one (rejected, 0), and the margin."""
+    table = make_pairs(load_scenario(context.partition_key), training_splits, settings_of(config, PairSettings))
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(fingerprint(table=table)),
+        metadata={"by_part": dict(table.group_by("part").len().sort("part").iter_rows())},
+    )
+
+
+class RewardModelConfig(dg.Config, RewardSettings):
+    """Numbers of the reward model's training."""
+
+    score_batch_size: int = by_profile(demo=8, full=64, description="Sequences a forward pass in the test.", ge=1)
+    margin: bool = Field(default=True, description="Ask the loss for the pair's margin between the two rewards.")
+
+
+@dg.asset(
+    group_name="reward",
+    partitions_def=scenario_partitions,
+    kinds={"trl", "huggingface", "mlflow"},
+    owners=["team:cs-assets"],
+    code_version="1",
+    op_tags=gpu(1),
+    io_manager_key="record_io_manager",
+)
+def reward_model(
+    context: dg.AssetExecutionContext,
+    config: RewardModelConfig,
+    store: Store,
+    tracking: Tracking,
+    base_models: BaseModels,
+    preference_pairs: pl.DataFrame,
+) -> dg.MaterializeResult[ModelFolder]:
+    """奖励模型: a one-number head on the base, higher for the better answer."""
+    scenario = load_scenario(context.partition_key)
+    settings = settings_of(config, RewardSettings)
+    base = base_models.resolve(config.base_model, context.log.info)
+
+    def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
+        pairs = preferences(scenario, preference_pairs.filter(pl.col("part") == "train"), config.margin)
+        log = train_reward_model(base.path, pairs, settings, folder, work, report)
+        tested = preference_pairs.filter(pl.col("part") != "train")
+        conversations = [
+            [*scenario.prompt(row["message"]), {"role": "assistant", "content": row[side]}]
+            for side in ("chosen", "rejected")
+            for row in tested.iter_rows(named=True)
+        ]
+        values = rewards(
+            load_reward_lm(base.path, str(folder)),
+            load_tokenizer(base.path),
+            conversations,
+            batch_size=config.score_batch_size,
+            report=batch_reporter(context, "answers rewarded"),
+        )
+        return log.metrics() | pairwise_accuracy(tested, values[: tested.height], values[tested.height :])
+
+    return trained_model(
+        context, store, tracking, base, config, {"data": preference_pairs, "scenario": scenario.spec}, train
+    )
+
+
+def preferences(scenario: Scenario, pairs: pl.DataFrame, with_margin: bool) -> list[Preference]:
+    """Return the table's rows as the trainers take them."""
+    return [
+        Preference(
+            prompt=scenario.prompt(row["message"]),
+            chosen=row["chosen"],
+            rejected=row["rejected"],
+            margin=row["margin"] if with_margin else 0.0,
+        )
+        for row in pairs.iter_rows(named=True)
+    ]

@@ -1,0 +1,76 @@
+"""Preference pairs: the same prompt, the true answer (score 1) and a corrupted one (score 0)."""
+
+import random
+from typing import Any, Final
+
+import polars as pl
+from pydantic import BaseModel
+
+from cs_assets.profiles import by_profile
+from cs_assets.scenario import Scenario
+
+SCHEMA: Final = {
+    "sample_id": pl.String,
+    "part": pl.String,  # train, test_seen, test_unseen
+    "message": pl.String,
+    "chosen": pl.String,
+    "rejected": pl.String,
+    "margin": pl.Float64,
+    "corruption_kind": pl.String,
+    "corruption_family": pl.String,
+}
+
+
+class PairSettings(BaseModel):
+    """How many pairs."""
+
+    train_pairs: int = by_profile(demo=48, full=2000, description="Pairs to train the reward model on.", ge=2)
+    test_pairs: int = by_profile(demo=24, full=400, description="Pairs to test it on, half of unseen families.", ge=2)
+
+
+def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings) -> pl.DataFrame:
+    """Make pairs from the training samples; messages of train and test pairs differ.
+
+    The margin is the share of fields that the corruption breaks: the worse the rejected answer, the larger.
+
+    Raises:
+        ValueError: there are fewer than two training samples.
+    """
+    samples = splits.filter(pl.col("split") == "train").sort("sample_id").to_dicts()
+    if len(samples) < 2:
+        raise ValueError(f"{len(samples)} training samples: too few to make preference pairs of.")
+    held_out = list(scenario.spec.holdout_corruptions)
+    seen = [family for family in scenario.family.corruption_families if family not in held_out]
+    rng = random.Random(f"{scenario.spec.seed}:preference pairs")
+    rng.shuffle(samples)
+    tests = min(settings.test_pairs, len(samples) // 3)
+    rows: list[dict[str, Any]] = []
+    for number, sample in enumerate(samples[: tests + settings.train_pairs]):
+        part = "train" if number >= tests else "test_unseen" if held_out and number % 2 else "test_seen"
+        corruption = scenario.family.corrupt(
+            sample["message"], sample["answer"], rng, held_out if part == "test_unseen" else seen
+        )
+        rows.append(
+            {
+                "sample_id": sample["sample_id"],
+                "part": part,
+                "message": sample["message"],
+                "chosen": sample["answer"],
+                "rejected": corruption.answer,
+                "margin": 1.0 - scenario.family.score(corruption.answer, sample["answer"]).field_accuracy,
+                "corruption_kind": corruption.kind,
+                "corruption_family": corruption.family,
+            }
+        )
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def pairwise_accuracy(pairs: pl.DataFrame, chosen: list[float], rejected: list[float]) -> dict[str, float]:
+    """Return the share of pairs whose chosen answer has the higher reward: over all, on seen and on unseen families."""
+    right = pairs.select("part").with_columns(
+        right=pl.Series([float(c > r) for c, r in zip(chosen, rejected, strict=True)], dtype=pl.Float64)
+    )
+    figures = {"accuracy": right["right"].mean(), "n": float(right.height)}
+    for part in ("test_seen", "test_unseen"):
+        figures[f"accuracy_{part.removeprefix('test_')}"] = right.filter(pl.col("part") == part)["right"].mean()
+    return {name: float(value) for name, value in figures.items() if value is not None}  # type: ignore[arg-type]

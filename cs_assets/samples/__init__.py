@@ -1,0 +1,1 @@
+"""Stage 3, 样本: templates times atoms, with the ground truth by construction."""

@@ -1,0 +1,23 @@
+"""Blocking check: the truth of every sample can be read back from its message."""
+
+import dagster as dg
+import polars as pl
+
+from cs_assets.partitions import scenario_partitions
+from cs_assets.samples.assets import rendered_samples
+from cs_assets.scenario import load_scenario
+
+
+@dg.asset_check(asset=rendered_samples, blocking=True, partitions_def=scenario_partitions)
+def truth_is_recoverable(context: dg.AssetCheckExecutionContext, rendered_samples: pl.DataFrame) -> dg.AssetCheckResult:
+    """The family's rules hold for every sample, noise included."""
+    family = load_scenario(context.partition_key).family
+    broken = {
+        row["sample_id"]: violations[0].detail
+        for row in rendered_samples.iter_rows(named=True)
+        if (violations := family.verify(row["message"], row["answer"]))
+    }
+    return dg.AssetCheckResult(
+        passed=rendered_samples.height > 0 and not broken,
+        metadata={"samples": rendered_samples.height, "broken": len(broken), "first": dict(list(broken.items())[:5])},
+    )

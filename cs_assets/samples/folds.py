@@ -1,0 +1,55 @@
+"""Folds: which template families and entity blocks a sample of each fold may use.
+
+The fold is fixed before a sample is rendered, by template family times entity block, so that nothing can leak later:
+
+    fold               template families   entity blocks
+    train, validation  trained on          trained on
+    judge              trained on          trained on     (the judge's own labelled samples)
+    test_iid           trained on          trained on
+    test_template_ood  held out            trained on
+    test_entity_ood    trained on          held out
+    test_noise         trained on          trained on     (noise functions that training never applies)
+"""
+
+import random
+from collections.abc import Iterable
+from typing import Final
+
+FOLDS: Final = (
+    "train",
+    "validation",
+    "judge",
+    "test_iid",
+    "test_template_ood",
+    "test_entity_ood",
+    "test_noise",
+)
+TEST_FOLDS: Final = FOLDS[3:]
+HELD_OUT_BLOCKS: Final = frozenset({9})
+
+
+def held_out_families(families: Iterable[str], share: float, seed: int) -> frozenset[str]:
+    """Choose the template families that only `test_template_ood` sees; at least one, and never all.
+
+    Args:
+        families: the ids of the template families.
+        share: wanted share in (0, 1).
+        seed: the scenario's seed.
+
+    Raises:
+        ValueError: there are fewer than two families.
+    """
+    ordered = sorted(set(families))
+    if len(ordered) < 2:
+        raise ValueError(
+            f"{len(ordered)} template family: at least two are needed, one to train on and one to hold out. "
+            "Write a second template that differs in more than punctuation."
+        )
+    count = min(len(ordered) - 1, max(1, round(share * len(ordered))))
+    return frozenset(random.Random(f"{seed}:held-out families").sample(ordered, count))
+
+
+def blocks_of(fold: str, block_count: int) -> frozenset[int]:
+    """Return the entity blocks that a fold may draw atoms from."""
+    every = frozenset(range(block_count))
+    return HELD_OUT_BLOCKS if fold == "test_entity_ood" else every - HELD_OUT_BLOCKS

@@ -1,0 +1,56 @@
+"""`template_variants`: every sentence of a scenario, accepted or rejected with its reason."""
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from cs_assets.partitions import scenario_partitions
+from cs_assets.scenario import load_scenario
+from cs_assets.templates.llm_variants import llm_variants
+from cs_assets.templates.variants import template_variants as make_variants
+from resources.llm import LLM
+from resources.store import fingerprint
+
+_PROBES = 6
+
+
+class TemplateVariantsConfig(dg.Config):
+    """How many variants an LLM writes."""
+
+    llm_variants_per_seed: int = Field(
+        default=5, description="Asked of the LLM for each seed, where one is configured."
+    )
+
+
+@dg.asset(
+    group_name="templates",
+    partitions_def=scenario_partitions,
+    kinds={"jinja", "openai", "parquet"},
+    owners=["team:cs-assets"],
+    code_version="1",
+)
+def template_variants(
+    context: dg.AssetExecutionContext, config: TemplateVariantsConfig, llm: LLM, atomic_table: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """句式变种: human-written seeds, deterministic rewrites and, with an endpoint, what an LLM wrote; rejected rows stay."""
+    scenario = load_scenario(context.partition_key)
+    written, unreadable = {}, 0
+    if llm.configured():
+        written, unreadable = llm_variants(scenario, llm.client(), config.llm_variants_per_seed)
+    else:
+        context.log.info("no LLM endpoint is configured (OPENAI_API_KEY, OPENAI_BASE_URL): seeds and the rewriter only")
+    table = make_variants(scenario, atomic_table.head(_PROBES).to_dicts(), written)
+    counts = table.group_by("origin", "accepted").len().sort("origin", "accepted")
+    reasons = table.filter(~pl.col("accepted")).select(pl.col("reason").str.split(":").list.first()).to_series()
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(fingerprint(table=table)),
+        metadata={
+            "accepted": int(table["accepted"].sum()),
+            "families": table["family"].n_unique(),
+            "by_origin": {f"{o}, {'accepted' if a else 'rejected'}": n for o, a, n in counts.iter_rows()},
+            "rejected_for": dict(reasons.value_counts().sort("reason").iter_rows()),
+            "llm_cost": float(table["cost"].sum()),
+            "llm_answers_unreadable": unreadable,
+        },
+    )

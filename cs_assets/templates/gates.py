@@ -1,0 +1,80 @@
+"""The gates a variant must pass, from cheap to dear, each with a reason for the one it rejects.
+
+A variant keeps the slots of its seed, adds no literal entity, parses in the sandbox, renders, and every true value can
+be read back from the rendered text (slot round-trip).
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from cs_assets.families.base import Family
+from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
+
+MAX_GROWTH: Final = 3.0
+_SLOT = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+_LITERAL_ENTITY: Final = re.compile(r"\d{3,}|[\u4e00-\u9fff]{2,7}(?:省|自治区)(?!市区|份)|1[3-9]\d{2}")
+_TURNED_ROUND: Final = re.compile(r"(?:收件人|收货人|地址|电话|姓名|联系人)(?:并)?(?:不是|不叫|非)")
+
+
+def signature(template: SentenceTemplate) -> str:
+    """Return what two templates share that differ in punctuation and white space only: slots in order, and words."""
+    words = re.sub(r"[\W_]+", "", _SLOT.sub("", template.text))
+    return "|".join([*template.slots, words])
+
+
+def family_id(template: SentenceTemplate) -> str:
+    """Return the id of the template family that a seed founds. Splits keep families apart, so near-copies share one."""
+    return hashlib.sha256(signature(template).encode()).hexdigest()[:12]
+
+
+def rejection(
+    text: str,
+    seed: SentenceTemplate,
+    family: Family,
+    allowed_slots: frozenset[str],
+    probes: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return why `text` may not stand beside `seed`, an empty string if it may.
+
+    Args:
+        text: the variant.
+        seed: the human-written template it comes from.
+        family: the scenario's family.
+        allowed_slots: what the atoms define.
+        probes: atom rows for the round trip; a few with awkward values say more than many plain ones.
+    """
+    try:
+        variant = parse_template(text, "variant", allowed_slots)
+    except TemplateError as error:
+        return f"parse: {error}"
+    if Counter(variant.slots) != Counter(seed.slots):
+        return f"slots: {_difference(variant.slots, seed.slots)}"
+    if len(text) > MAX_GROWTH * max(len(seed.text), 40):
+        return f"length: {len(text)} characters against {len(seed.text)} of the seed"
+    added = _LITERAL_ENTITY.search(variant.literals())
+    if added and added.group() not in seed.literals():
+        return f"literal entity: {added.group()!r} stands where a slot should"
+    turned = _TURNED_ROUND.search(variant.literals())
+    if turned and turned.group() not in seed.literals():
+        return f"meaning: {turned.group()!r} turns the sentence round"
+    for atoms in probes:
+        lost = _lost_value(variant, family, atoms)
+        if lost:
+            return f"round trip: {lost}"
+    return ""
+
+
+def _difference(found: Sequence[str], wanted: Sequence[str]) -> str:
+    missing = Counter(wanted) - Counter(found)
+    added = Counter(found) - Counter(wanted)
+    words = [f"lost {slot}" for slot in missing.elements()] + [f"added {slot}" for slot in added.elements()]
+    return ", ".join(words)
+
+
+def _lost_value(variant: SentenceTemplate, family: Family, atoms: Mapping[str, Any]) -> str:
+    rendered = family.render(variant, atoms)
+    violations = family.verify(rendered.message, rendered.answer)
+    return violations[0].detail if violations else ""

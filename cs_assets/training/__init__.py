@@ -1,0 +1,1 @@
+"""Stage 5, 训练: splits that do not leak, and the adapter trained on them."""

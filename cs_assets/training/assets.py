@@ -1,0 +1,76 @@
+"""`training_splits`, `lora_adapter`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from cs_assets.learning.progress import Report
+from cs_assets.learning.sft import train_adapter
+from cs_assets.learning.training import TrainingSettings
+from cs_assets.model_assets import settings_of, trained_model
+from cs_assets.partitions import scenario_partitions
+from cs_assets.training.splits import leakage_proof, make_splits
+from resources.base_model import BaseModels
+from resources.gpu import gpu
+from resources.store import ModelFolder, Store, fingerprint, preview
+from resources.tracking import Tracking
+
+
+@dg.asset(
+    group_name="training",
+    partitions_def=scenario_partitions,
+    kinds={"polars", "parquet"},
+    owners=["team:cs-assets"],
+    code_version="1",
+)
+def training_splits(filtered_samples: pl.DataFrame) -> dg.MaterializeResult[pl.DataFrame]:
+    """Train, validation and four held-out tests: by template family x entity block, with the proof of no leakage."""
+    table = make_splits(filtered_samples)
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(fingerprint(table=table)),
+        metadata={
+            "by_split": dict(table.group_by("split", maintain_order=True).len().iter_rows()),
+            "leakage_proof": dg.MetadataValue.md(preview(leakage_proof(table))),
+        },
+    )
+
+
+class LoraAdapterConfig(dg.Config, TrainingSettings):
+    """Numbers of the fine-tuning."""
+
+
+@dg.asset(
+    group_name="training",
+    partitions_def=scenario_partitions,
+    kinds={"trl", "huggingface", "mlflow"},
+    owners=["team:cs-assets"],
+    code_version="1",
+    op_tags=gpu(1),
+    io_manager_key="record_io_manager",
+)
+def lora_adapter(
+    context: dg.AssetExecutionContext,
+    config: LoraAdapterConfig,
+    store: Store,
+    tracking: Tracking,
+    base_models: BaseModels,
+    training_splits: pl.DataFrame,
+) -> dg.MaterializeResult[ModelFolder]:
+    """微调: the LoRA adapter, trained on the train split with loss on the answers only."""
+    settings = settings_of(config, TrainingSettings)
+    base = base_models.resolve(config.base_model, context.log.info)
+    data = training_splits.filter(pl.col("split").is_in(["train", "validation"])).sort("sample_id")
+    conversations = {
+        split: data.filter(pl.col("split") == split)["messages"].to_list() for split in ("train", "validation")
+    }
+
+    def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
+        log = train_adapter(
+            base.path, conversations["train"], conversations["validation"], settings, folder, work, report
+        )
+        return log.metrics()
+
+    return trained_model(context, store, tracking, base, settings, {"data": data}, train)

@@ -1,0 +1,100 @@
+"""Splits, and the proof that they do not leak.
+
+The fold of a sample was fixed by template family and entity block before it was rendered. Here the kept samples become
+splits, and what stands in train is compared with every other split.
+"""
+
+from typing import Any, Final
+
+import polars as pl
+
+from cs_assets.samples.folds import FOLDS
+
+SPLITS: Final = tuple(fold for fold in FOLDS if fold != "judge")
+SCHEMA: Final = {
+    "sample_id": pl.String,
+    "split": pl.String,
+    "message": pl.String,
+    "answer": pl.String,
+    "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
+    "tags": pl.List(pl.String),
+    "template_id": pl.String,
+    "template_family": pl.String,
+    "template_origin": pl.String,
+    "entity_block": pl.UInt8,
+}
+
+
+def make_splits(filtered: pl.DataFrame) -> pl.DataFrame:
+    """Return the kept samples with their split."""
+    return filtered.filter("kept").rename({"fold": "split"}).select(list(SCHEMA))
+
+
+def leakage_proof(splits: pl.DataFrame) -> pl.DataFrame:
+    """Compare train with every other split.
+
+    Returns:
+        One row a split: n, shared_families, shared_blocks (how many template families and entity blocks occur in train
+        too), identical (messages that stand in train word for word), max_similarity and mean_similarity (of each
+        message, the highest Jaccard similarity of character 3-grams to any training message).
+    """
+    train = splits.filter(pl.col("split") == "train")
+    rows = [_compare(train, splits.filter(pl.col("split") == name), name) for name in SPLITS if name != "train"]
+    return pl.DataFrame([row for row in rows if row["n"]], schema=_PROOF)
+
+
+_PROOF: Final = {
+    "split": pl.String,
+    "n": pl.Int64,
+    "shared_families": pl.Int64,
+    "shared_blocks": pl.Int64,
+    "identical": pl.Int64,
+    "max_similarity": pl.Float64,
+    "mean_similarity": pl.Float64,
+}
+
+
+def _compare(train: pl.DataFrame, other: pl.DataFrame, name: str) -> dict[str, Any]:
+    similarity = nearest_similarity(other["message"].to_list(), train["message"].to_list())
+    return {
+        "split": name,
+        "n": other.height,
+        "shared_families": len(set(other["template_family"]) & set(train["template_family"])),
+        "shared_blocks": len(set(other["entity_block"]) & set(train["entity_block"])),
+        "identical": other.filter(pl.col("message").is_in(train["message"].implode())).height,
+        "max_similarity": max(similarity, default=0.0),
+        "mean_similarity": sum(similarity) / max(len(similarity), 1),
+    }
+
+
+def nearest_similarity(messages: list[str], others: list[str]) -> list[float]:
+    """Return, for each message, the highest Jaccard similarity of character 3-grams to any of `others`."""
+    import numpy as np
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    if not messages or not others:
+        return []
+    vectorizer = CountVectorizer(analyzer="char", ngram_range=(3, 3), binary=True, lowercase=False)
+    vectorizer.fit([*messages, *others])
+    left, right = vectorizer.transform(messages).astype(np.float32), vectorizer.transform(others).astype(np.float32)
+    right_sizes = np.asarray(right.sum(axis=1)).ravel()
+    nearest: list[float] = []
+    for start in range(0, left.shape[0], 512):  # in slices, so that 5,000 x 5,000 samples do not fill the memory
+        chunk = left[start : start + 512]
+        shared = (chunk @ right.T).toarray()
+        union = np.asarray(chunk.sum(axis=1)) + right_sizes - shared
+        nearest += (shared / np.maximum(union, 1)).max(axis=1).tolist()
+    return nearest
+
+
+def leaks(proof: pl.DataFrame) -> list[str]:
+    """Return what the proof forbids, in words; empty when the splits are clean."""
+    found = []
+    for row in proof.iter_rows(named=True):
+        if row["identical"]:
+            found.append(f"{row['split']}: {row['identical']} messages stand in train word for word")
+        if row["split"] == "test_template_ood" and row["shared_families"]:
+            found.append(f"{row['split']}: {row['shared_families']} template families are trained on")
+        if row["split"] == "test_entity_ood" and row["shared_blocks"]:
+            found.append(f"{row['split']}: {row['shared_blocks']} entity blocks are trained on")
+    return found

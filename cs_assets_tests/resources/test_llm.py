@@ -1,0 +1,550 @@
+"""The LLM client against a real HTTP server on this machine: nothing is mocked between `complete` and the socket.
+
+What does not belong here: prompts and the stages that send them.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from resources.llm import LLM, Budget, ChatClient, ChatRequest, LLMError, ParseFailure, parse_json_object, request_key
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "sk-marker-7f3a91"
+PAID = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+class Reply(NamedTuple):
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = {}  # noqa: RUF012
+    delay: float = 0.0
+
+
+def completion(text: str | None, finish_reason: str = "stop", usage: dict[str, int] | None = PAID) -> Reply:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
+    return Reply(body={"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
+
+
+def failure(status: int, message: str = "broken", **fields: str) -> Reply:
+    return Reply(status, {"error": {"message": message, **fields}})
+
+
+def echo(prompt: str, nth: int) -> Reply:
+    return completion(f"answer to {prompt}")
+
+
+class Endpoint:
+    """What the server answers (`reply`, by prompt and number of the call), and what it was asked."""
+
+    def __init__(self) -> None:
+        self.reply: Callable[[str, int], Reply] = echo
+        self.bodies: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.in_flight = self.most_in_flight = 0
+        self.lock = threading.Lock()
+        self.url = ""
+
+    @property
+    def prompts(self) -> list[str]:
+        return [body["messages"][-1]["content"] for body in self.bodies]
+
+    def handle(self, body: dict[str, Any]) -> Reply:
+        with self.lock:
+            self.bodies.append(body)
+            self.times.append(time.monotonic())
+            nth = len(self.bodies)
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        reply = self.reply(body["messages"][-1]["content"], nth)
+        time.sleep(reply.delay)
+        with self.lock:
+            self.in_flight -= 1
+        return reply
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    state = Endpoint()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            reply = state.handle(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+            self.send_response(reply.status)
+            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that timed out or was killed is part of the tests."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    state.url = f"http://127.0.0.1:{server.server_port}/v1"
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def cache_path(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "llm.sqlite"
+
+
+@pytest.fixture
+def make_client(endpoint: Endpoint, cache_path: Path) -> Callable[..., ChatClient]:
+    def make(**settings: Any) -> ChatClient:
+        where = {"api_key": KEY, "base_url": endpoint.url, "model": "m", "cache_path": cache_path}
+        pace = {"concurrency": 1, "max_attempts": 3, "backoff_seconds": 0.01, "timeout_seconds": 5}
+        return ChatClient(**{**where, **pace, **settings})
+
+    return make
+
+
+MakeClient = Callable[..., ChatClient]
+
+
+def ask(*prompts: str, purpose: str = "test") -> list[ChatRequest]:
+    return [ChatRequest(messages=[{"role": "user", "content": prompt}], purpose=purpose) for prompt in prompts]
+
+
+def test_a_rerun_makes_no_calls(endpoint: Endpoint, make_client: MakeClient) -> None:
+    first = make_client(price_in=1.0, price_out=2.0).complete(ask("甲", "乙"))
+    again = make_client(price_in=1.0, price_out=2.0).complete(ask("甲", "乙"))
+    assert [r.text for r in first] == ["answer to 甲", "answer to 乙"]
+    assert len(endpoint.bodies) == 2
+    assert [r.cached for r in first + again] == [False, False, True, True]
+    assert again == [r.model_copy(update={"cached": True}) for r in first]
+    assert first[0].cost == pytest.approx((10 * 1.0 + 5 * 2.0) / 1e6)
+
+
+def test_the_request_arrives_as_asked(endpoint: Endpoint, make_client: MakeClient) -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"甲": {"type": "string"}}}
+    parameters = {"temperature": 0.5, "top_k": 20}
+    request = ChatRequest(messages=[{"role": "user", "content": "x"}], parameters=parameters, json_schema=schema)
+    make_client().complete([request])
+    body = endpoint.bodies[0]
+    assert (body["model"], body["temperature"], body["top_k"]) == ("m", 0.5, 20)
+    assert body["response_format"]["json_schema"]["schema"] == schema
+
+
+def test_duplicates_are_sent_once(endpoint: Endpoint, make_client: MakeClient) -> None:
+    client = make_client(concurrency=4)
+    results = client.complete(ask("a", "b", "a", "a"))
+    assert sorted(endpoint.prompts) == ["a", "b"]
+    assert [r.text for r in results] == ["answer to a", "answer to b", "answer to a", "answer to a"]
+    assert [r.cached for r in results] == [False, False, True, True]
+
+
+def test_order_is_kept_and_concurrency_grows_to_its_limit(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: echo(prompt, nth)._replace(delay=0.002 * (7 - int(prompt) % 7))
+    prompts = [str(i) for i in range(40)]
+    client = make_client(concurrency=6)
+    assert [r.text for r in client.complete(ask(*prompts))] == [f"answer to {p}" for p in prompts]
+    assert client._pace.limit == 6
+    assert 1 < endpoint.most_in_flight <= 6
+
+
+def test_429_is_retried_and_halves_the_concurrency(endpoint: Endpoint, make_client: MakeClient) -> None:
+    # the delay lets both calls start before the first 429 is back: one burst halves the limit once
+    endpoint.reply = lambda prompt, nth: (failure(429) if nth <= 2 else echo(prompt, nth))._replace(delay=0.05)
+    client = make_client(concurrency=4)
+    assert [r.status for r in client.complete(ask(*"abcd"))] == ["ok"] * 4
+    assert client.ledger_totals().failed_calls == 2
+    assert client._pace.limit == 3
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_retry_after_pauses_every_request(endpoint: Endpoint, make_client: MakeClient, as_date: bool) -> None:
+    def reply(prompt: str, nth: int) -> Reply:
+        until = format_datetime(datetime.now(UTC) + timedelta(seconds=1.4), usegmt=True)
+        headers = {"Retry-After": until if as_date else "0.3"}
+        return failure(429)._replace(headers=headers) if nth == 1 else echo(prompt, nth)
+
+    endpoint.reply = reply
+    assert [r.status for r in make_client().complete(ask("a", "b"))] == ["ok", "ok"]
+    assert endpoint.times[1] - endpoint.times[0] >= 0.3
+
+
+def test_a_retry_after_of_an_hour_is_not_waited_for(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: failure(429)._replace(headers={"Retry-After": "3600"})
+    with pytest.raises(LLMError, match="waiting will not mend"):
+        make_client().complete(ask("a"))
+
+
+def test_a_used_up_quota_stops_at_once(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: failure(429, "You exceeded your quota", code="insufficient_quota")
+    with pytest.raises(LLMError, match="quota"):
+        make_client().complete(ask("a", "b"))
+    assert len(endpoint.bodies) == 1
+
+
+def test_exhausted_500s_say_what_was_kept(endpoint: Endpoint, make_client: MakeClient, cache_path: Path) -> None:
+    endpoint.reply = lambda prompt, nth: failure(500) if prompt == "c" else echo(prompt, nth)
+    with pytest.raises(LLMError, match=r"3 attempts failed.*HTTP 500.*2 new answers are kept in .*llm\.sqlite"):
+        make_client().complete(ask(*"abcde"))
+    assert endpoint.prompts == ["a", "b", "c", "c", "c"]
+
+
+def test_after_500s_only_the_rest_is_paid(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: failure(503) if prompt == "c" else echo(prompt, nth)
+    with pytest.raises(LLMError):
+        make_client(concurrency=3).complete(ask(*"abc"))
+    paid = [p for p in endpoint.prompts if p != "c"]
+    endpoint.reply = echo
+    assert all(r.status == "ok" for r in make_client().complete(ask(*"abc")))
+    assert [p for p in endpoint.prompts if p != "c"] == paid
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_stops_at_once_and_is_not_shown(
+    endpoint: Endpoint, make_client: MakeClient, cache_path: Path, status: int
+) -> None:
+    endpoint.reply = lambda prompt, nth: failure(status, f"Incorrect API key provided: {KEY}")
+    client = make_client()
+    with pytest.raises(LLMError, match="OPENAI_API_KEY") as caught:
+        client.complete(ask(*"abcdef"))
+    assert len(endpoint.bodies) == 1
+    assert KEY not in "".join(map(str, [caught.value, caught.value.__cause__, caught.value.__context__]))
+    assert all(KEY.encode() not in file.read_bytes() for file in cache_path.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        failure(404, "The model `m` does not exist", code="model_not_found"),
+        failure(404, "page not found"),
+        failure(400, "Model Not Exist", code="invalid_request_error"),
+        failure(400, "m is not a valid model ID"),
+        failure(400, "no", param="model"),
+        failure(400, "模型不存在，请检查模型代码。", code="1211"),
+    ],
+)
+def test_an_unknown_model_names_the_settings(endpoint: Endpoint, make_client: MakeClient, reply: Reply) -> None:
+    endpoint.reply = lambda prompt, nth: reply
+    with pytest.raises(LLMError) as caught:
+        make_client().complete(ask("a", "b"))
+    assert all(word in str(caught.value) for word in ("OPENAI_MODEL", "OPENAI_BASE_URL", endpoint.url, "'m'"))
+    assert len(endpoint.bodies) == 1
+
+
+def test_one_request_that_is_refused_does_not_stop_the_others(endpoint: Endpoint, make_client: MakeClient) -> None:
+    too_long = f"This model's maximum context length is 4096 tokens, key {KEY}"
+    endpoint.reply = lambda prompt, nth: failure(400, too_long) if prompt == "b" else echo(prompt, nth)
+    results = make_client().complete(ask(*"abc"))
+    assert [r.status for r in results] == ["ok", "rejected", "ok"]
+    assert "maximum context length" in str(results[1].error)
+    assert KEY not in str(results[1].error)
+
+
+def test_timeouts_are_retried_then_raised(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: echo(prompt, nth)._replace(delay=0.7 if nth == 1 or prompt == "b" else 0)
+    client = make_client(timeout_seconds=0.3, max_attempts=2)
+    assert client.complete(ask("a"))[0].status == "ok"
+    with pytest.raises(LLMError, match=r"2 attempts failed.*timeout_seconds"):
+        client.complete(ask("b"))
+
+
+def test_an_endpoint_that_is_not_there(make_client: MakeClient) -> None:
+    with pytest.raises(LLMError, match=r"127\.0\.0\.1:9/v1 \(OPENAI_BASE_URL\) cannot be reached"):
+        make_client(base_url="http://user:secret@127.0.0.1:9/v1", max_attempts=1).complete(ask("a"))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body=b"<html>welcome</html>", headers={"Content-Type": "text/html"}),
+        Reply(body=b'{"choices": ['),
+        Reply(body={"error": {"message": "upstream"}, "choices": None}),
+        Reply(body={"choices": [{"index": 0, "message": None}]}),
+        Reply(body={"choices": [{"index": 0, "message": {"content": ["a"]}}]}),
+    ],
+)
+def test_a_200_without_an_answer_is_retried(endpoint: Endpoint, make_client: MakeClient, reply: Reply) -> None:
+    endpoint.reply = lambda prompt, nth: reply if nth == 1 else echo(prompt, nth)
+    assert make_client().complete(ask("a"))[0].text == "answer to a"
+
+
+@pytest.mark.parametrize(("text", "expected"), [(None, None), ("", None), ("半\ud83d", "半?")])
+def test_odd_answers_are_kept_too(
+    endpoint: Endpoint, make_client: MakeClient, text: str | None, expected: str | None
+) -> None:
+    endpoint.reply = lambda prompt, nth: completion(text, "content_filter")
+    result = make_client().complete(ask("a"))[0]
+    assert (result.text, result.status) == (expected, "ok" if expected else "empty")
+    assert expected or "content_filter" in str(result.error)
+    assert make_client().complete(ask("a"))[0].cached
+    assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("budget", "calls"),
+    [
+        (Budget(max_calls=3), 3),
+        (Budget(max_calls=0), 0),
+        (Budget(max_tokens=31), 3),
+        (Budget(max_tokens=30), 2),
+        (Budget(max_money=0.000059), 3),
+        (Budget(), 5),
+    ],
+)
+def test_the_budget_stops_at_the_right_call(
+    endpoint: Endpoint, make_client: MakeClient, budget: Budget, calls: int
+) -> None:
+    client = make_client(budget=budget, price_in=1.0, price_out=2.0)
+    results = client.complete(ask(*"abcde"))
+    assert len(endpoint.bodies) == calls
+    assert [r.status for r in results] == ["ok"] * calls + ["budget_exhausted"] * (5 - calls)
+    assert client.ledger_totals().calls == calls
+
+
+def test_the_call_budget_is_exact_with_concurrency_and_counts_retries(
+    endpoint: Endpoint, make_client: MakeClient
+) -> None:
+    endpoint.reply = lambda prompt, nth: failure(500) if nth == 1 else echo(prompt, nth)._replace(delay=0.01)
+    results = make_client(concurrency=8, budget=Budget(max_calls=7)).complete(ask(*"abcdefghijklmno"))
+    assert len(endpoint.bodies) == 7
+    assert sum(r.status == "ok" for r in results) == 6
+
+
+def test_a_spent_budget_still_serves_the_cache(endpoint: Endpoint, make_client: MakeClient) -> None:
+    make_client().complete(ask("a"))
+    results = make_client(budget=Budget(max_calls=0)).complete(ask("a", "b"))
+    assert [r.status for r in results] == ["ok", "budget_exhausted"]
+    assert "0 of 0 calls" in str(results[1].error)
+
+
+def test_an_endpoint_without_usage_still_uses_up_the_budget(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: completion("四个汉字", usage=None)
+    results = make_client(budget=Budget(max_tokens=5)).complete(ask("a", "b"))
+    assert [r.status for r in results] == ["ok", "budget_exhausted"]
+
+
+def test_the_ledger_adds_up(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: failure(500) if nth == 1 else echo(prompt, nth)
+    client = make_client(price_in=1e6)
+    _, wasted = client.complete(ask("a", "b", purpose="templates"))
+    client.complete(ask("a", purpose="templates") + ask("c", purpose="replies"))
+    client.mark_wasted(wasted.key)
+    templates, everything = client.ledger_totals("templates"), client.ledger_totals()
+    assert (templates.calls, templates.failed_calls, templates.cache_hits) == (3, 1, 1)
+    assert (templates.tokens_in, templates.tokens_out, templates.cost) == (20, 10, 20.0)
+    assert (templates.wasted_calls, templates.wasted_cost) == (1, wasted.cost)
+    assert (everything.calls, everything.cost) == (4, 30.0)
+    assert client.ledger_totals("nothing").cost == 0.0
+    assert client.complete(ask("b"))[0].cached
+
+
+SCRIPT = """
+import sys
+from resources.llm import ChatClient, ChatRequest
+url, path, *prompts = sys.argv[1:]
+client = ChatClient(api_key="k", base_url=url, model="m", cache_path=path, concurrency=1)
+requests = [ChatRequest(messages=[{"role": "user", "content": p}]) for p in prompts]
+print(sum(result.cached for result in client.complete(requests)))
+"""
+
+
+def start_process(endpoint: Endpoint, cache_path: Path, *prompts: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SCRIPT, endpoint.url, str(cache_path), *prompts]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_share_a_cache(endpoint: Endpoint, make_client: MakeClient, cache_path: Path) -> None:
+    other = start_process(endpoint, cache_path, *"abcdef")
+    assert not any(r.cached for r in make_client().complete(ask(*"ghijkl")))
+    assert other.communicate(timeout=30)[0].strip() == "0"
+    assert all(r.cached for r in make_client().complete(ask(*"abcdefghijkl")))
+    assert len(endpoint.bodies) == make_client().ledger_totals().calls == 12
+
+
+def test_kill_9_loses_nothing_that_was_paid(endpoint: Endpoint, make_client: MakeClient, cache_path: Path) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def reply(prompt: str, nth: int) -> Reply:
+        if nth == 4:
+            reached.set()
+            go_on.wait(10)
+        return echo(prompt, nth)
+
+    endpoint.reply = reply
+    process = start_process(endpoint, cache_path, *"abcdef")
+    assert reached.wait(20)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    go_on.set()
+    assert [r.cached for r in make_client().complete(ask(*"abcdef"))] == [True] * 3 + [False] * 3
+
+
+def test_an_answer_that_cannot_be_stored_is_an_error(
+    endpoint: Endpoint, make_client: MakeClient, cache_path: Path
+) -> None:
+    client = make_client()
+    with sqlite3.connect(cache_path) as database:
+        database.execute("DROP TABLE ledger")
+    with pytest.raises(sqlite3.Error):
+        client.complete(ask("a", "b", "c"))
+    assert len(endpoint.bodies) == 1
+
+
+def test_a_file_that_is_no_cache_is_named(make_client: MakeClient, cache_path: Path) -> None:
+    cache_path.parent.mkdir()
+    cache_path.write_text("this is not a database, but long enough to look like a file " * 20)
+    with pytest.raises(LLMError, match=r"llm\.sqlite cannot serve as LLM cache"):
+        make_client()
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def reversed_dicts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: reversed_dicts(item) for key, item in reversed(value.items())}
+    return [reversed_dicts(item) for item in value] if isinstance(value, list) else value
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text(min_size=6, max_size=9), JSON_VALUES, max_size=4))
+def test_the_key_does_not_depend_on_dict_order(mapping: dict[str, Any]) -> None:
+    def request(values: dict[str, Any]) -> ChatRequest:
+        message = {"role": "user", "content": "x", **values}
+        return ChatRequest(messages=[message], parameters={"a" * 9: values}, json_schema=values, purpose=str(values))
+
+    assert request_key(request(mapping)) == request_key(request(reversed_dicts(mapping)))
+
+
+def test_the_key_depends_on_everything_that_is_sent() -> None:
+    messages = [{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]
+    requests = [
+        ChatRequest(messages=messages),
+        ChatRequest(messages=messages[::-1]),
+        ChatRequest(messages=messages, model="m"),
+        ChatRequest(messages=messages, parameters={"seed": 1}),
+        ChatRequest(messages=messages, json_schema={}),
+    ]
+    assert len({request_key(r) for r in requests}) == len(requests)
+
+
+@pytest.mark.parametrize("name", ["model", "messages", "stream", "n"])
+def test_parameters_cannot_change_the_kind_of_answer(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"parameters may not set {name}"):
+        ChatRequest(messages=[], parameters={name: 2})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"问": "甲", "答": "乙"}',
+        '\n```json\n{"问": "甲", "答": "乙"}\n```\n',
+        '好的，按 {名字} 和 {{电话}} 改写：\n{"问": "甲", "答": "乙"}\n希望有帮助 [1]。',
+        '<think>先试 {"问": "错", "答": "错"}</think>{"问": "甲", "答": "乙"}',
+        '还没想好 {"问": </think>{"问": "甲", "答": "乙"}',
+        '{"问": "甲", "答": "乙"} 或者 {"问": "甲", "答": "乙"}',
+        '格式是 {"例": 1}，答案是 {"问": "甲", "答": "乙"}',
+        '{"问": "甲", "答": "乙"}}',
+    ],
+)
+def test_json_is_taken_where_that_is_safe(text: str) -> None:
+    assert parse_json_object(text, ["问", "答"]) == {"问": "甲", "答": "乙"}
+
+
+def test_line_breaks_braces_and_tags_inside_values_are_kept() -> None:
+    parsed = parse_json_object('{"问": "第一行\n{{名字}} ]", "答": "</think>{"}', ["问", "答"])
+    assert parsed == {"问": "第一行\n{{名字}} ]", "答": "</think>{"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no JSON object"),
+        ("抱歉，我不能回答。", "no JSON object"),
+        ('["问", "答"]', "no JSON object"),
+        ('{"问": "甲"}', "misses 答"),
+        ('{"问": "甲", "答": "乙', "cut off"),
+        ('{"问": "甲", "答": "乙"', "cut off"),
+        ('```json\n{"问": "甲", ', "cut off"),
+        ('{"问": "甲", "答": "乙", "内": {"问": "丙", "答": "丁"}, "尾', "cut off"),
+        ('{\'外\': {"问": "甲", "答": "乙"}', "cut off"),
+        ('[{"问": "甲", "答": "乙"}, {"问": "丙"', "cut off"),
+        ('{"问": "甲", "答": "乙"} {"问": "丙", "答": ', "cut off"),
+        ('{"问": "甲", "答": "乙"} {"问": "丙", "答": "丁"}', "2 different"),
+        ('{"问": "甲", "问": "乙", "答": "丙"', "cut off"),
+        ('{"问": "甲", "答": NaN', "cut off"),
+        ('{"a":' * 100_000, "nested too deeply"),
+    ],
+)
+def test_json_is_refused_with_a_reason(text: str, reason: str) -> None:
+    parsed = parse_json_object(text, ["问", "答"])
+    assert isinstance(parsed, ParseFailure)
+    assert reason in parsed.reason
+
+
+@pytest.mark.parametrize(
+    "text", ['{"问": "甲", "问": "乙"}', '{"问": NaN}', '{"问": "\\ud83d"}', "{问: 甲}", "{'问': '甲'}"]
+)
+def test_json_that_would_break_later_is_refused(text: str) -> None:
+    assert isinstance(parse_json_object(text, ["问"]), ParseFailure)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet='{}[]"\\:,问答a1 \n', max_size=60))
+def test_parsing_never_fails(text: str) -> None:
+    parsed = parse_json_object(text, ["问"])
+    assert isinstance(parsed, ParseFailure) or "问" in parsed
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text(max_size=5), JSON_VALUES, min_size=1, max_size=4), st.data())
+def test_a_cut_answer_is_never_taken(answer: dict[str, Any], data: st.DataObject) -> None:
+    whole = json.dumps(answer, ensure_ascii=False)
+    assert parse_json_object(whole, list(answer)) == answer
+    cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
+    assert isinstance(parse_json_object(cut, list(answer)), ParseFailure)
+
+
+def test_the_resource_builds_a_client(endpoint: Endpoint, cache_path: Path) -> None:
+    llm = LLM(api_key=KEY, base_url=endpoint.url, model="m", cache_path=str(cache_path), max_calls=1)
+    assert llm.configured()
+    assert KEY not in repr(llm)
+    assert [r.status for r in llm.client().complete(ask("a", "b"))] == ["ok", "budget_exhausted"]
+
+
+@pytest.mark.parametrize("missing", ["api_key", "base_url", "model"])
+def test_a_missing_setting_is_named(missing: str) -> None:
+    settings: dict[str, Any] = {"api_key": KEY, "base_url": "http://127.0.0.1:9/v1", "model": "m"}
+    llm = LLM(**{**settings, missing: ""})
+    assert not llm.configured()
+    with pytest.raises(LLMError, match=f"OPENAI_{missing.upper()}"):
+        llm.client()
+
+
+def test_a_money_budget_needs_prices() -> None:
+    with pytest.raises(LLMError, match="price_in"):
+        LLM(api_key=KEY, base_url="http://127.0.0.1:9/v1", model="m", max_money=1.0).client()

@@ -1,0 +1,1 @@
+"""What touches the world: base models, LLM endpoints, MLflow, the store, GPUs. Imports nothing of `cs_assets`."""

@@ -1,0 +1,376 @@
+"""The GPUs of a host: what a step needs, who holds which, and the executor that puts the two together.
+
+Here belongs what decides which step runs on which GPU: the tags of a step (`gpu`), the lease that no death can leak,
+the executor of one host (`gpu_executor`) and the choice of another one (`executor_for`). What a step computes does not:
+neither torch nor `cs_assets` is imported, so that the process that watches over a run stays small.
+
+    @dg.asset(op_tags=gpu(1))
+    def lora_adapter(): ...
+
+    defs = dg.Definitions(assets=[lora_adapter], executor=executor_for())
+
+The lease works for any command: `python -m resources.gpu --gpus 2 -- python train.py`. Two environment variables steer
+it: CS_GPUS names the GPUs of the host ("0,1"; empty: none), CS_LEASE_DIR the folder of the lock files (on a local disk;
+the default is one a user, so users who share GPUs need to agree on one).
+"""
+# ruff: noqa: E402
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import functools
+import importlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+GPUS_TAG = "cs_assets/gpus"
+POLL_SECONDS = 0.3
+PR_SET_PDEATHSIG = 1
+
+
+def gpu(n: int) -> dict[str, str | dict]:
+    """The `op_tags` of a step that needs `n` GPUs, for the local executor, dagster-ray and dagster-k8s.
+
+    Raises:
+        ValueError: `n` is negative.
+    """
+    if n < 0:
+        raise ValueError(f"gpu({n}): a step needs 0 or more GPUs")
+    return {
+        GPUS_TAG: str(n),
+        "dagster-ray/config": {"num_gpus": n},
+        "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": str(n)}}}},
+    }
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The ids of the GPUs that this process may use: by CS_GPUS, else CUDA_VISIBLE_DEVICES, else `nvidia-smi`."""
+    for variable in ("CS_GPUS", "CUDA_VISIBLE_DEVICES"):
+        if (listed := os.environ.get(variable)) is not None:
+            ids = [gpu_id.strip() for gpu_id in listed.split(",")]
+            ids = ids[: ids.index("-1")] if "-1" in ids else ids  # CUDA ends the list there too
+            return tuple(dict.fromkeys(filter(None, ids)))
+    return tuple(_nvidia_uuids())
+
+
+@functools.cache
+def _nvidia_uuids() -> dict[str, str]:
+    """Id -> UUID. Ids are indices, which every library can read; a MIG slice has no other id than its UUID."""
+    if not (nvidia_smi := shutil.which("nvidia-smi")):
+        return {}
+    try:
+        listing = subprocess.run([nvidia_smi, "-L"], capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"cs-assets lease: no GPU can be listed: {error}", file=sys.stderr, flush=True)
+        return {}
+    found = re.findall(r"^(?:GPU (\d+)|[ \t]+MIG .*?): .*\(UUID: (\S+)\)", listing, re.MULTILINE)
+    return {uuid: uuid for index, uuid in found if not index} or dict(found)
+
+
+def lease(n: int) -> tuple[str, ...]:
+    """Take `n` GPUs of the host for as long as this process lives, or what it execs; their ids.
+
+    Waits until `n` are free at the same time. Without any GPU on the host the answer is (): run on the CPU.
+
+    Raises:
+        ValueError: `n` is negative or more than a host with GPUs has.
+        OSError: the lock files cannot be written.
+    """
+    gpus = visible_gpus() if n else ()
+    if n < 0 or (gpus and n > len(gpus)):
+        raise ValueError(f"{n} GPUs are asked for, this host has {len(gpus)} ({', '.join(gpus)})")
+    if not gpus:
+        if n:
+            print("cs-assets lease: no GPU on this host, running on the CPU", file=sys.stderr, flush=True)
+        return ()
+    default = Path(tempfile.gettempdir(), f"cs-assets-leases-{os.getuid()}")
+    folder = Path(os.environ.get("CS_LEASE_DIR") or default)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held, holders = _try_lease(n, gpus, folder)
+    if not held:
+        holding = ", ".join(f"{gpu_id} by process {pid}" for gpu_id, pid in holders.items())
+        print(f"cs-assets lease: waiting for {n} of {len(gpus)} GPUs (held: {holding})", file=sys.stderr, flush=True)
+    while not held:
+        time.sleep(POLL_SECONDS)
+        held, _ = _try_lease(n, gpus, folder)
+    return held
+
+
+def _try_lease(n: int, gpus: Sequence[str], folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """All or nothing, so that two that wait cannot hold half each. The GPUs taken, and the holders of the others."""
+    taken: dict[str, int] = {}
+    holders: dict[str, str] = {}
+    # By UUID: within containers and Slurm jobs, index 0 is not the same GPU everywhere.
+    names = {gpu_id: _nvidia_uuids().get(gpu_id, gpu_id).replace("/", "_") for gpu_id in gpus}
+    # One attempt at a time, or two could fail on each other's half for ever. Closed, hence free, before the exec.
+    with open(folder / "attempt.lock", "w") as attempt:
+        fcntl.flock(attempt, fcntl.LOCK_EX)
+        for gpu_id in gpus:
+            lock = os.open(folder / f"gpu-{names[gpu_id]}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holders[gpu_id] = os.pread(lock, 20, 0).decode(errors="replace").strip() or "?"
+                os.close(lock)
+                continue
+            taken[gpu_id] = lock
+            if len(taken) == n:
+                break
+        if len(taken) < n:
+            for lock in taken.values():
+                os.close(lock)
+            return (), holders
+    for lock in taken.values():
+        os.pwrite(lock, f"{os.getpid():20}".encode(), 0)
+        os.set_inheritable(lock, True)  # the lock lives on in the program that this one becomes
+    return tuple(taken), holders
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process, and what it execs, when the process `parent` dies (Linux only).
+
+    SIGKILL, not SIGTERM: when the parent is gone nobody is left to insist, and a step that went on would write into a
+    run that has ended. Nothing half-written shows, since tables and models are renamed into place.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel knew
+        sys.exit(f"cs-assets lease: process {parent}, which started this one, is gone")
+
+
+def main() -> int:
+    """Run a command with a lease; this process becomes the command, so its id, signals and exit code are the same."""
+    parser = argparse.ArgumentParser(prog="python -m resources.gpu", description="Run a command with GPUs of its own.")
+    parser.add_argument("--gpus", type=int, required=True, help="how many; with 0 the command sees none")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help=argparse.SUPPRESS)
+    parser.add_argument("command", nargs="+")
+    options = parser.parse_args()
+    die_with_parent(options.parent)
+    try:
+        gpus = lease(options.gpus)
+    except (ValueError, OSError) as error:
+        print(f"cs-assets lease: {error}", file=sys.stderr)
+        return 1
+    try:
+        os.execvpe(options.command[0], options.command, os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)})
+    except OSError as error:
+        print(f"cs-assets lease: cannot start {options.command[0]}: {error.strerror}", file=sys.stderr)
+        return 127
+
+
+if __name__ == "__main__":
+    sys.exit(main())  # before Dagster is imported: that takes almost a second, and every step starts by a lease
+
+import dagster as dg
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode, get_retries_config
+from dagster._core.executor.step_delegating import (
+    CheckStepHealthResult,
+    StepDelegatingExecutor,
+    StepHandler,
+    StepHandlerContext,
+)
+
+GRACE_SECONDS = 10.0
+TAIL_BYTES = 16_000
+TAIL_LINES = 30
+STEP_ENDS = {
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_UP_FOR_RETRY,
+    dg.DagsterEventType.STEP_SKIPPED,
+    dg.DagsterEventType.RESOURCE_INIT_FAILURE,
+}
+CLUSTER_EXECUTORS = {"ray": ("dagster_ray", "ray_executor"), "k8s": ("dagster_k8s", "k8s_job_executor")}
+
+
+class _StepProcess:
+    """One attempt of a step: its process, which leads a process group of its own, and the end of its stderr."""
+
+    def __init__(self, command: Sequence[str], gpus: int) -> None:
+        # By file and isolated (-IS): the lease needs the standard library only, whatever the folder and the path are.
+        wrapper = [sys.executable, "-IS", os.path.abspath(__file__), "--gpus", str(gpus), "--parent", str(os.getpid())]
+        self.started = time.time()
+        self.process = subprocess.Popen(
+            [*wrapper, "--", *command], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        )
+        self.stderr_tail = b""
+        self._reader = threading.Thread(target=self._pass_stderr_on, daemon=True)
+        self._reader.start()
+
+    def _pass_stderr_on(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stderr:
+            while chunk := os.read(stderr.fileno(), 65536):  # by chunks: a progress bar has no line ends
+                self.stderr_tail = (self.stderr_tail + chunk)[-TAIL_BYTES:]
+                with contextlib.suppress(OSError):  # a closed terminal must not block the step on a full pipe
+                    os.write(2, chunk)
+
+    def has_exited(self) -> bool:
+        if self.process.returncode is not None or not hasattr(os, "waitid"):  # macOS before Python 3.13
+            return self.process.poll() is not None
+        # WNOWAIT leaves a zombie: as long as it is there, its id, which is also that of its group, is given to nobody.
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def end(self, patience: float) -> int:
+        """Wait `patience` seconds for the process, then kill what is left of its group; the exit code."""
+        if self.process.returncode is None:
+            deadline = time.monotonic() + patience
+            while not self.has_exited() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if self.has_exited():  # Dagster's own `tail` of a step that was killed takes a second to print the rest
+                self._reader.join(timeout=2)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self._reader.join(timeout=1)
+        return self.process.wait()
+
+
+class _ProcessStepHandler(StepHandler):
+    """Starts each step as a process under a lease, and explains how a process ended that reported nothing."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, _StepProcess] = {}
+
+    @property
+    def name(self) -> str:
+        return "ProcessStepHandler"
+
+    def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
+        step_key = _step_key(step_handler_context)
+        if step_key in self._steps:  # a retry: what an earlier attempt holds must be free first
+            self._steps[step_key].end(GRACE_SECONDS)
+        gpus = int(step_handler_context.step_tags[step_key].get(GPUS_TAG, "0"))
+        command = list(step_handler_context.execute_step_args.get_command_args())
+        if command[0] == "dagster":  # the environment of this process may not be on the PATH, or behind another one
+            command[:1] = [sys.executable, "-m", "dagster"]
+        step = _StepProcess(command, gpus)
+        self._steps[step_key] = step
+        yield dg.DagsterEvent.step_worker_starting(
+            step_handler_context.get_step_context(step_key),
+            message=f'Starting step "{step_key}" in process {step.process.pid}; GPUs it needs: {gpus}.',
+            metadata={"pid": step.process.pid, "gpus": gpus},
+        )
+
+    def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
+        step = self._steps.get(_step_key(step_handler_context))
+        if step is None:
+            return CheckStepHealthResult.unhealthy("its process ended with the run worker that had started it")
+        if not step.has_exited() or _has_reported(step_handler_context, step):
+            return CheckStepHealthResult.healthy()
+        cause = _cause_of_death(step.end(patience=0))
+        lines = step.stderr_tail.decode(errors="replace").splitlines()
+        own = [line for line in lines if " - dagster - DEBUG - " not in line]  # the events stand in the log already
+        tail = "\n".join(own[-TAIL_LINES:]) or "(empty)"
+        return CheckStepHealthResult.unhealthy(f"{cause}\nEnd of its stderr:\n{tail}")
+
+    def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
+        """Ask the step to end; `close` waits for all of them together, and kills what does not."""
+        step = self._steps.get(_step_key(step_handler_context))
+        if step is not None and not step.has_exited():
+            step.process.terminate()
+        return iter(())
+
+    def close(self) -> None:
+        """Let the processes end, or kill them: a step reports before its process is through with its exit handlers."""
+        deadline = time.monotonic() + GRACE_SECONDS
+        for step in self._steps.values():
+            step.end(max(0.0, deadline - time.monotonic()))
+
+
+def _step_key(context: StepHandlerContext) -> str:
+    [step_key] = context.execute_step_args.step_keys_to_execute or []
+    return step_key
+
+
+def _has_reported(context: StepHandlerContext, step: _StepProcess) -> bool:
+    """Whether this attempt wrote its result into the event log, which the executor may not have read yet."""
+    logged = context.instance.all_logs(context.execute_step_args.run_id, of_type=STEP_ENDS)
+    return any(entry.step_key == _step_key(context) and entry.timestamp >= step.started for entry in logged)
+
+
+def _cause_of_death(code: int) -> str:
+    if code >= 0:
+        return f"its process ended with exit code {code} before it reported a result."
+    names = {known.value: known.name for known in signal.Signals}
+    cause = f"its process was ended by signal {names.get(-code, -code)}."
+    if -code == signal.SIGKILL:
+        cause += (
+            " If nobody killed it, the host ran out of memory (`dmesg` tells): lower the batch size or the sequence"
+            " length of the step, or `max_concurrent` of the executor."
+        )
+    return cause
+
+
+class _ProcessExecutor(StepDelegatingExecutor):
+    """Leaves no process behind, however the run ends."""
+
+    _step_handler: _ProcessStepHandler
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        try:
+            yield from super().execute(plan_context, execution_plan)
+        finally:
+            self._step_handler.close()
+
+
+@dg.executor(
+    name="gpu",
+    config_schema={
+        "max_concurrent": dg.Field(
+            dg.IntSource,
+            default_value=1,
+            description="Steps at a time. More only pay off with several GPUs, or cores and memory to spare.",
+        ),
+        "check_step_health_interval_seconds": dg.Field(
+            dg.IntSource, default_value=2, description="How often to look for steps that died without a word."
+        ),
+        "retries": get_retries_config(),
+    },
+    requirements=dg.multiple_process_executor_requirements(),
+)
+def gpu_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
+    """Runs each step in a process of its own, with as many GPUs of this host as its tags ask for."""
+    config: dict[str, Any] = dict(init_context.executor_config)
+    [retry_mode] = config["retries"]
+    return _ProcessExecutor(
+        _ProcessStepHandler(),
+        retries=RetryMode(retry_mode),
+        sleep_seconds=0.2,
+        check_step_health_interval_seconds=config["check_step_health_interval_seconds"],
+        max_concurrent=config["max_concurrent"],
+    )
+
+
+def executor_for(name: str | None = None) -> dg.ExecutorDefinition:
+    """The executor called `name`, or by default what CS_EXECUTOR says: local (also when unset), in_process, ray, k8s.
+
+    Raises:
+        ValueError: no executor has that name.
+        ImportError: the package of the executor is not installed.
+    """
+    name = name or os.environ.get("CS_EXECUTOR") or "local"
+    local = {"local": gpu_executor, "in_process": dg.in_process_executor}
+    if name in local:
+        return local[name]
+    if name not in CLUSTER_EXECUTORS:
+        raise ValueError(f"CS_EXECUTOR={name!r} is not known, allowed are: {', '.join([*local, *CLUSTER_EXECUTORS])}")
+    module, attribute = CLUSTER_EXECUTORS[name]
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise ImportError(f"CS_EXECUTOR={name} needs {module}: pip install 'cs-assets[{name}]' ({error})") from error

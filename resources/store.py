@@ -1,0 +1,258 @@
+"""The store: where tables, records and model folders lie, and how they get there whole or not at all.
+
+Tables are Parquet, small records (a pointer to a model with its metrics) are JSON, models are folders. Everything is
+written beside its place, synced and renamed; a folder is complete when it is in its place. Expensive results are kept
+under a fingerprint of everything they depend on, so that a re-run finds them (`cache: hit`).
+
+`CS_STORE` may be any fsspec URL. Atomic rename is what a local file system gives; an object store gives whole objects
+anyway.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+from dagster import ConfigurableResource, InputContext, MetadataValue, OutputContext, TableColumn, TableSchema
+from dagster import UPathIOManager as _UPathIOManager
+from pydantic import BaseModel, ConfigDict, Field
+from upath import UPath
+
+MANIFEST: Final = "manifest.json"
+_NOTE: Final = "cs_assets:note"
+_PREVIEW_ROWS: Final = 8
+_PREVIEW_CHARACTERS: Final = 90
+
+
+def default_root() -> str:
+    """Return `CS_STORE`, else `data/out` in the working directory."""
+    return os.environ.get("CS_STORE") or str(Path("data") / "out")
+
+
+def fingerprint(**parts: Any) -> str:
+    """Return a SHA-256 over everything a result depends on.
+
+    Frames count by content, pydantic models and plain values by their JSON; the order of the keyword arguments does
+    not matter.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(parts):
+        digest.update(f"{name}=".encode())
+        digest.update(_content(parts[name]))
+    return digest.hexdigest()
+
+
+def _content(value: Any) -> bytes:
+    if isinstance(value, pl.DataFrame):
+        return hashlib.sha256(value.write_ipc(None, compression="uncompressed").getvalue()).digest()
+    if isinstance(value, BaseModel):
+        return value.model_dump_json().encode()
+    return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
+
+
+def write_whole(path: UPath, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, sync it, and put it in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not isinstance(path, Path):
+        _upload_whole(path, write)
+        return
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        write(beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _upload_whole(path: UPath, write: Callable[[Path], None]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as work:
+        local = Path(work) / "object"
+        write(local)
+        path.write_bytes(local.read_bytes())
+
+
+class ModelFolder(BaseModel):
+    """A finished model folder: what an asset hands on instead of the weights.
+
+    path is relative to the store; base is the name of the base model; fingerprint names everything it was made from;
+    metrics are what its training or test measured.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    base: str
+    fingerprint: str
+    metrics: dict[str, float] = {}
+
+
+class Store(ConfigurableResource):
+    """Cached results and model folders, under one root."""
+
+    root: str = Field(default_factory=default_root, description="A folder or fsspec URL.")
+
+    @property
+    def _base(self) -> UPath:
+        return UPath(self.root)
+
+    def location(self, *parts: str) -> UPath:
+        """Return a place in the store."""
+        return self._base.joinpath(*parts)
+
+    def path_of(self, model: ModelFolder) -> str:
+        """Return the absolute path of a model folder.
+
+        Raises:
+            FileNotFoundError: it is not there any more.
+        """
+        path = self._base / model.path
+        if not (path / MANIFEST).exists():
+            raise FileNotFoundError(f"{path}: the model folder is gone. Materialize the asset that makes it again.")
+        return str(path)
+
+    def cached_table(
+        self, stage: str, key: str, make: Callable[[], tuple[pl.DataFrame, str]]
+    ) -> tuple[pl.DataFrame, bool, str]:
+        """Return the table kept under `key`, making and keeping it first if needed.
+
+        Args:
+            stage: the asset's name.
+            key: fingerprint of everything the table depends on.
+            make: returns the table and a note that is kept with it (the URL of its MLflow run).
+
+        Returns:
+            The table, whether it was there, and the note.
+        """
+        path = self._base / "cache" / stage / f"{key}.parquet"
+        if path.exists():
+            content = path.read_bytes()
+            return pl.read_parquet(content), True, pl.read_parquet_metadata(io.BytesIO(content)).get(_NOTE, "")
+        table, note = make()
+        write_whole(path, lambda beside: table.write_parquet(beside, metadata={_NOTE: note}))
+        return table, False, note
+
+    def cached_model(
+        self,
+        stage: str,
+        partition: str,
+        key: str,
+        base: str,
+        make: Callable[[Path, Path], Mapping[str, float]],
+    ) -> tuple[ModelFolder, bool]:
+        """Return the model folder kept under `key`, making it first if needed, and whether it was there.
+
+        Args:
+            stage: the asset's name.
+            partition: the scenario's name.
+            key: fingerprint of everything the model depends on.
+            base: name of the base model.
+            make: is given an empty folder to fill and a work folder for checkpoints, and returns metrics. The work
+                folder survives a killed run, so training resumes from it; it goes when the model is complete.
+        """
+        relative = Path("models") / stage / partition / key[:16]
+        target = Path(self.root) / relative
+        found = self._read_manifest(target, relative, key)
+        if found is not None:
+            return found, True
+        work = Path(self.root) / "work" / stage / partition / key[:16]
+        work.mkdir(parents=True, exist_ok=True)
+        with _beside(target) as folder:
+            metrics = dict(make(folder, work))
+            manifest = {"fingerprint": key, "base": base, "metrics": metrics}
+            (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
+        shutil.rmtree(work, ignore_errors=True)
+        return ModelFolder(path=str(relative), base=base, fingerprint=key, metrics=metrics), False
+
+    def _read_manifest(self, target: Path, relative: Path, key: str) -> ModelFolder | None:
+        manifest = target / MANIFEST
+        if not manifest.is_file():
+            return None
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        if content["fingerprint"] != key:
+            raise RuntimeError(
+                f"{manifest}: fingerprint {content['fingerprint']} where {key} was expected; remove the folder."
+            )
+        return ModelFolder(path=str(relative), **content)
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Give a folder beside `target`, and rename it there when the block ends well. The first of two writers wins."""
+    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        for path in folder.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError, NotADirectoryError):
+            if not target.exists():
+                folder.rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class TableIOManager(_UPathIOManager):
+    """Polars frames as Parquet, one file a partition, with row count, column schema and a preview as metadata."""
+
+    extension = ".parquet"
+
+    def dump_to_path(self, context: OutputContext, obj: pl.DataFrame, path: UPath) -> None:
+        write_whole(path, obj.write_parquet)
+
+    def load_from_path(self, context: InputContext, path: UPath) -> pl.DataFrame:
+        return pl.read_parquet(path.read_bytes())
+
+    def get_metadata(self, context: OutputContext, obj: pl.DataFrame) -> dict[str, MetadataValue]:
+        columns = [TableColumn(name, str(dtype)) for name, dtype in obj.schema.items()]
+        return {
+            "dagster/row_count": MetadataValue.int(obj.height),
+            "dagster/column_schema": MetadataValue.table_schema(TableSchema(columns=columns)),
+            "preview": MetadataValue.md(preview(obj)),
+        }
+
+
+class RecordIOManager(_UPathIOManager):
+    """Pydantic models as JSON, one file a partition; the loading asset's annotation says which model."""
+
+    extension = ".json"
+
+    def dump_to_path(self, context: OutputContext, obj: BaseModel, path: UPath) -> None:
+        text = obj.model_dump_json(indent=2)
+        write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8") and None)
+
+    def load_from_path(self, context: InputContext, path: UPath) -> BaseModel:
+        return context.dagster_type.typing_type.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def preview(table: pl.DataFrame, rows: int = _PREVIEW_ROWS) -> str:
+    """Return the first rows as a Markdown table, long cells cut, columns that begin with `_` left out."""
+    shown = [name for name in table.columns if not name.startswith("_")]
+    lines = ["| " + " | ".join(shown) + " |", "|" + " --- |" * len(shown)]
+    for row in table.select(shown).head(rows).iter_rows():
+        lines.append("| " + " | ".join(_cell(value) for value in row) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value)
+    text = text.replace("|", "\\|").replace("\n", " ↵ ")
+    return text if len(text) <= _PREVIEW_CHARACTERS else text[: _PREVIEW_CHARACTERS - 1] + "…"
+
+
+def io_managers(root: str) -> dict[str, _UPathIOManager]:
+    """Return the two IO managers of the store, by the keys that assets name."""
+    base = UPath(root)
+    return {"io_manager": TableIOManager(base / "tables"), "record_io_manager": RecordIOManager(base / "records")}

@@ -1,0 +1,96 @@
+"""MLflow: one run a materialization of an expensive stage, linked both ways.
+
+Plain mlflow behind a Dagster resource. The default is a SQLite file in the store, an own server comes by
+`MLFLOW_TRACKING_URI`. Each run carries the Dagster run id, the partition and the data version as tags.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster import ConfigurableResource
+from pydantic import Field
+
+# Where `make dev` starts the MLflow UI for the SQLite file.
+LOCAL_UI = "http://127.0.0.1:5000"
+
+
+def default_tracking_uri() -> str:
+    """Return `MLFLOW_TRACKING_URI`, else a SQLite file in the store's folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('data') / 'out' / 'mlflow.db'}"
+
+
+class TrackedRun:
+    """An open MLflow run."""
+
+    def __init__(self, run_id: str, url: str) -> None:
+        self.run_id = run_id
+        self.url = url
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log figures, at a training step if given."""
+        import mlflow
+
+        mlflow.log_metrics(dict(metrics), step=step)
+
+    def log_text(self, text: str, file: str) -> None:
+        """Keep a text or HTML page with the run."""
+        import mlflow
+
+        mlflow.log_text(text, file)
+
+
+class Tracking(ConfigurableResource):
+    """Opens MLflow runs."""
+
+    uri: str = Field(default_factory=default_tracking_uri, description="An MLflow tracking URI.")
+
+    @contextlib.contextmanager
+    def run(
+        self, stage: str, partition: str, tags: Mapping[str, str], parameters: Mapping[str, Any]
+    ) -> Iterator[TrackedRun]:
+        """Open a run named after stage and partition in the experiment of that partition.
+
+        It ends as FINISHED or, if the block raises, as FAILED.
+        """
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        experiment = self._experiment(partition)
+        with mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags)) as run:
+            mlflow.log_params({key: str(value)[:500] for key, value in parameters.items()})
+            base = self.uri.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
+            yield TrackedRun(run.info.run_id, f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}")
+
+    def _experiment(self, name: str) -> str:
+        import mlflow
+
+        if self.uri.startswith("sqlite:///"):
+            path = Path(self.uri.removeprefix("sqlite:///"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            artifacts = (path.parent / "mlflow-artifacts").resolve().as_uri()
+        else:
+            artifacts = None
+        found = mlflow.get_experiment_by_name(name)
+        return found.experiment_id if found else mlflow.create_experiment(name, artifact_location=artifacts)
+
+    def register(self, name: str, source: str, run_id: str, alias: str | None) -> str:
+        """Register a model folder as a new version, and give it `alias` if one is named.
+
+        Returns:
+            The version. A version that had the alias keeps existing without it.
+        """
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        client = MlflowClient(self.uri)
+        try:
+            client.get_registered_model(name)
+        except MlflowException:
+            client.create_registered_model(name)
+        version = client.create_model_version(name, source=source, run_id=run_id).version
+        if alias is not None:
+            client.set_registered_model_alias(name, alias, version)
+        return str(version)
