@@ -16,7 +16,7 @@ from cs_assets import plots
 from cs_assets.learning.progress import Progress, Report
 from cs_assets.learning.training import TrainingLog, TrainingSettings
 from resources.base_model import BaseModelFolder
-from resources.store import ModelFolder, Store, fingerprint
+from resources.store import Store, fingerprint
 from resources.tracking import TrackedRun, Tracking
 
 _RUN_FILE = "mlflow_run.txt"

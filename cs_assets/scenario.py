@@ -157,7 +157,7 @@ class Scenario:
         path = self.folder / "examples.jsonl"
         rows: list[dict[str, Any]] = []
         broken: list[str] = []
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue

@@ -127,7 +127,7 @@ def _from_folder(folder: Path) -> BaseModelFolder:
     # Size and time are enough to notice an exchanged file; hashing gigabytes at every start would not pay.
     seen = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in [config, *weights]]
     identity = hashlib.sha256("|".join(seen).encode()).hexdigest()
-    return BaseModelFolder(name=folder.name, path=str(folder.resolve()), identity=identity, licence="local folder")
+    return BaseModelFolder(name=str(folder), path=str(folder.resolve()), identity=identity, licence="local folder")
 
 
 def _from_hub(name: str, repository: str, revision: str, licence: str, report: Report) -> BaseModelFolder:

@@ -71,7 +71,7 @@ class ExtractionFamily:
         self._answer_template = answer_template
         self._slots = slots
         try:
-            self.fields: tuple[str, ...] = tuple(self._answer({slot: "" for slot in slots}))
+            self.fields: tuple[str, ...] = tuple(self._answer(dict.fromkeys(slots, "")))
         except ValueError as error:
             raise TemplateError(
                 f"{answer_template.source}: does not render to a JSON object ({error}). Write each value as "

@@ -1,9 +1,9 @@
 """The output head on the answer's tokens alone.
 
-TRL's trainers ask the model for per-token log-probabilities (`fused_lm_head=True`). On a device without Triton, TRL 1.16
-projects every position through the head, prompt and padding included: with a vocabulary of 152,000 and a loss on a
-third of the tokens, that was half the time of a training step on a CPU. Here only positions with a label are projected;
-values and gradients are the same, which a test asserts.
+TRL's trainers ask the model for per-token log-probabilities (`fused_lm_head=True`). On a device without Triton, TRL
+1.16 projects every position through the head, prompt and padding included: with a vocabulary of 152,000 and a loss on
+a third of the tokens, that was half the time of a training step on a CPU. Here only positions with a label are
+projected; values and gradients are the same, which a test asserts.
 """
 
 import types
@@ -41,10 +41,16 @@ def project_answers_only(model: Any) -> None:
         log_probs = spread(scored)
         with torch.no_grad():
             entropy = spread(-(log_softmax.exp() * log_softmax).sum(dim=-1))
-            is_top1 = spread((logits.argmax(dim=-1) == wanted[mask]).float())
+            mean_logits = spread(logits.mean(dim=-1))
+            is_top1 = spread(logits.argmax(dim=-1) == wanted[mask])
         count = mask.sum().clamp(min=1) if items is None else items
         return FusedCausalLMOutput(
-            loss=-log_probs.sum() / count, log_probs=log_probs, entropy=entropy, is_top1=is_top1, label_mask=mask
+            loss=-log_probs.sum() / count,
+            log_probs=log_probs,
+            entropy=entropy,
+            mean_logits=mean_logits,
+            is_top1=is_top1,
+            label_mask=mask,
         )
 
     causal_lm.forward = types.MethodType(forward, causal_lm)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.models import load_causal_lm, load_tokenizer, lora_config, save_adapter
-from cs_assets.learning.progress import Report, silent
+from cs_assets.learning.progress import LossPoint, Report, silent
 from cs_assets.learning.training import TrainingLog, TrainingSettings, run_training, training_arguments
 
 Message = dict[str, str]
@@ -60,7 +60,7 @@ def train_adapter(
     project_answers_only(trainer.model)
     log = run_training(trainer, len(conversations), work, report)
     if validation:
-        trainer.evaluate()  # the progress callback adds the validation loss to the curve
+        log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
     save_adapter(trainer.model, tokenizer, folder)
     log.save(folder)
     return log

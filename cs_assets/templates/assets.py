@@ -32,7 +32,7 @@ class TemplateVariantsConfig(dg.Config):
 def template_variants(
     context: dg.AssetExecutionContext, config: TemplateVariantsConfig, llm: LLM, atomic_table: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """句式变种: human-written seeds, deterministic rewrites and, with an endpoint, what an LLM wrote; rejected rows stay."""
+    """句式变种: human-written seeds, rewrites and, with an endpoint, what an LLM wrote; rejected rows stay."""
     scenario = load_scenario(context.partition_key)
     written, unreadable = {}, 0
     if llm.configured():

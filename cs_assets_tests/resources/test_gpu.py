@@ -16,7 +16,8 @@ import dagster as dg
 import pytest
 
 from resources import gpu as gpu_module
-from resources.gpu import executor_for, gpu, gpu_executor, visible_gpus
+from resources.gpu import executor_for, gpu, gpu_executor
+from resources.lease import visible_gpus
 
 ROOT = Path(gpu_module.__file__).resolve().parents[1]
 SEE = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
@@ -44,7 +45,7 @@ def environment(folder: Path, **changes: str) -> dict[str, str]:
 
 def start(folder: Path, gpus: int, *command: str, **changes: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "resources.gpu", "--gpus", str(gpus), "--", *command],
+        [sys.executable, "-m", "resources.lease", "--gpus", str(gpus), "--", *command],
         env=environment(folder, **changes),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -200,7 +201,7 @@ def test_exit_code_and_unknown_command(tmp_path):
 def test_the_command_dies_with_its_parent(tmp_path):
     parent_code = (
         "import subprocess, sys\n"
-        "command = [sys.executable, '-m', 'resources.gpu', '--gpus', '2', '--', *sys.argv[1:]]\n"
+        "command = [sys.executable, '-m', 'resources.lease', '--gpus', '2', '--', *sys.argv[1:]]\n"
         "subprocess.run(command)"
     )
     command = [sys.executable, "-uc", "import os, time; print(os.getpid()); time.sleep(60)"]

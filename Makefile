@@ -1,0 +1,45 @@
+# make demo    the whole chain on the embedded base model, and a table of what was gained
+# make test    the tests
+# make dev     the Dagster UI (and MLflow's) on the same state
+# make lint    ruff and mypy
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 3000
+MLFLOW_PORT ?= 5000
+
+.PHONY: install demo test dev lint clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) --version`. Try: make PYTHON=python3.11"; exit 1; }
+	@echo "making $(VENV) and installing (a few minutes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@# torch by its exact pin first: with it there, no other package pulls in a different build.
+	@$(BIN)/python -m pip install --quiet "`grep '^torch==' constraints.txt`" -c constraints.txt
+	@$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m cs_assets.demo
+
+test: install
+	@$(BIN)/python -m pytest -q
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+dev: install
+	@mkdir -p data/out
+	@$(BIN)/mlflow server --host 127.0.0.1 --port $(MLFLOW_PORT) --backend-store-uri sqlite:///data/out/mlflow.db \
+	  --default-artifact-root data/out/mlflow-artifacts >data/out/mlflow.log 2>&1 & \
+	pid=$$!; trap "kill $$pid 2>/dev/null" EXIT INT TERM; \
+	DAGSTER_HOME="$(CURDIR)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
+
+clean:
+	rm -rf data/out

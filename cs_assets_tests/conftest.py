@@ -1,0 +1,87 @@
+"""Fixtures that several test files share: a tiny model, a small scenario, an isolated store."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import settings
+
+from cs_assets.atoms.shipping import BLOCK_COUNT, shipping_atoms
+from cs_assets.quality.labelling import label_samples
+from cs_assets.samples.render import render_samples
+from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.templates.variants import template_variants
+from cs_assets_tests.tiny_model import write_tiny_model
+
+SCENARIOS = Path(__file__).resolve().parent.parent / "data" / "scenarios"
+# The same examples at every run: a property that fails, fails for everyone.
+settings.register_profile("house", max_examples=40, deadline=None, derandomize=True)
+settings.load_profile("house")
+TINY_COUNTS = """
+    variants_per_seed: 1
+    judge: 16
+    train: 16
+    validation: 4
+    test_iid: 4
+    test_template_ood: 4
+    test_entity_ood: 4
+    test_noise: 4
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random-weight base model."""
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture
+def scenarios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A writable copy of the scenarios folder, with counts for tests, that the code under test reads."""
+    folder = tmp_path / "scenarios"
+    copy_small_scenario(folder)
+    monkeypatch.setenv("CS_SCENARIOS", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    """`address_extraction` with counts for tests; nobody writes into its folder."""
+    folder = tmp_path_factory.mktemp("shared") / "scenarios"
+    copy_small_scenario(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CS_SCENARIOS", str(folder))
+        return load_scenario("address_extraction")
+
+
+@pytest.fixture(scope="session")
+def atoms(scenario: Scenario) -> pl.DataFrame:
+    """3,000 atoms: enough that the rare kinds of place occur."""
+    return shipping_atoms(3000, scenario.spec.seed)
+
+
+@pytest.fixture(scope="session")
+def variants(scenario: Scenario, atoms: pl.DataFrame) -> pl.DataFrame:
+    """Every seed with one rewrite."""
+    return template_variants(scenario, atoms.head(3).to_dicts())
+
+
+@pytest.fixture(scope="session")
+def rendered(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
+    """The samples of every fold."""
+    return render_samples(scenario, variants, atoms, BLOCK_COUNT)
+
+
+@pytest.fixture(scope="session")
+def labelled(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
+    """The same with corrupted twins."""
+    return label_samples(scenario, rendered)
+
+
+def copy_small_scenario(folder: Path) -> None:
+    """Copy `address_extraction` into `folder` and make its demo profile tiny."""
+    shutil.copytree(SCENARIOS / "address_extraction", folder / "address_extraction")
+    spec = folder / "address_extraction" / "scenario.yaml"
+    head, _ = spec.read_text(encoding="utf-8").split("counts:")
+    spec.write_text(f"{head}counts:\n  demo:{TINY_COUNTS}  full:{TINY_COUNTS}", encoding="utf-8")

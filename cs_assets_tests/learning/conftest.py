@@ -1,0 +1,58 @@
+"""What the tests of the trainings share: small settings, and a run that is cut short."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cs_assets.learning import training
+from cs_assets.learning.progress import Progress, Report, progress_callback
+
+SMALL: dict[str, Any] = {
+    "base_model": "tiny",
+    "learning_rate": 1e-2,
+    "epochs": 3,
+    "batch_size": 2,
+    "checkpoint_steps": 4,
+    "top_layers": 1.0,
+    "rank": 4,
+    "max_length": 128,
+}
+Train = Callable[[Path, Path, Report], training.TrainingLog]
+
+
+class Interrupted(Exception):
+    """The machine went away."""
+
+
+@pytest.fixture
+def resumed_equals_undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Train], None]:
+    """Assert that a training cut at step 6 and started again ends where an undisturbed one ends."""
+    monkeypatch.setattr(training, "progress_callback", functools.partial(progress_callback, every=0.0))
+
+    def cut(progress: Progress) -> None:
+        if progress.step == 6:
+            raise Interrupted
+
+    def check(train: Train) -> None:
+        whole = train(tmp_path / "whole", tmp_path / "whole_work", lambda progress: None)
+        with pytest.raises(Interrupted):
+            train(tmp_path / "cut", tmp_path / "cut_work", cut)
+        resumed = train(tmp_path / "cut", tmp_path / "cut_work", lambda progress: None)
+        assert (whole.resumed_at, resumed.resumed_at) == (0, 4)
+        assert [point.step for point in resumed.curve] == [point.step for point in whole.curve]
+        assert resumed.final_loss == pytest.approx(whole.final_loss, abs=1e-3)
+        expected, got = adapter_weights(tmp_path / "whole"), adapter_weights(tmp_path / "cut")
+        assert expected.keys() == got.keys()
+        assert max(float((expected[name] - got[name]).abs().max()) for name in expected) < 1e-4
+
+    return check
+
+
+def adapter_weights(folder: Path) -> dict[str, Any]:
+    """Return the tensors of a saved adapter."""
+    from safetensors.torch import load_file
+
+    return load_file(folder / "adapter_model.safetensors")

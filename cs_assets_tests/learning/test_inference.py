@@ -1,0 +1,78 @@
+"""Generation, verdicts and rewards do not depend on how the cases are batched."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cs_assets.learning.inference import generate, rewards, verdict_scores
+from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer
+
+PROMPTS = [[{"role": "user", "content": text}] for text in ("电话 138", "省" * 20, "a", "正确" * 9, "{}", "北京市 12")]
+CONVERSATIONS = [[*prompt, {"role": "assistant", "content": "正确"}] for prompt in PROMPTS]
+WORDS = ("正确", "错误")
+
+
+def opinionated(model: Any) -> Any:
+    """Scale the random weights up, so that different inputs give clearly different outputs."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(12)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Any:
+    return opinionated(load_causal_lm(str(tiny_model)))
+
+
+@pytest.fixture(scope="module")
+def reward_model(tiny_model: Path) -> Any:
+    torch.manual_seed(4)
+    return opinionated(load_reward_lm(str(tiny_model)))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model: Path) -> Any:
+    return load_tokenizer(str(tiny_model))
+
+
+def test_generation_keeps_the_order_of_the_prompts_at_any_batch_size(model: Any, tokenizer: Any) -> None:
+    seen: list[tuple[int, int]] = []
+    one, four = (
+        generate(model, tokenizer, PROMPTS, max_new_tokens=8, batch_size=size, report=lambda *done: seen.append(done))
+        for size in (1, 4)
+    )
+    assert one == four
+    assert len(set(one)) == len(PROMPTS)
+    assert seen[-2:] == [(4, 6), (6, 6)]
+    alone = [generate(model, tokenizer, [prompt], max_new_tokens=8, batch_size=4)[0] for prompt in PROMPTS]
+    assert alone == one
+
+
+def test_verdict_scores_are_probabilities_and_do_not_depend_on_the_batch_size(model: Any, tokenizer: Any) -> None:
+    one, four = (verdict_scores(model, tokenizer, PROMPTS, WORDS, batch_size=size) for size in (1, 4))
+    assert one == pytest.approx(four, abs=1e-4)
+    assert all(0 <= score <= 1 for score in one)
+    assert max(one) - min(one) > 0.1
+    swapped = verdict_scores(model, tokenizer, PROMPTS, WORDS[::-1], batch_size=4)
+    assert [1 - score for score in swapped] == pytest.approx(one, abs=1e-4)
+
+
+def test_words_with_the_same_first_token_are_an_error(model: Any, tokenizer: Any) -> None:
+    with pytest.raises(ValueError, match="begin with the same token"):
+        verdict_scores(model, tokenizer, PROMPTS, ("a1", "a2"), batch_size=4)
+
+
+def test_rewards_do_not_depend_on_the_batch_size(reward_model: Any, tokenizer: Any) -> None:
+    one, four = (rewards(reward_model, tokenizer, CONVERSATIONS, batch_size=size) for size in (1, 4))
+    assert one == pytest.approx(four, abs=1e-4)
+    assert max(one) - min(one) > 0.1
+
+
+def test_nothing_to_do_gives_nothing(model: Any, tokenizer: Any) -> None:
+    assert generate(model, tokenizer, [], max_new_tokens=8, batch_size=4) == []
+    assert verdict_scores(model, tokenizer, [], WORDS, batch_size=4) == []
+    assert rewards(model, tokenizer, [], batch_size=4) == []

@@ -1,0 +1,82 @@
+"""The judge: balanced verdicts, weights in KTO's range, and a training that teaches it the difference."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cs_assets.learning.inference import verdict_scores
+from cs_assets.learning.kto import JudgeSettings, Verdict, _verdict_rows, _weights, train_judge
+from cs_assets.learning.models import load_causal_lm, load_tokenizer
+from cs_assets_tests.learning.conftest import SMALL
+
+WORDS = ("正确", "错误")
+
+
+def case(i: int, correct: bool) -> Verdict:
+    text = f"{'{}' if correct else '##'} {i}"
+    return Verdict(prompt=[{"role": "user", "content": text}], correct=correct)
+
+
+CASES = [case(i, correct) for i in range(8) for correct in (True, False)]
+
+
+def judge_settings(**changed: Any) -> JudgeSettings:
+    return JudgeSettings(**{**SMALL, **changed})
+
+
+def test_each_kind_of_case_is_shown_with_the_right_and_the_wrong_word_equally_often() -> None:
+    rows = _verdict_rows(CASES, WORDS, seed=17)
+    truth = {str(case.prompt): case.correct for case in CASES}
+    kinds = Counter((truth[str(row["prompt"])], row["completion"][0]["content"], row["label"]) for row in rows)
+    assert kinds == {
+        (True, "正确", True): 4,
+        (True, "错误", False): 4,
+        (False, "错误", True): 4,
+        (False, "正确", False): 4,
+    }
+
+
+@pytest.mark.parametrize("good", [2, 3, 7, 40])
+@pytest.mark.parametrize("bad", [1, 2, 9, 40])
+def test_weights_balance_desirable_and_undesirable_rows(good: int, bad: int) -> None:
+    cases = [case(i, correct=i < good) for i in range(good + bad)]
+    labels = [bool(row["label"]) for row in _verdict_rows(cases, WORDS, seed=17)]
+    desirable, undesirable = _weights(labels)
+    assert 1.0 <= desirable * sum(labels) / (undesirable * labels.count(False)) <= 1.5
+
+
+@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="one case of each kind leaves no undesirable row")
+def test_one_case_of_each_kind_is_enough() -> None:
+    rows = _verdict_rows([case(0, True), case(1, False)], WORDS, seed=17)
+    _weights([bool(row["label"]) for row in rows])
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_a_missing_label_is_an_error(tiny_model: Path, tmp_path: Path, label: bool) -> None:
+    cases = [case(i, label) for i in range(4)]
+    with pytest.raises(ValueError, match="both good and bad"):
+        train_judge(str(tiny_model), cases, WORDS, judge_settings(), tmp_path / "judge", tmp_path / "work")
+
+
+def test_the_trained_judge_scores_good_above_bad(tiny_model: Path, tmp_path: Path) -> None:
+    settings = judge_settings(learning_rate=2e-2, epochs=10, batch_size=4, rank=8, checkpoint_steps=100)
+    folder = tmp_path / "judge"
+    log = train_judge(str(tiny_model), CASES, WORDS, settings, folder, tmp_path / "work")
+    judge, tokenizer = load_causal_lm(str(tiny_model), str(folder)), load_tokenizer(str(folder))
+    scores = verdict_scores(judge, tokenizer, [case.prompt for case in CASES], WORDS, batch_size=4)
+    good = [score for score, case in zip(scores, CASES, strict=True) if case.correct]
+    bad = [score for score, case in zip(scores, CASES, strict=True) if not case.correct]
+    assert min(good) > max(bad)
+    assert log.curve[-1].loss < log.curve[0].loss
+
+
+@pytest.mark.parametrize("loss", ["apo_zero_unpaired", "kto"])
+def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(
+    tiny_model: Path, resumed_equals_undisturbed: Any, loss: str
+) -> None:
+    settings = judge_settings(loss=loss, epochs=1)
+    resumed_equals_undisturbed(
+        lambda folder, work, report: train_judge(str(tiny_model), CASES, WORDS, settings, folder, work, report)
+    )

@@ -1,0 +1,89 @@
+"""Fine-tuning: what the loss sees, what is saved, and that a cut training goes on where it was."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cs_assets.learning import sft
+from cs_assets.learning.models import load_causal_lm, load_tokenizer
+from cs_assets.learning.sft import train_adapter
+from cs_assets.learning.training import TrainingLog, TrainingSettings
+from cs_assets_tests.learning.conftest import SMALL, adapter_weights
+
+SETTINGS = TrainingSettings(**SMALL)
+
+
+def conversation(i: int) -> list[dict[str, str]]:
+    return [
+        {"role": "user", "content": f"你好 {i}"},
+        {"role": "assistant", "content": "请说"},
+        {"role": "user", "content": "电话 " + "13800" * (1 + i % 3)},
+        {"role": "assistant", "content": json.dumps({"电话": str(i)}, ensure_ascii=False)},
+    ]
+
+
+CONVERSATIONS = [conversation(i) for i in range(8)]
+
+
+def test_only_the_tokens_of_the_last_answer_have_labels(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(trainer: Any, *args: Any) -> None:
+        batches.extend(trainer.get_train_dataloader())
+        raise KeyboardInterrupt
+
+    batches: list[dict[str, Any]] = []
+    monkeypatch.setattr(sft, "run_training", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_adapter(str(tiny_model), CONVERSATIONS, [], SETTINGS, tmp_path / "model", tmp_path / "work")
+    tokenizer = load_tokenizer(str(tiny_model))
+    learnt = []
+    for batch in batches:
+        for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+            taught = labels != -100
+            assert torch.equal(ids[taught], labels[taught])
+            learnt.append(tokenizer.decode(labels[taught]))
+    assert sorted(learnt) == sorted(f"{c[-1]['content']}<|im_end|>\n" for c in CONVERSATIONS)
+
+
+def test_training_lowers_the_loss_and_the_saved_adapter_changes_the_model(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    log = train_adapter(str(tiny_model), CONVERSATIONS, CONVERSATIONS[:2], SETTINGS, folder, tmp_path / "work")
+    losses = [point.loss for point in log.curve if point.loss is not None]
+    assert losses[-1] < losses[0] - 0.1
+    assert (log.samples, log.steps, len(losses)) == (8, 12, 12)
+    assert TrainingLog.load(folder) == log
+    assert log.metrics()["validation_loss"] < losses[0]
+    ids = torch.arange(3, 30).unsqueeze(0)
+    base, tuned = load_causal_lm(str(tiny_model)), load_causal_lm(str(tiny_model), str(folder))
+    assert (base(ids).logits - tuned(ids).logits).abs().max() > 0.01
+    assert load_tokenizer(str(folder)).chat_template == load_tokenizer(str(tiny_model)).chat_template
+
+
+def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(
+    tiny_model: Path, resumed_equals_undisturbed: Any
+) -> None:
+    resumed_equals_undisturbed(
+        lambda folder, work, report: train_adapter(
+            str(tiny_model), CONVERSATIONS, CONVERSATIONS[:2], SETTINGS, folder, work, report
+        )
+    )
+
+
+def test_top_layers_names_the_share_of_layers_with_an_adapter(tiny_model: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"top_layers": 0.5, "epochs": 0.25})
+    train_adapter(str(tiny_model), CONVERSATIONS, [], settings, tmp_path / "model", tmp_path / "work")
+    names = list(adapter_weights(tmp_path / "model"))
+    assert names
+    assert all(".layers.1." in name for name in names)
+    assert {name.split(".")[-3] for name in names} == {
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+    }  # fmt: skip
+
+
+def test_nothing_to_train_on_is_an_error_that_says_where_to_look(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="filtered_samples"):
+        train_adapter(str(tiny_model), [], [], SETTINGS, tmp_path / "model", tmp_path / "work")

@@ -1,0 +1,160 @@
+"""The whole chain on a tiny model: through `dg.materialize`, and through the real CLI in processes of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+
+from cs_assets.definitions import build_defs
+from cs_assets_tests.conftest import copy_small_scenario
+from resources.base_model import BaseModels
+from resources.store import Store, io_managers
+from resources.tracking import Tracking
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTITION = "address_extraction"
+MODEL_ASSETS = ("kto_judge", "lora_adapter", "reward_model")
+
+
+def tiny_config(base: Path) -> dict[str, Any]:
+    """Run config that puts the tiny model in the place of the base, and lets the untaught judge keep samples."""
+    numbers = {"base_model": str(base), "batch_size": 4, "checkpoint_steps": 1}
+    ops: dict[str, Any] = {name: {"config": dict(numbers)} for name in MODEL_ASSETS}
+    ops["kto_judge"]["config"]["wanted_precision"] = 0.01
+    ops["preference_pairs"] = {"config": {"train_pairs": 6, "test_pairs": 4}}
+    ops["predictions"] = {"config": {"max_new_tokens": 8, "models": ["base", "base_few_shot", "tuned", "aligned"]}}
+    ops["aligned_adapter"] = {
+        "config": {"method": "dpo", "pairs": 4, "base_model": str(base), "batch_size": 2, "checkpoint_steps": 1}
+    }
+    return {"ops": ops}
+
+
+@pytest.fixture(scope="module")
+def materialized(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Any:
+    """Materialize the chain twice in one instance: (result, second result, store root)."""
+    root = tmp_path_factory.mktemp("chain")
+    copy_small_scenario(root / "scenarios")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("CS_SCENARIOS", str(root / "scenarios"))
+    store = str(root / "out")
+    overrides = {
+        "store": Store(root=store),
+        "tracking": Tracking(uri=f"sqlite:///{root}/mlflow.db"),
+        "base_models": BaseModels(cache=str(root / "models")),
+        **io_managers(store),
+    }
+    assets = list(build_defs(overrides).assets or [])
+    checks = list(build_defs(overrides).asset_checks or [])
+    resources = dict(build_defs(overrides).resources or {})
+    with dg.DagsterInstance.ephemeral() as instance:
+        results = [
+            dg.materialize(
+                [*assets, *checks],
+                partition_key=PARTITION,
+                resources=resources,
+                run_config=tiny_config(tiny_model),
+                instance=instance,
+            )
+            for _ in range(2)
+        ]
+    yield results[0], results[1], Path(store)
+    patch.undo()
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    [event] = result.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def test_every_asset_and_check_of_the_chain_succeeds(materialized: Any) -> None:
+    first, _, _ = materialized
+    assert first.success
+    assert all(check.passed for check in first.get_asset_check_evaluations() if check.check_name != "tuned_beats_base")
+    assert len(first.get_asset_check_evaluations()) == 8
+
+
+def test_tables_tell_rows_columns_and_a_preview(materialized: Any) -> None:
+    first, _, _ = materialized
+    for asset in ("atomic_table", "template_variants", "rendered_samples", "labelled_samples", "filtered_samples"):
+        seen = metadata(first, asset)
+        assert seen["dagster/row_count"] > 0
+        assert len(seen["dagster/column_schema"].columns) > 3
+        assert seen["preview"].startswith("| ")
+
+
+def test_models_show_a_loss_curve_and_link_to_their_mlflow_run(materialized: Any) -> None:
+    first, _, _ = materialized
+    for asset in MODEL_ASSETS:
+        seen = metadata(first, asset)
+        assert "data:image/svg+xml;base64," in seen["loss_curve"]
+        assert "/runs/" in seen["mlflow_run"]
+        assert seen["cache"] == "miss"
+
+
+def test_report_covers_every_test_split_and_model(materialized: Any) -> None:
+    first, _, store = materialized
+    report = first.output_for_node("evaluation_report")
+    assert {(c.split, c.model) for c in report.cells} == {
+        (split, model)
+        for split in ("test_iid", "test_template_ood", "test_entity_ood", "test_noise")
+        for model in ("base", "base_few_shot", "tuned", "aligned")
+    }
+    page = (store / "reports" / f"{PARTITION}.html").read_text(encoding="utf-8")
+    assert "Worst failures" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_second_run_reuses_every_expensive_stage(materialized: Any) -> None:
+    first, second, _ = materialized
+    for asset in (*MODEL_ASSETS, "filtered_samples", "predictions", "aligned_adapter"):
+        assert metadata(second, asset)["cache"] == "hit", asset
+    for asset in ("atomic_table", "rendered_samples", "predictions"):
+        assert first.output_for_node(asset).equals(second.output_for_node(asset))
+
+
+def test_the_gate_stays_closed_for_a_model_that_did_not_gain(materialized: Any) -> None:
+    first, _, _ = materialized
+    assert first.output_for_node("release").passed is False
+    assert first.output_for_node("release").reasons
+
+
+def cli(arguments: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "MLFLOW_TRACKING_URI")}
+    environment |= {
+        "CS_SCENARIOS": str(tmp_path / "scenarios"),
+        "CS_STORE": str(tmp_path / "out"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "cs_assets.definitions", *arguments]
+    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def test_the_whole_chain_through_the_command_line(tmp_path: Path, tiny_model: Path) -> None:
+    copy_small_scenario(tmp_path / "scenarios")
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(tiny_config(tiny_model)), encoding="utf-8")
+    finished = cli(["--select", "*", "--partition", PARTITION, "--config", str(config)], tmp_path)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    report = json.loads((tmp_path / "out" / "records" / "evaluation_report" / f"{PARTITION}.json").read_text("utf-8"))
+    assert report["judge"]["n"] > 0
+    assert pl.read_parquet(tmp_path / "out" / "tables" / "leaderboard.parquet").height == 4
+
+
+def test_stage_by_stage_and_an_unknown_partition_through_the_command_line(tmp_path: Path) -> None:
+    copy_small_scenario(tmp_path / "scenarios")
+    for asset in ("atomic_table", "template_variants"):
+        finished = cli(["--select", asset, "--partition", PARTITION], tmp_path)
+        assert finished.returncode == 0, finished.stderr[-3000:]
+    unknown = cli(["--select", "atomic_table", "--partition", "nosuch"], tmp_path)
+    assert unknown.returncode != 0
+    [line] = [text for text in unknown.stderr.splitlines() if "nosuch" in text]
+    assert PARTITION in line
+    assert "Traceback" not in unknown.stderr

@@ -1,0 +1,39 @@
+"""Plots: SVG that keeps its text, the same bytes for the same figures."""
+
+import base64
+
+from cs_assets import plots
+
+
+def svg(uri: str) -> str:
+    head, _, content = uri.partition(",")
+    assert head == "data:image/svg+xml;base64"
+    return base64.b64decode(content).decode()
+
+
+def test_field_bars_keep_chinese_labels_as_text() -> None:
+    drawn = svg(plots.field_bars({"base": {"姓名": 0.2, "电话": 0.9}, "tuned": {"姓名": 1.0, "电话": 1.0}}))
+    assert all(f">{label}<" in drawn for label in ("姓名", "电话", "base", "tuned"))
+
+
+def test_loss_curve_names_both_curves() -> None:
+    drawn = svg(plots.loss_curve([(1, 2.0), (2, 1.0)], [(2, 1.2)]))
+    assert ">training<" in drawn
+    assert ">validation<" in drawn
+
+
+def test_loss_curve_without_validation_has_none() -> None:
+    assert "validation" not in svg(plots.loss_curve([(1, 2.0), (2, 1.0)]))
+
+
+def test_score_histogram_shows_the_threshold() -> None:
+    assert ">threshold 0.42<" in svg(plots.score_histogram([0.9, 0.8], [0.1, 0.3], 0.42))
+
+
+def test_the_same_figures_give_the_same_image() -> None:
+    assert plots.loss_curve([(1, 2.0), (2, 1.0)]) == plots.loss_curve([(1, 2.0), (2, 1.0)])
+
+
+def test_an_image_stands_in_markdown_and_html() -> None:
+    assert plots.markdown_image("data:x", "loss") == "![loss](data:x)"
+    assert plots.html_image("data:x", "loss") == '<p><img alt="loss" src="data:x"></p>'
