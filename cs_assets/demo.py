@@ -20,6 +20,7 @@ import psutil
 from dagster import DagsterEventType, EventLogEntry
 
 from cs_assets.evaluation.reporting import Report
+from resources.lease import die_with_parent
 from resources.store import Store, default_root
 
 _POLL_SECONDS: Final = 0.5
@@ -59,7 +60,13 @@ def main() -> int:
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "cs_assets.definitions"]
     print(f"materializing the whole chain for {scenario}; the full log is in {log}\n", flush=True)
     with log.open("w", encoding="utf-8") as file, dg.DagsterInstance.get() as instance:
-        process = subprocess.Popen([*command, "--select", "*", "--partition", scenario], stdout=file, stderr=file)
+        parent = os.getpid()
+        process = subprocess.Popen(
+            [*command, "--select", "*", "--partition", scenario],
+            stdout=file,
+            stderr=file,
+            preexec_fn=lambda: die_with_parent(parent),  # a demo that is killed leaves no run behind
+        )
         try:
             stages, peak = _watch(instance, process, started)
         except KeyboardInterrupt:
@@ -201,7 +208,8 @@ def _table(report: Report, result: dict[str, Any]) -> str:
         _BAR,
         f"judge AUC {judge['auc']:.3f} (rules alone {judge.get('auc_rules', float('nan')):.3f})   "
         f"reward accuracy {reward['accuracy']:.3f}   intervals: 95 % bootstrap",
-        f"{seconds / 60:.1f} minutes, peak memory {result['peak_rss_mb'] / 1000:.1f} GB, {result['cache_hits']} cache hits",
+        f"{seconds / 60:.1f} minutes, peak memory {result['peak_rss_mb'] / 1000:.1f} GB, "
+        f"{result['cache_hits']} cache hits",
         "",
         f"report     data/out/reports/{report.scenario}.html",
         "figures    data/out/demo.json",

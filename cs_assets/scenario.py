@@ -124,7 +124,7 @@ class Scenario:
         path = self.folder / "templates" / "bot.j2"
         if not path.is_file():
             raise ScenarioError(f"{path}: missing. It holds the answer as JSON with slots.")
-        template = parse_template(path.read_text(encoding="utf-8"), str(path), self.slots)
+        template = parse_template(_read_text(path), str(path), self.slots)
         return FAMILIES[self.spec.family](template, self.slots)
 
     def seed_paths(self) -> list[Path]:
@@ -145,7 +145,7 @@ class Scenario:
         Raises:
             TemplateError: the first bad one, with file and line.
         """
-        return [parse_template(p.read_text(encoding="utf-8"), str(p), self.slots) for p in self.seed_paths()]
+        return [parse_template(_read_text(p), str(p), self.slots) for p in self.seed_paths()]
 
     def prompt(self, message: str) -> list[dict[str, str]]:
         """Return the chat messages that ask the model about a customer's message."""
@@ -157,7 +157,7 @@ class Scenario:
         path = self.folder / "examples.jsonl"
         rows: list[dict[str, Any]] = []
         broken: list[str] = []
-        lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+        lines = _read_text(path).split("\n") if path.is_file() else []
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -196,9 +196,21 @@ def load_scenario(name: str) -> Scenario:
     return Scenario(folder, _read_spec(folder / SCENARIO_FILE))
 
 
+def _read_text(path: Path) -> str:
+    """Read a file as UTF-8.
+
+    Raises:
+        ScenarioError: it is in another encoding.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
+
+
 def _read_spec(path: Path) -> ScenarioSpec:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(_read_text(path))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -2,12 +2,15 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 from hypothesis import settings
 
 from cs_assets.atoms.shipping import BLOCK_COUNT, shipping_atoms
+from cs_assets.families.syntax import SentenceTemplate
 from cs_assets.quality.labelling import label_samples
 from cs_assets.samples.render import render_samples
 from cs_assets.scenario import Scenario, load_scenario
@@ -56,6 +59,12 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
 
 
 @pytest.fixture(scope="session")
+def seeds(scenario: Scenario) -> list[SentenceTemplate]:
+    """The human-written templates, parsed."""
+    return scenario.seed_templates()
+
+
+@pytest.fixture(scope="session")
 def atoms(scenario: Scenario) -> pl.DataFrame:
     """3,000 atoms: enough that the rare kinds of place occur."""
     return shipping_atoms(3000, scenario.spec.seed)
@@ -77,6 +86,13 @@ def rendered(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame) ->
 def labelled(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
     """The same with corrupted twins."""
     return label_samples(scenario, rendered)
+
+
+def evaluated(check: Any, *arguments: Any) -> dg.AssetCheckResult:
+    """Call an asset check as the plain function it is."""
+    result = check(*arguments)
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
 
 
 def copy_small_scenario(folder: Path) -> None:

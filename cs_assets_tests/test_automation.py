@@ -27,7 +27,7 @@ def two_scenarios(scenarios: Path) -> Path:
 
 
 class Ticks:
-    """Evaluates the template sensor again and again, as the daemon does: the cursor is kept, requests are carried out."""
+    """Evaluates the template sensor again and again, as the daemon does, which keeps the cursor and adds partitions."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
@@ -89,9 +89,7 @@ def test_a_changed_file_requests_its_scenario_only(
     assert ticks.requested() == [OTHER]
 
 
-def test_a_deleted_or_renamed_template_requests_its_scenario(
-    two_scenarios: Path, instance: dg.DagsterInstance
-) -> None:
+def test_a_deleted_or_renamed_template_requests_its_scenario(two_scenarios: Path, instance: dg.DagsterInstance) -> None:
     ticks = Ticks(instance)
     ticks.tick()
     template(two_scenarios, "01_comma_separated.j2").rename(template(two_scenarios, "00_first.j2"))

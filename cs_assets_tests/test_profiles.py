@@ -7,9 +7,7 @@ from cs_assets.profiles import by_profile, current_profile
 
 
 @pytest.mark.parametrize(("value", "profile"), [(None, "demo"), ("", "demo"), ("demo", "demo"), ("full", "full")])
-def test_profile_is_what_the_environment_says(
-    monkeypatch: pytest.MonkeyPatch, value: str | None, profile: str
-) -> None:
+def test_profile_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch, value: str | None, profile: str) -> None:
     monkeypatch.delenv("CS_PROFILE", raising=False)
     if value is not None:
         monkeypatch.setenv("CS_PROFILE", value)

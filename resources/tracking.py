@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster import ConfigurableResource
+from filelock import FileLock
 from pydantic import Field
 
 # Where `make dev` starts the MLflow UI for the SQLite file.
@@ -58,18 +59,29 @@ class Tracking(ConfigurableResource):
         import mlflow
 
         mlflow.set_tracking_uri(self.uri)
-        experiment = self._experiment(partition)
+        with self._first_use():
+            experiment = self._experiment(partition)
         with mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags)) as run:
             mlflow.log_params({key: str(value)[:500] for key, value in parameters.items()})
             base = self.uri.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
             yield TrackedRun(run.info.run_id, f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}")
+
+    @contextlib.contextmanager
+    def _first_use(self) -> Iterator[None]:
+        """Let one process at a time create the tables of a new SQLite file, and the experiment in it."""
+        if not self.uri.startswith("sqlite:///"):
+            yield
+            return
+        path = Path(self.uri.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            yield
 
     def _experiment(self, name: str) -> str:
         import mlflow
 
         if self.uri.startswith("sqlite:///"):
             path = Path(self.uri.removeprefix("sqlite:///"))
-            path.parent.mkdir(parents=True, exist_ok=True)
             artifacts = (path.parent / "mlflow-artifacts").resolve().as_uri()
         else:
             artifacts = None

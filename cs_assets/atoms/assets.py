@@ -14,7 +14,9 @@ from resources.store import fingerprint
 class AtomicTableConfig(dg.Config):
     """Size of the table."""
 
-    rows: int | None = Field(default=None, description="Rows; by default twice the samples that the profile wants.")
+    rows: int | None = Field(
+        default=None, description="Rows; by default eight times the samples that the profile wants."
+    )
 
 
 @dg.asset(
@@ -27,7 +29,7 @@ class AtomicTableConfig(dg.Config):
 def atomic_table(context: dg.AssetExecutionContext, config: AtomicTableConfig) -> dg.MaterializeResult[pl.DataFrame]:
     """原子数据: one row is one coherent customer — name, phone, postcode, region and door that belong together."""
     scenario = load_scenario(context.partition_key)
-    rows = config.rows or 2 * sum(getattr(scenario.counts, fold) for fold in FOLDS) + 200
+    rows = config.rows or 8 * sum(getattr(scenario.counts, fold) for fold in FOLDS) + 400
     table = BUNDLES[scenario.spec.atoms](rows, scenario.spec.seed)
     return dg.MaterializeResult(
         value=table,

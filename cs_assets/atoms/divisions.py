@@ -117,7 +117,10 @@ def written_region(province: str, city: str, county: str, style: str, names_leve
 
 
 def _without_suffix(name: str, suffixes: str) -> str:
-    """Shorten where the rest still names the place: 南山区 -> 南山, 恩施土家族苗族自治州 -> 恩施州; 北区 and zones stay."""
+    """Shorten where the rest still names the place; zones stay.
+
+    南山区 -> 南山, 恩施土家族苗族自治州 -> 恩施州, but 北区 -> 北区.
+    """
     shorter = _AUTONOMOUS_PLACE.sub(r"\1", name)
     if shorter != name and len(shorter) >= 3:
         return shorter

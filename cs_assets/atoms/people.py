@@ -16,16 +16,9 @@ NAME_VOCABULARY: Final = 6_000
 _SURNAMES: Final = tuple("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕")
 _COMPOUND: Final = ("欧阳", "上官", "司马", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "端木", "夏侯")
 _TITLES: Final = ("先生", "女士", "小姐", "老师", "同学", "师傅", "经理", "总", "姐", "哥", "阿姨")
-_MINORITY: Final = (
-    "买买提·艾力",
-    "阿依古丽",
-    "古丽娜尔·买买提",
-    "扎西多吉",
-    "卓玛央金",
-    "其木格",
-    "巴特尔",
-    "格桑梅朵",
-)
+# One first part an entity block, so that no such name occurs in two blocks.
+_MINORITY_FIRST: Final = ("买买提", "阿依古丽", "扎西", "卓玛", "巴特尔", "格桑", "古丽娜尔", "艾力", "次仁", "其其格")
+_MINORITY_LAST: Final = ("·买买提", "·艾合买提", "多吉", "央金", "梅朵", "·吐尔逊", "旺堆", "拉姆", "")
 _GIVEN: Final = tuple("娜芳敏静丽强磊军洋勇艳杰涛明超霞平刚桂英华玉兰红梅志鹏浩宇轩子涵一诺思琪雨欣佳怡晨曦文博")
 NAME_KINDS: Final = {"plain": 0.72, "title": 0.13, "nickname": 0.07, "compound": 0.05, "minority": 0.03}
 PHONE_KINDS: Final = {
@@ -54,13 +47,13 @@ def _name_vocabulary(seed: int) -> tuple[str, ...]:
 
 
 def sample_names(rng: np.random.Generator, blocks: np.ndarray, block_count: int, seed: int) -> list[str]:
-    """Draw one name a row; full names of different blocks never coincide."""
+    """Draw one name a row; full names of different blocks never coincide (王女士 and 小王 may)."""
     vocabulary = _name_vocabulary(seed)
     kinds = rng.choice(list(NAME_KINDS), len(blocks), p=list(NAME_KINDS.values()))
     picks = rng.integers(0, NAME_VOCABULARY // block_count, len(blocks))
     draws = rng.random((len(blocks), 3))
     return [
-        _name(kind, vocabulary[pick * block_count + block], draw)
+        _name(kind, vocabulary[pick * block_count + block], int(block), block_count, draw)
         for kind, pick, block, draw in zip(kinds, picks, blocks, draws, strict=True)
     ]
 
@@ -69,17 +62,16 @@ def _choose(options: tuple[str, ...], draw: float) -> str:
     return options[int(draw * len(options))]
 
 
-def _name(kind: str, plain: str, draw: np.ndarray) -> str:
+def _name(kind: str, plain: str, block: int, block_count: int, draw: np.ndarray) -> str:
     if kind == "title":
         return _choose(_SURNAMES, draw[0]) + _choose(_TITLES, draw[1])
     if kind == "nickname":
         return _choose(("小", "老", "阿"), draw[0]) + _choose(_SURNAMES, draw[1])
     if kind == "compound":
-        return (
-            _choose(_COMPOUND, draw[0]) + _choose(_GIVEN, draw[1]) + (_choose(_GIVEN, draw[2]) if draw[2] < 0.6 else "")
-        )
+        given = _choose(_GIVEN[block::block_count], draw[1])
+        return _choose(_COMPOUND, draw[0]) + given + (_choose(_GIVEN, draw[2] / 0.6) if draw[2] < 0.6 else "")
     if kind == "minority":
-        return _choose(_MINORITY, draw[0])
+        return _MINORITY_FIRST[block % len(_MINORITY_FIRST)] + _choose(_MINORITY_LAST, draw[0])
     return plain
 
 

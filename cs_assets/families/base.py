@@ -82,8 +82,8 @@ class Family(Protocol):
         """Return the rules that the answer breaks for this message; empty means good."""
         ...
 
-    def corrupt(self, message: str, answer: str, rng: random.Random, families: Sequence[str]) -> Corruption:
-        """Return a wrong answer of one of the corruption `families`."""
+    def corrupt(self, message: str, answer: str, rng: random.Random, families: Sequence[str]) -> Corruption | None:
+        """Return a wrong answer of one of the corruption `families`, None where none of their kinds applies."""
         ...
 
     def score(self, prediction: str, answer: str) -> Score:

@@ -20,6 +20,7 @@ from cs_assets.families.base import Corruption, Rendered, Score, Violation
 from cs_assets.families.syntax import SentenceTemplate, TemplateError
 
 _SPACE = re.compile(r"\s+")
+_MEMBER = re.compile(r'"([^"]+)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|null)')
 _MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 
 
@@ -37,7 +38,7 @@ def read_strict(prediction: str, fields: Sequence[str]) -> dict[str, str] | None
     """Return the fields if `prediction` is exactly one JSON object with these keys and string values, else None."""
     try:
         parsed = json.loads(prediction.strip())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(parsed, dict) or set(parsed) != set(fields):
         return None
@@ -53,11 +54,19 @@ def read_repaired(prediction: str, fields: Sequence[str]) -> dict[str, str]:
     text = prediction[start : prediction.rfind("}") + 1] if start >= 0 else ""
     try:
         parsed = json.loads(text)
-    except ValueError:
-        parsed = dict(re.findall(r'"([^"]+)"\s*:\s*"((?:[^"\\]|\\.)*)"', prediction))
+    except (ValueError, RecursionError):
+        parsed = {key: _unescaped(value) for key, value in _MEMBER.findall(prediction)}
     if not isinstance(parsed, dict):
         return {}
     return {key: "" if parsed[key] is None else str(parsed[key]).strip() for key in fields if key in parsed}
+
+
+def _unescaped(text: str) -> str:
+    """Return the text of a JSON string's inside; as it stands where its escapes are broken."""
+    try:
+        return json.loads(f'"{text}"', strict=False)
+    except ValueError:
+        return text
 
 
 class ExtractionFamily:
@@ -86,7 +95,9 @@ class ExtractionFamily:
 
     def _answer(self, values: Mapping[str, str]) -> dict[str, str]:
         parsed = json.loads(self._answer_template.fill(_nested(values)))
-        return {key: without_spaces(str(value)) for key, value in parsed.items()}
+        if not isinstance(parsed, dict) or not all(isinstance(value, str) for value in parsed.values()):
+            raise ValueError("it must be an object whose values are strings")
+        return {key: without_spaces(value) for key, value in parsed.items()}
 
     def fields_of_slot(self, slot: str) -> tuple[str, ...]:
         return self._fields_of_slot[slot]
@@ -120,15 +131,14 @@ class ExtractionFamily:
     def corruption_families(self) -> tuple[str, ...]:
         return tuple(CORRUPTIONS)
 
-    def corrupt(self, message: str, answer: str, rng: random.Random, families: Sequence[str]) -> Corruption:
+    def corrupt(self, message: str, answer: str, rng: random.Random, families: Sequence[str]) -> Corruption | None:
         kinds = [(family, name, make) for family in families for name, make in CORRUPTIONS[family].items()]
         rng.shuffle(kinds)
         for family, name, make in kinds:
             corrupted = make(message, json.loads(answer), rng)
             if corrupted is not None and corrupted != answer:
                 return Corruption(answer=corrupted, kind=name, family=family)
-        # Blanking or cutting the only value always gives another answer, so this is reached for an empty answer only.
-        raise ValueError(f"no corruption of {', '.join(families)} applies to {answer}")
+        return None
 
     def score(self, prediction: str, answer: str) -> Score:
         truth = json.loads(answer)
@@ -180,7 +190,9 @@ def _filled(values: Values) -> list[str]:
     return [key for key, value in values.items() if value]
 
 
-def _blank_field(message: str, values: Values, rng: random.Random) -> str:
+def _blank_field(message: str, values: Values, rng: random.Random) -> str | None:
+    if not _filled(values):
+        return None
     return dump_answer(values | {rng.choice(_filled(values)): ""})
 
 
@@ -231,7 +243,9 @@ def _completed_region(message: str, values: Values, rng: random.Random) -> str |
     return dump_answer(values | {key: values[key] + suffix[key]})
 
 
-def _changed_character(message: str, values: Values, rng: random.Random) -> str:
+def _changed_character(message: str, values: Values, rng: random.Random) -> str | None:
+    if not _filled(values):
+        return None
     key = rng.choice(_filled(values))
     value = values[key]
     at = rng.randrange(len(value))
@@ -245,6 +259,14 @@ def _swapped_fields(message: str, values: Values, rng: random.Random) -> str | N
         return None
     first, second = rng.sample(keys, 2)
     return dump_answer(values | {first: values[second], second: values[first]})
+
+
+def _moved_value(message: str, values: Values, rng: random.Random) -> str | None:
+    empty = [key for key in values if not values[key]]
+    if not empty or not _filled(values):
+        return None
+    source = rng.choice(_filled(values))
+    return dump_answer(values | {rng.choice(empty): values[source], source: ""})
 
 
 def _shifted_region(message: str, values: Values, rng: random.Random) -> str | None:
@@ -281,6 +303,10 @@ CORRUPTIONS: Final[dict[str, dict[str, Corrupter]]] = {
         "completed_region": _completed_region,
         "changed_character": _changed_character,
     },
-    "exchange": {"swapped_fields": _swapped_fields, "shifted_region": _shifted_region},
+    "exchange": {
+        "swapped_fields": _swapped_fields,
+        "moved_value": _moved_value,
+        "shifted_region": _shifted_region,
+    },
     "format": {"fenced": _fenced, "missing_key": _missing_key, "prose_around": _prose_around},
 }

@@ -11,6 +11,7 @@ Rendered text comes as segments, literal or from a slot, so that noise may touch
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -61,7 +62,7 @@ def _slot_of(node: nodes.Node) -> str | None:
     return ".".join([node.name, *reversed(parts)])
 
 
-def _collect_slots(node: nodes.Node, source: str, found: list[str]) -> None:
+def _collect_slots(node: nodes.Node, source: str, found: list[tuple[str, int]]) -> None:
     for child in node.iter_child_nodes():
         line = f"{source}, line {child.lineno}"
         if not isinstance(child, _ALLOWED_NODES):
@@ -73,13 +74,17 @@ def _collect_slots(node: nodes.Node, source: str, found: list[str]) -> None:
             raise TemplateError(
                 f"{line}: filter {child.name!r} is not allowed; allowed are {', '.join(sorted(ALLOWED_FILTERS))}."
             )
+        if isinstance(child, nodes.Filter) and (child.args or child.kwargs or child.dyn_args or child.dyn_kwargs):
+            raise TemplateError(
+                f"{line}: filter {child.name!r} takes no arguments here; write {{{{电话 | {child.name}}}}}."
+            )
         slot = _slot_of(child)
         if slot is None:
             _collect_slots(child, source, found)
         elif any(part.startswith("_") for part in slot.split(".")):
             raise TemplateError(f"{line}: {slot!r} reaches for a private attribute; only slots may be named.")
         else:
-            found.append(slot)
+            found.append((slot, child.lineno))
 
 
 class SentenceTemplate:
@@ -120,6 +125,15 @@ class SentenceTemplate:
         return self._compiled.render(atoms)
 
 
+def boundary_is_lost(segments: list[Segment]) -> bool:
+    """Tell whether a value runs into its neighbour such that no reader could part them: digits on both sides."""
+    shown = [segment for segment in segments if segment.text]
+    return any(
+        (left.slot or right.slot) and left.text[-1].isdigit() and right.text[0].isdigit()
+        for left, right in itertools.pairwise(shown)
+    )
+
+
 def _marked_atoms(atoms: Mapping[str, Any], slots: set[str], prefix: str = "") -> dict[str, Any]:
     marked: dict[str, Any] = {}
     for key, value in atoms.items():
@@ -149,17 +163,16 @@ def parse_template(text: str, source: str, allowed_slots: frozenset[str] | None 
         raise TemplateError(f"{source}: {len(text)} characters; at most {MAX_TEMPLATE_CHARACTERS} are allowed.")
     if re.search("[\ue000-\ue002]", text):
         raise TemplateError(f"{source}: holds a private-use character (U+E000 to U+E002). Take it out.")
+    slots: list[tuple[str, int]] = []
     try:
-        tree = _environment().parse(text)
+        _collect_slots(_environment().parse(text), source, slots)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{source}, line {error.lineno}: {error.message}. Check the braces there.") from error
-    slots: list[str] = []
-    _collect_slots(tree, source, slots)
-    if allowed_slots is not None:
-        for slot in slots:
-            if slot not in allowed_slots:
-                line = text[: text.find(slot.split(".")[0])].count("\n") + 1
-                raise TemplateError(
-                    f"{source}, line {line}: unknown slot {slot!r}; allowed are {', '.join(sorted(allowed_slots))}."
-                )
-    return SentenceTemplate(text, source, tuple(slots))
+    except RecursionError as error:
+        raise TemplateError(f"{source}: brackets are nested too deeply. A slot needs none.") from error
+    for slot, line in slots:
+        if allowed_slots is not None and slot not in allowed_slots:
+            raise TemplateError(
+                f"{source}, line {line}: unknown slot {slot!r}; allowed are {', '.join(sorted(allowed_slots))}."
+            )
+    return SentenceTemplate(text, source, tuple(slot for slot, _ in slots))

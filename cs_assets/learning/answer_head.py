@@ -9,9 +9,19 @@ projected; values and gradients are the same, which a test asserts.
 import types
 from typing import Any
 
+# Models that change their logits after the head, or add a routing loss: TRL knows how, and keeps them.
+_SCALING = (
+    "final_logit_softcapping",
+    "logit_scale",
+    "output_multiplier",
+    "lm_head_multiplier",
+    "logits_scaling",
+    "output_router_logits",
+)
+
 
 def project_answers_only(model: Any) -> None:
-    """Replace the fused branch of a model that TRL has patched; any other call stays as it is.
+    """Replace the fused branch of a plain causal LM that TRL has patched; any other call stays as it is.
 
     Call it after the trainer is built. On a GPU TRL's own kernel already does this, so nothing is changed there.
     """
@@ -19,7 +29,9 @@ def project_answers_only(model: Any) -> None:
     from trl.trainer.utils import FusedCausalLMOutput
 
     causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if next(causal_lm.parameters()).device.type == "cuda":
+    on_gpu = next(causal_lm.parameters()).device.type == "cuda"
+    config = causal_lm.config.get_text_config()
+    if on_gpu or any(getattr(config, name, None) for name in _SCALING):
         return
     patched_by_trl = causal_lm.forward
 

@@ -32,6 +32,7 @@ class JudgeSettings(TrainingSettings):
         demo=5e-4, full=2e-4, description="Peak learning rate; TRL's 1e-6 is for full tuning.", gt=0
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the labelled samples.", gt=0)
+    top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
     batch_size: int = by_profile(demo=4, full=16, description="Samples a step; KTO needs two at least.", ge=2)
     beta: float = Field(default=0.5, description="How close to the base model the judge stays; higher is closer.", gt=0)
     loss: str = Field(
@@ -110,4 +111,6 @@ def _verdict_rows(cases: list[Verdict], words: tuple[str, str], seed: int) -> li
 def _weights(labels: list[bool]) -> tuple[float, float]:
     """Return weights such that desirable weight * count is 1 to 1.5 times the undesirable one (KTO, section 4.2)."""
     good, bad = sum(labels), len(labels) - sum(labels)
+    if not good or not bad:
+        return 1.0, 1.0
     return (1.0, 1.0) if 1.0 <= good / bad <= 1.5 else (1.25 * bad / good, 1.0)

@@ -26,6 +26,7 @@ class RewardSettings(TrainingSettings):
 
     learning_rate: float = by_profile(demo=5e-4, full=1e-4, description="Peak learning rate.", gt=0)
     epochs: float = by_profile(demo=1.0, full=1.0, description="Passes over the pairs.", gt=0)
+    top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
     batch_size: int = by_profile(demo=4, full=16, description="Pairs a step; each is two sequences.", ge=1)
 
 

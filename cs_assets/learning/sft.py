@@ -57,6 +57,8 @@ def train_adapter(
         processing_class=tokenizer,
         peft_config=lora_config(model, settings, "CAUSAL_LM"),
     )
+    if not len(trainer.train_dataset):
+        raise ValueError(f"every training sample loses its answer at max_length {settings.max_length}; raise it.")
     project_answers_only(trainer.model)
     log = run_training(trainer, len(conversations), work, report)
     if validation:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.models import LoraSettings, device_name
+from cs_assets.learning.models import LoraSettings, device_name, has_bf16
 from cs_assets.learning.progress import LossPoint, Report, progress_callback
 from cs_assets.profiles import by_profile
 
@@ -24,15 +24,15 @@ class TrainingSettings(LoraSettings):
         demo="embedded", full="qwen2.5-0.5b", description="A name of data/base_models.yaml, a folder, or a hub id."
     )
     learning_rate: float = by_profile(
-        demo=3e-4, full=2e-4, description="Peak learning rate; LoRA takes about ten times that of full tuning.", gt=0
+        demo=5e-4, full=2e-4, description="Peak learning rate; LoRA takes about ten times that of full tuning.", gt=0
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the training samples.", gt=0)
-    batch_size: int = by_profile(demo=8, full=16, description="Samples a device and step.", ge=1)
+    batch_size: int = by_profile(demo=4, full=16, description="Samples a device and step.", ge=1)
     gradient_accumulation: int = by_profile(demo=1, full=1, description="Steps whose gradients are added up.", ge=1)
     warmup: float = Field(default=0.1, description="Share of the steps over which the rate rises.", ge=0, lt=1)
     max_length: int = Field(default=1024, description="Longest sample in tokens; longer ones are cut.", ge=16)
     checkpoint_steps: int = by_profile(
-        demo=8, full=100, description="Steps between checkpoints; a killed run resumes.", ge=1
+        demo=10, full=100, description="Steps between checkpoints; a killed run resumes.", ge=1
     )
     seed: int = Field(default=17, description="Seed of shuffling and adapter initialisation.")
 
@@ -49,7 +49,7 @@ class TrainingLog(BaseModel):
 
     @property
     def final_loss(self) -> float:
-        losses = [point.loss for point in self.curve if point.loss is not None]
+        losses = [point.loss for point in self.curve if point.loss is not None] or [float("nan")]
         tail = losses[-max(1, len(losses) // 5) :]
         return sum(tail) / len(tail)
 
@@ -92,7 +92,7 @@ def training_arguments(settings: TrainingSettings, work: Path, parameters: int) 
         "max_length": settings.max_length,
         "seed": settings.seed,
         "data_seed": settings.seed,
-        "bf16": on_gpu,
+        "bf16": has_bf16(),
         "use_cpu": not on_gpu,
         "gradient_checkpointing": parameters > 1_000_000_000,
         "logging_steps": 1,
@@ -112,17 +112,15 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
     Raises:
         RuntimeError: the loss is not a number; the message says what to lower.
     """
-    from transformers.trainer_utils import get_last_checkpoint
-
     history_file = work / "history.json"
-    checkpoint = get_last_checkpoint(str(work / "checkpoints")) if (work / "checkpoints").is_dir() else None
-    resumed_at = int(checkpoint.rsplit("-", 1)[-1]) if checkpoint else 0
+    checkpoint = last_whole_checkpoint(work / "checkpoints")
+    resumed_at = int(checkpoint.name.rsplit("-", 1)[-1]) if checkpoint else 0
     history = _history_until(history_file, resumed_at)
     counted = _count_tokens(trainer)
     trainer.add_callback(progress_callback(report, lambda: counted["tokens"], history))
     trainer.add_callback(_keep_history(history, history_file))
     began = time.monotonic()
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     log = TrainingLog(
         samples=samples,
         steps=trainer.state.global_step,
@@ -134,6 +132,23 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
     if log.final_loss != log.final_loss:
         raise RuntimeError("the training loss is not a number; lower learning_rate and run again.")
     return log
+
+
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """Return the newest checkpoint that was written to its end, None if there is none.
+
+    The Trainer writes `trainer_state.json` last, and the loss curve is written after it; a checkpoint that lacks either
+    was cut by a kill and is passed over.
+    """
+    curve = folder.parent / "history.json"
+    known = (
+        max((point["step"] for point in json.loads(curve.read_text(encoding="utf-8"))), default=0)
+        if curve.is_file()
+        else 0
+    )
+    found = {int(path.name.rsplit("-", 1)[-1]): path for path in folder.glob("checkpoint-*")}
+    whole = [step for step, path in found.items() if step <= known and (path / "trainer_state.json").is_file()]
+    return found[max(whole)] if whole else None
 
 
 def _count_tokens(trainer: Any) -> dict[str, int]:

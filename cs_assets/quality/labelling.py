@@ -40,6 +40,9 @@ def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
         rng = random.Random(f"{scenario.spec.seed}:{sample['sample_id']}")
         families = unseen if part == "test" and unseen and position % 2 else seen
         corruption = scenario.family.corrupt(sample["message"], sample["answer"], rng, families)
+        corruption = corruption or scenario.family.corrupt(sample["message"], sample["answer"], rng, seen)
+        if corruption is None:
+            raise ValueError(f"{sample['sample_id']}: no corruption applies to the answer {sample['answer']}")
         rows.append(_row(scenario, sample, part=part))
         twin = sample | {"sample_id": f"{sample['sample_id']}-bad", "answer": corruption.answer}
         twin["messages"] = [*sample["messages"][:-1], {"role": "assistant", "content": corruption.answer}]

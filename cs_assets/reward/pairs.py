@@ -24,8 +24,8 @@ SCHEMA: Final = {
 class PairSettings(BaseModel):
     """How many pairs."""
 
-    train_pairs: int = by_profile(demo=48, full=2000, description="Pairs to train the reward model on.", ge=2)
-    test_pairs: int = by_profile(demo=24, full=400, description="Pairs to test it on, half of unseen families.", ge=2)
+    train_pairs: int = by_profile(demo=28, full=2000, description="Pairs to train the reward model on.", ge=2)
+    test_pairs: int = by_profile(demo=14, full=400, description="Pairs to test it on, half of unseen families.", ge=2)
 
 
 def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings) -> pl.DataFrame:
@@ -47,9 +47,14 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
     rows: list[dict[str, Any]] = []
     for number, sample in enumerate(samples[: tests + settings.train_pairs]):
         part = "train" if number >= tests else "test_unseen" if held_out and number % 2 else "test_seen"
-        corruption = scenario.family.corrupt(
-            sample["message"], sample["answer"], rng, held_out if part == "test_unseen" else seen
-        )
+        corruption = None
+        if part == "test_unseen":
+            corruption = scenario.family.corrupt(sample["message"], sample["answer"], rng, held_out)
+        if corruption is None:
+            part = "test_seen" if part == "test_unseen" else part
+            corruption = scenario.family.corrupt(sample["message"], sample["answer"], rng, seen)
+        if corruption is None:
+            continue
         rows.append(
             {
                 "sample_id": sample["sample_id"],

@@ -6,10 +6,10 @@ sample's variation tag.
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from cs_assets.families.syntax import Segment
+from cs_assets.families.syntax import Segment, boundary_is_lost
 
 _EMOJI: Final = ("😊", "🙏", "😂", "[微笑]", "[玫瑰]", "👌", "~", "🌹", "[抱拳]", "❤️")
 _OPENERS: Final = ("嗯", "那个", "额 ", "哦对了，", "发给你了哈，", "在不在？", "好的，", "哈喽，", "啊 ")
@@ -103,11 +103,14 @@ TEST_NOISE: Final[dict[str, NoiseFunction]] = {
 }
 
 
-def boundary_is_lost(segments: Segments) -> bool:
-    """Tell whether two values run into each other such that no reader could part them: digits on both sides."""
-    previous = ""
-    for segment in (s for s in segments if s.text):
-        if segment.slot and previous[-1:].isdigit() and segment.text[:1].isdigit():
-            return True
-        previous = segment.text if segment.slot else ""
-    return False
+def apply_noise(segments: Segments, functions: Mapping[str, NoiseFunction], rng: random.Random) -> tuple[Segments, str]:
+    """Apply one of `functions` that changes the sentence and loses no boundary; return its name as tag.
+
+    Where none does, the sentence comes back as it was, with an empty tag.
+    """
+    before = "".join(segment.text for segment in segments)
+    for name in rng.sample(sorted(functions), len(functions)):
+        noisy = functions[name](segments, rng)
+        if "".join(segment.text for segment in noisy) != before and not boundary_is_lost(noisy):
+            return noisy, name
+    return segments, ""

@@ -5,15 +5,14 @@ that template and no others.
 """
 
 import random
-from collections.abc import Mapping
 from typing import Any, Final
 
 import polars as pl
 
 from cs_assets.families.base import Rendered
-from cs_assets.families.syntax import SentenceTemplate, parse_template
+from cs_assets.families.syntax import SentenceTemplate, boundary_is_lost, parse_template
 from cs_assets.samples.folds import FOLDS, blocks_of, held_out_families
-from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE, Segments, boundary_is_lost
+from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE, apply_noise
 from cs_assets.scenario import Scenario
 
 SCHEMA: Final = {
@@ -29,7 +28,6 @@ SCHEMA: Final = {
     "atom_id": pl.UInt32,
     "entity_block": pl.UInt8,
 }
-_ATTEMPTS: Final = 20
 
 
 def render_samples(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame, block_count: int) -> pl.DataFrame:
@@ -46,37 +44,52 @@ def render_samples(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFra
     """
     accepted = variants.filter("accepted").sort("template_id")
     held_out = held_out_families(accepted["family"], scenario.spec.holdout_templates, scenario.spec.seed)
+    pools = _pools(scenario, atoms, block_count)
     rows: list[dict[str, Any]] = []
-    used: set[int] = set()
     for fold in FOLDS:
         usable = pl.col("family").is_in(list(held_out))
         templates = accepted.filter(usable if fold == "test_template_ood" else ~usable)
-        pool = atoms.filter(pl.col("entity_block").is_in(list(blocks_of(fold, block_count))))
-        pool = pool.filter(~pl.col("atom_id").is_in(list(used)))
-        made = _render_fold(scenario, fold, templates, pool)
-        used.update(row["atom_id"] for row in made)
-        rows += made
+        rows += _render_fold(scenario, fold, templates, pools[fold])
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _render_fold(scenario: Scenario, fold: str, templates: pl.DataFrame, atoms: pl.DataFrame) -> list[dict[str, Any]]:
-    wanted = getattr(scenario.counts, fold)
-    rng = random.Random(f"{scenario.spec.seed}:{fold}")
+Atoms = dict[str, Any]
+
+
+def _pools(scenario: Scenario, atoms: pl.DataFrame, block_count: int) -> dict[str, list[list[Atoms]]]:
+    """Deal the atoms out: for each fold, one short list of candidates a sample, no atom in two lists."""
+    pools: dict[str, list[list[Atoms]]] = {}
+    for blocks in sorted({blocks_of(fold, block_count) for fold in FOLDS}, key=sorted):
+        folds = [fold for fold in FOLDS if blocks_of(fold, block_count) == blocks]
+        wanted = sum(getattr(scenario.counts, fold) for fold in folds)
+        rows = atoms.filter(pl.col("entity_block").is_in(list(blocks))).sort("atom_id").to_dicts()
+        if len(rows) < wanted:
+            raise ValueError(
+                f"{len(rows)} atoms for the {wanted} samples of {', '.join(folds)}: raise `rows` of atomic_table."
+            )
+        hands = [rows[number::wanted] for number in range(wanted)]
+        for fold in folds:
+            count = getattr(scenario.counts, fold)
+            pools[fold], hands = hands[:count], hands[count:]
+    return pools
+
+
+def _render_fold(
+    scenario: Scenario, fold: str, templates: pl.DataFrame, pool: list[list[Atoms]]
+) -> list[dict[str, Any]]:
     by_family = {key[0]: group.to_dicts() for key, group in templates.group_by("family", maintain_order=True)}
-    parsed = {
-        row["template_id"]: parse_template(row["text"], row["template_id"])
-        for group in by_family.values()
-        for row in group
-    }
+    order = random.Random(f"{scenario.spec.seed}:{fold}:order")
     families = sorted(by_family)
-    queue = atoms.iter_rows(named=True)
     rows: list[dict[str, Any]] = []
-    for number in range(wanted):
+    for number, candidates in enumerate(pool):
         # Every family gets its turn, so that a family with many variants does not crowd out the others.
         if number % len(families) == 0:
-            rng.shuffle(families)
+            order.shuffle(families)
+        # A generator a sample: what happens in one sample moves no other.
+        rng = random.Random(f"{scenario.spec.seed}:{fold}:{number}")
         variant = rng.choice(by_family[families[number % len(families)]])
-        rendered, row, tag = _render_one(scenario, fold, parsed[variant["template_id"]], queue, rng)
+        template = parse_template(variant["text"], variant["template_id"])
+        rendered, row, tag = _render_one(scenario, fold, template, candidates, rng)
         rows.append(
             {
                 "sample_id": f"{fold}-{number:05d}",
@@ -96,27 +109,18 @@ def _render_fold(scenario: Scenario, fold: str, templates: pl.DataFrame, atoms: 
 
 
 def _render_one(
-    scenario: Scenario, fold: str, template: SentenceTemplate, queue: Any, rng: random.Random
-) -> tuple[Rendered, Mapping[str, Any], str]:
-    """Render with the next atoms that suit the template: all its rules hold and no boundary is lost."""
-    for _ in range(_ATTEMPTS):
-        row = next(queue, None)
-        if row is None:
-            raise ValueError(f"too few atoms for the fold {fold}: raise `rows` of atomic_table in the run config.")
+    scenario: Scenario, fold: str, template: SentenceTemplate, candidates: list[Atoms], rng: random.Random
+) -> tuple[Rendered, Atoms, str]:
+    """Render with the first atoms that suit the template: all its rules hold and no boundary is lost."""
+    for row in candidates:
         rendered = scenario.family.render(template, row)
         if boundary_is_lost(rendered.segments) or scenario.family.verify(rendered.message, rendered.answer):
             continue
-        segments, tag = _with_noise(scenario, fold, rendered.segments, rng)
+        segments, tag = rendered.segments, ""
+        if fold == "test_noise" or rng.random() < scenario.spec.noise_share:
+            segments, tag = apply_noise(segments, TEST_NOISE if fold == "test_noise" else TRAINING_NOISE, rng)
         return Rendered(segments=segments, answer=rendered.answer), row, tag
-    raise ValueError(f"{template.source}: no atoms among {_ATTEMPTS} give a sample that keeps the rules.")
-
-
-def _with_noise(scenario: Scenario, fold: str, segments: Segments, rng: random.Random) -> tuple[Segments, str]:
-    """Apply one noise function and return its name as tag, or leave the sentence as it is."""
-    functions = TEST_NOISE if fold == "test_noise" else TRAINING_NOISE
-    if fold != "test_noise" and rng.random() >= scenario.spec.noise_share:
-        return segments, ""
-    name = rng.choice(sorted(functions))
-    noisy = functions[name](segments, rng)
-    # Without the punctuation two numbers may run into each other; no reader could tell the truth from that.
-    return (segments, "") if boundary_is_lost(noisy) else (noisy, name)
+    raise ValueError(
+        f"{template.source}: none of {len(candidates)} atoms gives a sample that keeps the rules; mend the template, "
+        "or raise `rows` of atomic_table."
+    )

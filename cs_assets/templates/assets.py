@@ -39,6 +39,9 @@ def template_variants(
         written, unreadable = llm_variants(scenario, llm.client(), config.llm_variants_per_seed)
     else:
         context.log.info("no LLM endpoint is configured (OPENAI_API_KEY, OPENAI_BASE_URL): seeds and the rewriter only")
+    _, broken_examples = scenario.examples()
+    for message in broken_examples:
+        context.log.warning(message)
     table = make_variants(scenario, atomic_table.head(_PROBES).to_dicts(), written)
     counts = table.group_by("origin", "accepted").len().sort("origin", "accepted")
     reasons = table.filter(~pl.col("accepted")).select(pl.col("reason").str.split(":").list.first()).to_series()
@@ -50,6 +53,7 @@ def template_variants(
             "families": table["family"].n_unique(),
             "by_origin": {f"{o}, {'accepted' if a else 'rejected'}": n for o, a, n in counts.iter_rows()},
             "rejected_for": dict(reasons.value_counts().sort("reason").iter_rows()),
+            "broken_examples": broken_examples,
             "llm_cost": float(table["cost"].sum()),
             "llm_answers_unreadable": unreadable,
         },

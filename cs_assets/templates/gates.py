@@ -4,18 +4,23 @@ A variant keeps the slots of its seed, adds no literal entity, parses in the san
 be read back from the rendered text (slot round-trip).
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cs_assets.families.base import Family
-from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
+from cs_assets.families.syntax import SentenceTemplate, TemplateError, boundary_is_lost, parse_template
 
 MAX_GROWTH: Final = 3.0
 _SLOT = re.compile(r"\{\{\s*(.*?)\s*\}\}")
-_LITERAL_ENTITY: Final = re.compile(r"\d{3,}|[\u4e00-\u9fff]{2,7}(?:省|自治区)(?!市区|份)|1[3-9]\d{2}")
+_LITERAL_ENTITY: Final = re.compile(
+    r"\d{3,}"
+    r"|[\u4e00-\u9fff]{2,7}(?:省|自治区)(?!市区|份)"
+    r"|[\u4e00-\u9fff]{2,6}[市州][\u4e00-\u9fff]{1,6}[区县]"
+    r"|[\u4e00-\u9fff]{2,4}(?:路|街|大道|巷)\d+号"
+    r"|我(?:是|叫)[\u4e00-\u9fff]{2,3}(?![\u4e00-\u9fff])"
+)
 _TURNED_ROUND: Final = re.compile(r"(?:收件人|收货人|地址|电话|姓名|联系人)(?:并)?(?:不是|不叫|非)")
 
 
@@ -25,9 +30,16 @@ def signature(template: SentenceTemplate) -> str:
     return "|".join([*template.slots, words])
 
 
-def family_id(template: SentenceTemplate) -> str:
-    """Return the id of the template family that a seed founds. Splits keep families apart, so near-copies share one."""
-    return hashlib.sha256(signature(template).encode()).hexdigest()[:12]
+def family_ids(seeds: Mapping[str, SentenceTemplate]) -> dict[str, str]:
+    """Return, for each seed file, the id of its template family: the name of the first seed with the same signature.
+
+    Splits keep families apart, so near-copies share one. The id is a name and no hash of the text, so that a changed
+    word changes the samples of its template and no others.
+    """
+    founders: dict[str, str] = {}
+    for name in sorted(seeds):
+        founders.setdefault(signature(seeds[name]), name)
+    return {name: founders[signature(seed)].removesuffix(".j2") for name, seed in seeds.items()}
 
 
 def rejection(
@@ -54,12 +66,15 @@ def rejection(
         return f"slots: {_difference(variant.slots, seed.slots)}"
     if len(text) > MAX_GROWTH * max(len(seed.text), 40):
         return f"length: {len(text)} characters against {len(seed.text)} of the seed"
-    added = _LITERAL_ENTITY.search(variant.literals())
-    if added and added.group() not in seed.literals():
-        return f"literal entity: {added.group()!r} stands where a slot should"
-    turned = _TURNED_ROUND.search(variant.literals())
-    if turned and turned.group() not in seed.literals():
-        return f"meaning: {turned.group()!r} turns the sentence round"
+    for pattern, what in (
+        (_LITERAL_ENTITY, "literal entity: {} stands where a slot should"),
+        (_TURNED_ROUND, "meaning: {} turns the sentence round"),
+    ):
+        for match in pattern.finditer(variant.literals()):
+            if match.group() not in seed.literals():
+                return what.format(repr(match.group()))
+    if all(boundary_is_lost(variant.render(atoms)) for atoms in probes):
+        return "boundary: two numbers run into each other"
     for atoms in probes:
         lost = _lost_value(variant, family, atoms)
         if lost:

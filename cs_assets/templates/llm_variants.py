@@ -49,10 +49,11 @@ def llm_variants(
     unreadable = 0
     for path, result in zip(paths, client.complete(requests), strict=True):
         answer = parse_json_object(result.text or "", {"variants"})
-        if isinstance(answer, ParseFailure) or not isinstance(answer["variants"], list):
+        listed = [] if isinstance(answer, ParseFailure) else answer["variants"]
+        texts = [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else []
+        if not texts:
             client.mark_wasted(result.key)
             unreadable += 1
             continue
-        texts = [text for text in answer["variants"] if isinstance(text, str)]
         found[path.name] = [(text, result.cost / len(texts)) for text in texts]
     return found, unreadable

@@ -104,6 +104,8 @@ def _change_separator(text: str, rng: random.Random) -> str:
     if split is None:
         return text
     parts, separator = split
+    if any(other in _SLOT.sub("", part) for part in parts for other in _SEPARATORS):
+        return text  # it has separators of another kind inside its parts, and both would read oddly
     return rng.choice([s for s in _SEPARATORS if s != separator]).join(parts)
 
 

@@ -4,14 +4,14 @@ Rejected rows stay, marked: they are negatives for the judge, and a person can s
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
-from cs_assets.families.syntax import SentenceTemplate, parse_template
+from cs_assets.families.syntax import parse_template
 from cs_assets.scenario import Scenario
-from cs_assets.templates.gates import family_id, rejection, signature
+from cs_assets.templates.gates import family_ids, rejection, signature
 from cs_assets.templates.rewrite import rewrite
 
 SCHEMA: Final = {
@@ -29,7 +29,7 @@ SCHEMA: Final = {
 
 def template_variants(
     scenario: Scenario,
-    probes: list[Mapping[str, Any]],
+    probes: Sequence[Mapping[str, Any]],
     llm_texts: Mapping[str, list[tuple[str, float]]] | None = None,
 ) -> pl.DataFrame:
     """Make the table of a scenario's templates.
@@ -42,28 +42,32 @@ def template_variants(
     Raises:
         TemplateError: a seed is bad, with file and line. A seed is a person's work: it is mended, not skipped.
     """
-    seeds = scenario.seed_templates()
-    owner = {signature(seed): family_id(seed) for seed in seeds}
+    seeds = {path.name: seed for path, seed in zip(scenario.seed_paths(), scenario.seed_templates(), strict=True)}
+    families = family_ids(seeds)
+    owner = {signature(seed): families[name] for name, seed in seeds.items()}
     rows: list[dict[str, Any]] = []
     seen: set[str] = set()
-    for seed, path in zip(seeds, scenario.seed_paths(), strict=True):
-        rng = random.Random(f"{scenario.spec.seed}:{path.name}")
+    for name, seed in seeds.items():
+        rng = random.Random(f"{scenario.spec.seed}:{name}")
         rewrites = rewrite(seed.text, scenario.counts.variants_per_seed, rng)
         candidates: Iterable[tuple[str, str, float]] = [
             ("seed", seed.text, 0.0),
             *(("rewrite", text, 0.0) for text in rewrites),
-            *(("llm", text, cost) for text, cost in (llm_texts or {}).get(path.name, [])),
+            *(("llm", text, cost) for text, cost in (llm_texts or {}).get(name, [])),
         ]
         for number, (origin, text, cost) in enumerate(candidates):
-            reason = rejection(text, seed, scenario.family, scenario.slots, probes) or _clash(text, seed, owner, seen)
+            reason = rejection(text, seed, scenario.family, scenario.slots, probes) or _clash(
+                text, families[name], owner, seen
+            )
             if not reason:
                 seen.add(text)
+                owner.setdefault(signature(parse_template(text, "variant")), families[name])
             rows.append(
                 {
-                    "template_id": f"{path.stem}-{number:02d}",
-                    "family": family_id(seed),
+                    "template_id": f"{name.removesuffix('.j2')}-{number:02d}",
+                    "family": families[name],
                     "origin": origin,
-                    "seed_file": path.name,
+                    "seed_file": name,
                     "text": text,
                     "slots": list(seed.slots),
                     "accepted": not reason,
@@ -74,7 +78,7 @@ def template_variants(
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _clash(text: str, seed: SentenceTemplate, owner: Mapping[str, str], seen: set[str]) -> str:
+def _clash(text: str, family: str, owner: Mapping[str, str], seen: set[str]) -> str:
     """Return why a sound variant is still not wanted: it exists already, or belongs to another family.
 
     The second would leak: the family might be held out of training while its copy is trained on.
@@ -82,6 +86,6 @@ def _clash(text: str, seed: SentenceTemplate, owner: Mapping[str, str], seen: se
     if text in seen:
         return "duplicate: the same sentence exists already"
     holder = owner.get(signature(parse_template(text, "variant")))
-    if holder is not None and holder != family_id(seed):
+    if holder is not None and holder != family:
         return f"family: it is a sentence of the family {holder}"
     return ""

@@ -92,7 +92,9 @@ def test_an_empty_template_is_refused(text: str) -> None:
     assert "the template is empty" in refusal(text)
 
 
-@pytest.mark.parametrize("text", ["一\n{{电话", "一\n{{电话}", "一\n{{}}", "一\n{% zzz %}", "一\n{{电话 电话}}", "一\n{# x"])
+@pytest.mark.parametrize(
+    "text", ["一\n{{电话", "一\n{{电话}", "一\n{{}}", "一\n{% zzz %}", "一\n{{电话 电话}}", "一\n{# x"]
+)
 def test_a_syntax_error_names_its_line(text: str) -> None:
     assert refusal(text).startswith("01.j2, line 2: ")
 
@@ -125,7 +127,8 @@ def test_more_than_text_and_slots_is_refused_with_its_line(text: str, found: str
 
 @pytest.mark.parametrize("slots", [SLOTS, None])
 @pytest.mark.parametrize(
-    "text", ["{{ 电话.__class__ }}", "{{ 电话.__class__.__mro__ | trim }}", "{{ _x }}", "{{ self._TemplateReference__c }}"]
+    "text",
+    ["{{ 电话.__class__ }}", "{{ 电话.__class__.__mro__ | trim }}", "{{ _x }}", "{{ self._TemplateReference__c }}"],
 )
 def test_private_attributes_are_refused_with_their_line(text: str, slots: frozenset[str] | None) -> None:
     message = refusal(f"你好\n{text}", slots)
@@ -161,8 +164,10 @@ def test_a_filter_with_a_slot_as_argument_is_refused() -> None:
 @given(text=st.text(st.sampled_from("{}%#|.() \n电话邮编_trim'\"")))
 def test_whatever_is_written_parses_or_is_refused_with_its_source(text: str) -> None:
     try:
-        template = parsed(text)
+        slots = set(parsed(text).slots)
     except TemplateError as error:
-        assert str(error).startswith("01.j2")
+        slots = set()
+        source = str(error)[:5]
     else:
-        assert set(template.slots) <= SLOTS
+        source = parsed(text).source
+    assert (source, slots - SLOTS) == ("01.j2", set())

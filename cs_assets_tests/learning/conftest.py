@@ -51,6 +51,11 @@ def resumed_equals_undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     return check
 
 
+def losses(log: training.TrainingLog) -> list[float]:
+    """Return the training losses, step by step."""
+    return [point.loss for point in log.curve if point.loss is not None]
+
+
 def adapter_weights(folder: Path) -> dict[str, Any]:
     """Return the tensors of a saved adapter."""
     from safetensors.torch import load_file

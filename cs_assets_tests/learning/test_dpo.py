@@ -11,7 +11,7 @@ from cs_assets.learning.models import load_causal_lm
 from cs_assets.learning.reward import Preference
 from cs_assets.learning.sft import train_adapter
 from cs_assets.learning.training import TrainingSettings
-from cs_assets_tests.learning.conftest import SMALL, adapter_weights
+from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
 SETTINGS = DpoSettings(**SMALL)
 PAIRS = [
@@ -40,13 +40,13 @@ def test_the_result_loads_like_an_sft_adapter_and_differs_from_its_start(
     ids = torch.arange(3, 30).unsqueeze(0)
     start, aligned = (load_causal_lm(str(tiny_model), str(adapter))(ids).logits for adapter in (tuned, folder))
     assert (start - aligned).abs().max() > 0.01
-    assert log.curve[-1].loss < log.curve[0].loss
+    assert losses(log)[-1] < losses(log)[0]
 
 
 def test_the_reference_is_the_tuned_adapter(tiny_model: Path, tuned: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 0.25, "beta": 5.0})
     log = align_adapter(str(tiny_model), str(tuned), PAIRS, settings, tmp_path / "aligned", tmp_path / "work")
-    assert log.curve[0].loss == pytest.approx(0.693147, abs=1e-5)  # ln 2: policy and reference agree
+    assert losses(log)[0] == pytest.approx(0.693147, abs=1e-5)  # ln 2: policy and reference agree
 
 
 def test_a_cut_alignment_resumes_and_ends_as_an_undisturbed_one(

@@ -9,7 +9,7 @@ import pytest
 from cs_assets.learning.inference import verdict_scores
 from cs_assets.learning.kto import JudgeSettings, Verdict, _verdict_rows, _weights, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets_tests.learning.conftest import SMALL
+from cs_assets_tests.learning.conftest import SMALL, losses
 
 WORDS = ("正确", "错误")
 
@@ -27,7 +27,7 @@ def judge_settings(**changed: Any) -> JudgeSettings:
 
 
 def test_each_kind_of_case_is_shown_with_the_right_and_the_wrong_word_equally_often() -> None:
-    rows = _verdict_rows(CASES, WORDS, seed=17)
+    rows: list[Any] = list(_verdict_rows(CASES, WORDS, seed=17))
     truth = {str(case.prompt): case.correct for case in CASES}
     kinds = Counter((truth[str(row["prompt"])], row["completion"][0]["content"], row["label"]) for row in rows)
     assert kinds == {
@@ -69,7 +69,7 @@ def test_the_trained_judge_scores_good_above_bad(tiny_model: Path, tmp_path: Pat
     good = [score for score, case in zip(scores, CASES, strict=True) if case.correct]
     bad = [score for score, case in zip(scores, CASES, strict=True) if not case.correct]
     assert min(good) > max(bad)
-    assert log.curve[-1].loss < log.curve[0].loss
+    assert losses(log)[-1] < losses(log)[0]
 
 
 @pytest.mark.parametrize("loss", ["apo_zero_unpaired", "kto"])

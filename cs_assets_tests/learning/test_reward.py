@@ -9,7 +9,7 @@ from cs_assets.learning import reward
 from cs_assets.learning.inference import rewards
 from cs_assets.learning.models import load_reward_lm, load_tokenizer
 from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
-from cs_assets_tests.learning.conftest import SMALL
+from cs_assets_tests.learning.conftest import SMALL, losses
 
 SETTINGS = RewardSettings(**SMALL)
 PAIRS = [
@@ -29,7 +29,8 @@ def test_the_saved_model_gives_the_rewards_of_the_trained_one_and_prefers_the_ch
         trained.extend(rewards(model, tokenizer, conversations("chosen"), batch_size=3))
         original(model, tokenizer, folder)
 
-    original, trained = reward.save_adapter, []
+    trained: list[float] = []
+    original = reward.save_adapter
     monkeypatch.setattr(reward, "save_adapter", save)
     folder = tmp_path / "reward"
     log = train_reward_model(str(tiny_model), PAIRS, SETTINGS, folder, tmp_path / "work")
@@ -37,14 +38,14 @@ def test_the_saved_model_gives_the_rewards_of_the_trained_one_and_prefers_the_ch
     chosen, rejected = (rewards(model, tokenizer, conversations(a), batch_size=3) for a in ("chosen", "rejected"))
     assert chosen == pytest.approx(trained, abs=1e-4)
     assert all(good > bad for good, bad in zip(chosen, rejected, strict=True))
-    assert log.curve[-1].loss < log.curve[0].loss
+    assert losses(log)[-1] < losses(log)[0]
 
 
 def test_a_margin_asks_for_a_wider_gap(tiny_model: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 0.25})
     wide = [pair.model_copy(update={"margin": 2.0}) for pair in PAIRS]
     first = [
-        train_reward_model(str(tiny_model), pairs, settings, tmp_path / name, tmp_path / f"{name}_work").curve[0].loss
+        losses(train_reward_model(str(tiny_model), pairs, settings, tmp_path / name, tmp_path / f"{name}_work"))[0]
         for name, pairs in (("plain", PAIRS), ("wide", wide))
     ]
     assert first == pytest.approx([0.693, 2.127], abs=0.05)

@@ -11,7 +11,7 @@ from cs_assets.learning import sft
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.sft import train_adapter
 from cs_assets.learning.training import TrainingLog, TrainingSettings
-from cs_assets_tests.learning.conftest import SMALL, adapter_weights
+from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
 SETTINGS = TrainingSettings(**SMALL)
 
@@ -52,11 +52,11 @@ def test_only_the_tokens_of_the_last_answer_have_labels(
 def test_training_lowers_the_loss_and_the_saved_adapter_changes_the_model(tiny_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     log = train_adapter(str(tiny_model), CONVERSATIONS, CONVERSATIONS[:2], SETTINGS, folder, tmp_path / "work")
-    losses = [point.loss for point in log.curve if point.loss is not None]
-    assert losses[-1] < losses[0] - 0.1
-    assert (log.samples, log.steps, len(losses)) == (8, 12, 12)
+    curve = losses(log)
+    assert curve[-1] < curve[0] - 0.1
+    assert (log.samples, log.steps, len(curve)) == (8, 12, 12)
     assert TrainingLog.load(folder) == log
-    assert log.metrics()["validation_loss"] < losses[0]
+    assert log.metrics()["validation_loss"] < curve[0]
     ids = torch.arange(3, 30).unsqueeze(0)
     base, tuned = load_causal_lm(str(tiny_model)), load_causal_lm(str(tiny_model), str(folder))
     assert (base(ids).logits - tuned(ids).logits).abs().max() > 0.01

@@ -1,0 +1,92 @@
+"""The bundle `shipping`: rows that are coherent, complete, and the same for the same seed."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+import pytest
+
+from cs_assets.atoms.coherence import incoherent_rows
+from cs_assets.atoms.divisions import MUNICIPALITIES
+from cs_assets.atoms.shipping import BLOCK_COUNT, shipping_atoms
+from cs_assets.scenario import ATOM_BUNDLES, Scenario
+
+
+def slots_of(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            yield from slots_of(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+def region(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    param = row["地址"]["param"]
+    return param["省"], param["市"], param["县"]
+
+
+def test_no_row_contradicts_itself(atoms: pl.DataFrame) -> None:
+    assert incoherent_rows(atoms).is_empty()
+
+
+def test_a_row_has_exactly_the_slots_of_the_bundle(atoms: pl.DataFrame) -> None:
+    row = atoms.drop("atom_id", "entity_block", "_official").row(0, named=True)
+    assert sorted(slots_of(row)) == sorted(ATOM_BUNDLES["shipping"])
+
+
+def test_atom_ids_count_from_zero(atoms: pl.DataFrame) -> None:
+    assert atoms["atom_id"].to_list() == list(range(3000))
+
+
+def test_the_same_seed_gives_identical_frames_and_another_does_not(scenario: Scenario, atoms: pl.DataFrame) -> None:
+    assert shipping_atoms(3000, scenario.spec.seed).equals(atoms)
+    assert not shipping_atoms(3000, scenario.spec.seed + 1).equals(atoms)
+
+
+def test_blocks_share_no_county_and_are_all_used(atoms: pl.DataFrame) -> None:
+    official = atoms.select("entity_block", code=pl.col("_official").struct.field("code"))
+    assert official["entity_block"].unique().sort().to_list() == list(range(BLOCK_COUNT))
+    assert official.group_by("code").agg(pl.col("entity_block").n_unique())["entity_block"].max() == 1
+
+
+def test_a_municipality_stands_in_the_city(atoms: pl.DataFrame) -> None:
+    rows = [row for row in atoms.iter_rows(named=True) if row["_official"]["province"] in MUNICIPALITIES]
+    assert len(rows) > 50
+    for row in rows:
+        short = row["_official"]["province"][:2]
+        assert region(row)[0] in ("", short)
+        assert region(row)[1] in (short, f"{short}市")
+
+
+def test_a_county_level_city_without_prefecture_stands_in_the_county(atoms: pl.DataFrame) -> None:
+    rows = [row for row in atoms.iter_rows(named=True) if not row["_official"]["city"]]
+    assert rows
+    assert all(region(row)[1] == "" and region(row)[2] for row in rows)
+
+
+@pytest.mark.parametrize("city", ["东莞", "中山"])
+def test_a_city_without_districts_leaves_the_county_empty(atoms: pl.DataFrame, city: str) -> None:
+    rows = [row for row in atoms.iter_rows(named=True) if row["_official"]["city"] == f"{city}市"]
+    assert rows
+    assert all(region(row)[1] in (city, f"{city}市") and region(row)[2] == "" for row in rows)
+
+
+def test_a_zone_takes_the_place_of_some_districts(atoms: pl.DataFrame) -> None:
+    zones = [row for row in atoms.iter_rows(named=True) if region(row)[2] == "高新区"]
+    assert zones
+    assert all(region(row)[1] for row in zones)
+
+
+def test_details_hold_no_space_and_end_with_no_punctuation(atoms: pl.DataFrame) -> None:
+    assert atoms["详细地址"].str.contains(r"^\S+[\p{Han}\dA-Za-z]$").all()
+
+
+def test_the_joined_address_begins_with_the_region(atoms: pl.DataFrame) -> None:
+    assert all(
+        row["含地区的详细地址"] == "".join(region(row)) + row["详细地址"]
+        for row in atoms.head(200).iter_rows(named=True)
+    )
+
+
+def test_order_numbers_have_eighteen_digits(atoms: pl.DataFrame) -> None:
+    assert atoms["订单号"].str.contains(r"^[1-9]{18}$").all()

@@ -1,0 +1,54 @@
+"""The gate: open for a clear gain only."""
+
+import pytest
+
+from cs_assets.evaluation.checks import tuned_beats_base
+from cs_assets.evaluation.gate import GATE_SPLIT, gate
+from cs_assets.evaluation.reporting import Cell, Report
+from cs_assets.evaluation.statistics import Interval
+from cs_assets_tests.conftest import evaluated
+
+
+def cell(model: str, mean: float, low: float, high: float, split: str = GATE_SPLIT) -> Cell:
+    figures = Interval(mean=mean, low=low, high=high, n=40)
+    return Cell(split=split, model=model, exact=figures, strict_json=figures, field_accuracy=figures)
+
+
+def report(*cells: Cell) -> Report:
+    return Report(scenario="s", cells=list(cells), p_values={}, per_field={}, judge={}, reward={})
+
+
+BASE = cell("base", 0.3, 0.2, 0.4)
+
+
+def test_a_clear_gain_opens_the_gate() -> None:
+    assert gate(report(BASE, cell("tuned", 0.8, 0.7, 0.9)), minimum_exact=0.8) == []
+
+
+@pytest.mark.parametrize("low", [0.4, 0.35])
+def test_intervals_that_touch_keep_it_closed(low: float) -> None:
+    [reason] = gate(report(BASE, cell("tuned", 0.5, low, 0.6)), minimum_exact=0.0)
+    assert "does not clear base 30.0 % [20.0, 40.0]" in reason
+
+
+def test_a_gain_below_the_wanted_accuracy_keeps_it_closed() -> None:
+    [reason] = gate(report(BASE, cell("tuned", 0.8, 0.7, 0.9)), minimum_exact=0.81)
+    assert reason == f"exact match on {GATE_SPLIT}: 0.800 is below the wanted 0.81"
+
+
+def test_both_reasons_are_told() -> None:
+    assert len(gate(report(BASE, cell("tuned", 0.2, 0.1, 0.3)), minimum_exact=0.5)) == 2
+
+
+@pytest.mark.parametrize(
+    "cells", [(), (BASE,), (cell("tuned", 0.8, 0.7, 0.9),), (BASE, cell("tuned", 0.8, 0.7, 0.9, split="test_iid"))]
+)
+def test_missing_figures_keep_it_closed(cells: tuple[Cell, ...]) -> None:
+    assert gate(report(*cells), minimum_exact=0.0) == [f"no base or tuned figures on {GATE_SPLIT}"]
+
+
+def test_the_check_warns_and_does_not_block() -> None:
+    assert evaluated(tuned_beats_base, report(BASE, cell("tuned", 0.8, 0.7, 0.9))).passed
+    failed = evaluated(tuned_beats_base, report(BASE))
+    assert not failed.passed
+    assert failed.severity.value == "WARN"

@@ -1,0 +1,74 @@
+"""Predictions: which cases are asked, with which prompt, and how the answers are scored."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cs_assets.evaluation import predicting
+from cs_assets.quality.filtering import filter_samples
+from cs_assets.samples.folds import TEST_FOLDS
+from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.training.splits import make_splits
+
+
+@pytest.fixture(scope="module")
+def splits(labelled: pl.DataFrame) -> pl.DataFrame:
+    return make_splits(filter_samples(labelled, {}, 0.0))
+
+
+@pytest.fixture(scope="module")
+def cases(splits: pl.DataFrame) -> pl.DataFrame:
+    return predicting.test_cases(splits)
+
+
+def test_cases_are_the_test_splits_in_stable_order(splits: pl.DataFrame, cases: pl.DataFrame) -> None:
+    assert set(cases["split"]) == set(TEST_FOLDS)
+    shuffled = splits.sample(fraction=1, shuffle=True, seed=3)
+    assert predicting.test_cases(shuffled).equals(cases)
+
+
+def test_a_prompt_is_that_of_the_scenario(scenario: Scenario, cases: pl.DataFrame) -> None:
+    found = predicting.prompts(scenario, cases, [])
+    assert found == [scenario.prompt(message) for message in cases["message"]]
+
+
+def test_shots_stand_between_system_and_question(scenario: Scenario, cases: pl.DataFrame) -> None:
+    shot = {"message": "张三", "answer": '{"姓名": "张三"}'}
+    found = predicting.prompts(scenario, cases.head(1), [shot, shot])[0]
+    system, question = scenario.prompt(cases["message"][0])
+    example = [scenario.prompt("张三")[-1], {"role": "assistant", "content": shot["answer"]}]
+    assert found == [system, *example, *example, question]
+
+
+def test_shots_are_the_real_examples_first_then_training_samples(scenario: Scenario, splits: pl.DataFrame) -> None:
+    shots = predicting.few_shots(scenario, splits, 3)
+    train = set(splits.filter(pl.col("split") == "train")["message"])
+    assert shots[0]["message"].startswith("张三，13800138000")
+    assert scenario.family.verify(shots[0]["message"], shots[0]["answer"]) == []
+    assert {shot["message"] for shot in shots[1:]} <= train
+    assert len(shots) == 3
+
+
+def test_a_broken_example_does_not_cost_the_others(scenarios: Path, splits: pl.DataFrame) -> None:
+    path = scenarios / "address_extraction" / "examples.jsonl"
+    path.write_text("{\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    shots = predicting.few_shots(load_scenario("address_extraction"), splits, 1)
+    assert shots[0]["message"].startswith("张三，13800138000")
+
+
+def test_predictions_are_scored_in_the_order_of_the_cases(scenario: Scenario, cases: pl.DataFrame) -> None:
+    answers = ["没有", *cases["answer"].to_list()[1:]]
+    table = predicting.score_predictions(scenario, "tuned", cases, answers)
+    assert dict(table.schema) == predicting.SCHEMA
+    assert table["exact"].to_list() == [0.0] + [1.0] * (cases.height - 1)
+    assert table["prediction"].to_list() == answers
+    assert table["sample_id"].equals(cases["sample_id"])
+    assert set(json.loads(table["fields"][1])) == set(scenario.family.fields)
+    assert set(table["model"]) == {"tuned"}
+
+
+def test_a_missing_prediction_is_an_error(scenario: Scenario, cases: pl.DataFrame) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        predicting.score_predictions(scenario, "tuned", cases, ["没有"])

@@ -1,0 +1,139 @@
+"""The report: figures per split and model, the failures worth reading, one page."""
+
+import json
+
+import polars as pl
+import pytest
+
+from cs_assets.evaluation.predicting import SCHEMA
+from cs_assets.evaluation.reporting import Report, html_page, make_report, markdown, worst_failures
+
+SPLIT = "test_template_ood"
+
+
+def row(model: str, number: int, wrong: tuple[str, ...] = (), split: str = SPLIT, strict: float = 1.0) -> dict:
+    fields = {field: float(field not in wrong) for field in ("姓名", "电话")}
+    return {
+        "model": model,
+        "split": split,
+        "sample_id": f"{split}-{number}",
+        "message": f"<b>{number}</b>",
+        "answer": "{}",
+        "prediction": f"<i>{model}</i>",
+        "strict_json": strict,
+        "exact": float(not wrong and strict == 1),
+        "field_accuracy": sum(fields.values()) / 2,
+        "fields": json.dumps(fields, ensure_ascii=False),
+        "tags": [],
+        "template_family": "f",
+    }
+
+
+def table(*rows: dict) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=list(SCHEMA))
+
+
+@pytest.fixture
+def predictions() -> pl.DataFrame:
+    """Base: one of four right. Tuned: three of four, the fourth with both fields wrong."""
+    base = [row("base", 0), *(row("base", n, ("电话",)) for n in (1, 2, 3))]
+    tuned = [*(row("tuned", n) for n in (0, 1, 2)), row("tuned", 3, ("姓名", "电话"))]
+    return table(*base, *tuned, row("base", 0, split="test_iid"), row("tuned", 0, split="test_iid"))
+
+
+@pytest.fixture
+def report(predictions: pl.DataFrame) -> Report:
+    return make_report("address_extraction", predictions, {"auc": 0.9}, {"accuracy": 0.8})
+
+
+def test_each_split_and_model_has_a_cell(report: Report) -> None:
+    assert [(c.split, c.model) for c in report.cells] == [
+        ("test_iid", "base"),
+        ("test_iid", "tuned"),
+        (SPLIT, "base"),
+        (SPLIT, "tuned"),
+    ]
+    base, tuned = report.cell(SPLIT, "base"), report.cell(SPLIT, "tuned")
+    assert base is not None
+    assert tuned is not None
+    assert (base.exact.mean, base.field_accuracy.mean, base.exact.n) == (0.25, 0.625, 4)
+    assert (tuned.exact.mean, tuned.strict_json.mean) == (0.75, 1.0)
+
+
+def test_a_cell_that_is_not_there_is_none(report: Report) -> None:
+    assert report.cell("test_noise", "tuned") is None
+    assert report.cell(SPLIT, "aligned") is None
+
+
+def test_base_and_tuned_are_compared_pair_by_pair(report: Report) -> None:
+    assert report.p_values == {"test_iid": 1.0, SPLIT: 0.5}
+
+
+def test_without_a_base_there_is_no_comparison(predictions: pl.DataFrame) -> None:
+    tuned = predictions.filter(pl.col("model") == "tuned")
+    assert make_report("s", tuned, {}, {}).p_values == {}
+
+
+def test_accuracy_by_field_goes_over_all_splits(report: Report) -> None:
+    assert report.per_field == {"base": {"姓名": 1.0, "电话": 0.4}, "tuned": {"姓名": 0.8, "电话": 0.8}}
+
+
+def test_the_order_of_the_predictions_does_not_matter(predictions: pl.DataFrame, report: Report) -> None:
+    again = make_report("address_extraction", predictions.reverse(), {"auc": 0.9}, {"accuracy": 0.8})
+    assert again.p_values == report.p_values
+    assert [c.exact.mean for c in again.cells] == [c.exact.mean for c in report.cells]
+
+
+def test_a_report_survives_its_json(report: Report) -> None:
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_no_predictions_are_answered_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"raise their counts in scenario\.yaml"):
+        make_report("s", table(), {}, {})
+
+
+def test_markdown_has_a_line_a_cell(report: Report) -> None:
+    lines = markdown(report).splitlines()
+    assert len(lines) == 2 + len(report.cells)
+    assert lines[2].startswith("| test_iid | base | 1 | 100.0 % [100.0, 100.0] |")
+
+
+def test_failures_come_worst_first_and_of_one_model_only() -> None:
+    rows = [row("tuned", n, ("电话",)) for n in range(30)] + [
+        row("tuned", 99, ("姓名", "电话")),
+        row("base", 5, ("电话",)),
+    ]
+    found = worst_failures(table(*rows, row("tuned", 98)))
+    assert found.height == 20
+    assert found["sample_id"][0] == f"{SPLIT}-99"
+    assert set(found["model"]) == {"tuned"}
+    assert (found["exact"] == 0).all()
+
+
+def test_the_page_says_before_and_after_and_escapes_what_customers_and_models_wrote(
+    report: Report, predictions: pl.DataFrame
+) -> None:
+    page = html_page(report, predictions, "收货 <信息>", ["<p>plot</p>"])
+    assert "<b>25 %</b> before, <b>75 %</b> after tuning (4 messages)" in page
+    assert "收货 &lt;信息&gt;" in page
+    assert "<p>plot</p>" in page
+    assert "&lt;b&gt;3&lt;/b&gt;" in page
+    assert "<b>3</b>" not in page
+    assert "<i>tuned</i>" not in page
+    assert "姓名, 电话" in page
+    assert "http" not in page
+
+
+def test_a_failure_of_format_alone_is_called_so(report: Report) -> None:
+    page = html_page(report, table(row("tuned", 1, strict=0.0)), "t", [])
+    assert "format only" in page
+
+
+def test_a_page_without_failures_says_none(report: Report) -> None:
+    assert "<p>none</p>" in html_page(report, table(row("tuned", 1)), "t", [])
+
+
+def test_a_page_without_the_headline_split_has_no_headline(predictions: pl.DataFrame) -> None:
+    iid = predictions.filter(pl.col("split") == "test_iid")
+    assert "after tuning" not in html_page(make_report("s", iid, {}, {}), iid, "t", [])

@@ -1,0 +1,102 @@
+"""Judging: what is asked, where the threshold lies, how good the judge is."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cs_assets.quality.judging import WORDS, auc, calibrate, judge_metrics, judge_prompt
+from cs_assets.scenario import Scenario
+
+SCORED = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=4, max_size=40).filter(
+    lambda rows: len({label for label, _ in rows}) == 2
+)
+
+
+def kept_at(labels: list[bool], scores: list[float], threshold: float) -> list[bool]:
+    return [label for label, score in zip(labels, scores, strict=True) if score >= threshold]
+
+
+def test_the_judge_reads_instruction_message_and_answer(scenario: Scenario) -> None:
+    system, user = judge_prompt(scenario, "张三", '{"姓名": "张三"}')
+    assert system["content"] == scenario.spec.system
+    head, answer, question = user["content"].rsplit("\n", 2)
+    assert head == scenario.prompt("张三")[-1]["content"]
+    assert answer == '{"姓名": "张三"}'
+    assert all(word in question for word in WORDS)
+
+
+@given(rows=SCORED, wanted=st.floats(0.1, 1))
+def test_threshold_is_the_lowest_of_the_wanted_precision(rows: list[tuple[bool, float]], wanted: float) -> None:
+    labels, scores = [label for label, _ in rows], [score for _, score in rows]
+    found = calibrate(labels, scores, wanted)
+    kept = kept_at(labels, scores, found.threshold)
+    assert found.threshold in scores
+    assert found.precision == pytest.approx(sum(kept) / len(kept))
+    assert found.recall == pytest.approx(sum(kept) / sum(labels))
+    precisions = {t: sum(k) / len(k) for t in scores if (k := kept_at(labels, scores, t))}
+    if found.precision >= wanted:
+        assert all(precision < wanted for t, precision in precisions.items() if t < found.threshold)
+    else:
+        assert found.precision == max(precisions.values())
+
+
+def test_a_judge_that_parts_the_labels_keeps_all_good_ones() -> None:
+    found = calibrate([True, True, False, False], [0.9, 0.7, 0.4, 0.1], 0.95)
+    assert (found.threshold, found.precision, found.recall) == (0.7, 1.0, 1.0)
+    assert found.slope > 0
+
+
+def test_scores_of_zero_and_one_can_be_calibrated() -> None:
+    assert calibrate([True, False], [1.0, 0.0], 0.95).threshold == 1.0
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_one_label_alone_cannot_be_calibrated(label: bool) -> None:
+    with pytest.raises(ValueError, match="needs good and bad samples; raise `judge`"):
+        calibrate([label] * 3, [0.1, 0.5, 0.9], 0.95)
+
+
+def scored(rows: list[tuple[bool, float, list[str], bool]]) -> pl.DataFrame:
+    table = pl.DataFrame(rows, schema=["label", "score", "violations", "unseen"], orient="row")
+    return table.cast({"violations": pl.List(pl.String)})
+
+
+def test_metrics_tell_seen_from_unseen_and_judge_from_rules() -> None:
+    table = scored(
+        [
+            (True, 0.9, [], False),
+            (False, 0.2, ["copied: 姓名"], False),
+            (True, 0.3, [], True),
+            (False, 0.8, [], True),
+        ]
+    )
+    assert judge_metrics(table, threshold=0.5) == {
+        "auc": 0.75,
+        "auc_seen": 1.0,
+        "auc_unseen": 0.0,
+        "auc_rules": 0.75,
+        "auc_after_rules": 0.5,
+        "precision": 0.5,
+        "recall": 0.5,
+        "n": 4.0,
+    }
+
+
+def test_a_figure_that_cannot_be_measured_is_left_out() -> None:
+    figures = judge_metrics(scored([(True, 0.9, [], False), (False, 0.2, [], False)]), threshold=0.95)
+    assert "auc_unseen" not in figures
+    assert "precision" not in figures
+    assert figures["recall"] == 0
+
+
+@given(rows=SCORED)
+def test_auc_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[bool, float]]) -> None:
+    good, bad = ([score for label, score in rows if label is wanted] for wanted in (True, False))
+    order = [1.0 if g > b else 0.5 if g == b else 0.0 for g in good for b in bad]
+    found = auc(pl.DataFrame(rows, schema={"label": pl.Boolean, "score": pl.Float64}, orient="row"))
+    assert found == pytest.approx(sum(order) / len(order))
+
+
+def test_auc_of_one_label_is_none() -> None:
+    assert auc(pl.DataFrame({"label": [True, True], "score": [0.1, 0.2]})) is None

@@ -1,0 +1,118 @@
+"""Labelling: good samples and their corrupted twins, in parts that keep them together."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from cs_assets.quality.checks import labels_are_balanced
+from cs_assets.quality.labelling import PARTS, SCHEMA, label_samples
+from cs_assets.scenario import Scenario
+from cs_assets_tests.conftest import evaluated
+
+
+def holding_out(scenario: Scenario, *families: str) -> Scenario:
+    return Scenario(scenario.folder, scenario.spec.model_copy(update={"holdout_corruptions": list(families)}))
+
+
+def judge_fold(rendered: pl.DataFrame, copies: int = 1) -> pl.DataFrame:
+    """The judge's rendered samples, repeated under other ids."""
+    rows = rendered.filter((pl.col("fold") == "judge") & pl.col("message").str.contains(r"\d{11}"))
+    numbered = [rows.with_columns(sample_id=pl.format("{}-{}", "sample_id", pl.lit(n))) for n in range(copies)]
+    return pl.concat(numbered)
+
+
+def twins(labelled: pl.DataFrame) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Pairs of a judge's sample and its corrupted twin."""
+    rows = labelled.filter(pl.col("fold") == "judge").to_dicts()
+    return list(zip(rows[::2], rows[1::2], strict=True))
+
+
+def test_samples_of_other_folds_are_good_and_have_no_part(rendered: pl.DataFrame, labelled: pl.DataFrame) -> None:
+    assert dict(labelled.schema) == SCHEMA
+    others = labelled.filter(pl.col("fold") != "judge")
+    assert others["label"].all()
+    assert set(others["part"]) == {""}
+    assert others["sample_id"].equals(rendered.filter(pl.col("fold") != "judge")["sample_id"])
+
+
+def test_every_judge_sample_is_followed_by_its_wrong_twin(scenario: Scenario, labelled: pl.DataFrame) -> None:
+    pairs = twins(labelled)
+    assert len(pairs) == scenario.counts.judge
+    for good, bad in pairs:
+        assert (good["label"], bad["label"]) == (True, False)
+        assert bad["sample_id"] == f"{good['sample_id']}-bad"
+        assert (bad["message"], bad["part"]) == (good["message"], good["part"])
+        assert bad["answer"] != good["answer"]
+        assert bad["messages"] == [*good["messages"][:-1], {"role": "assistant", "content": bad["answer"]}]
+
+
+def test_a_twin_tells_kind_and_family_and_a_good_sample_none(labelled: pl.DataFrame) -> None:
+    for good, bad in twins(labelled):
+        assert bad["corruption_kind"]
+        assert bad["corruption_family"]
+        assert (good["corruption_kind"], good["corruption_family"], good["violations"]) == ("", "", [])
+
+
+def test_violations_are_those_of_the_family(scenario: Scenario, labelled: pl.DataFrame) -> None:
+    broken = labelled.filter(pl.col("violations").list.len() > 0)
+    assert broken.height
+    for row in broken.iter_rows(named=True):
+        found = scenario.family.verify(row["message"], row["answer"])
+        assert row["violations"] == [f"{v.rule}: {v.detail}" for v in found]
+
+
+def test_parts_have_their_shares(scenario: Scenario, rendered: pl.DataFrame) -> None:
+    labelled = label_samples(scenario, judge_fold(rendered, copies=8))
+    shares = dict(labelled.group_by("part").len().iter_rows())
+    assert {part: n / labelled.height for part, n in shares.items()} == pytest.approx(PARTS, abs=0.02)
+
+
+def test_held_out_corruptions_occur_in_the_test_part_only(scenario: Scenario, rendered: pl.DataFrame) -> None:
+    labelled = label_samples(holding_out(scenario, "exchange"), judge_fold(rendered, copies=8))
+    by_part = {part: set(group["corruption_family"]) - {""} for (part,), group in labelled.group_by("part")}
+    assert "exchange" not in by_part["train"] | by_part["calibration"]
+    assert {"exchange", "omission"} <= by_part["test"]
+
+
+def test_without_held_out_corruptions_every_family_occurs_in_training(
+    scenario: Scenario, rendered: pl.DataFrame
+) -> None:
+    labelled = label_samples(holding_out(scenario), judge_fold(rendered, copies=8))
+    found = set(labelled.filter(pl.col("part") == "train")["corruption_family"]) - {""}
+    assert found == set(scenario.family.corruption_families)
+
+
+@pytest.mark.parametrize("families", [("poetry",), ("omission", "boundary", "invention", "exchange", "format")])
+def test_unknown_or_all_held_out_corruptions_are_answered_with_those_allowed(
+    scenario: Scenario, rendered: pl.DataFrame, families: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValueError, match="key 'holdout_corruptions': found ") as caught:
+        label_samples(holding_out(scenario, *families), rendered)
+    assert str(scenario.folder / "scenario.yaml") in str(caught.value)
+    assert "allowed are some, not all, of omission, boundary, invention, exchange, format" in str(caught.value)
+
+
+def test_the_same_seed_gives_identical_frames_and_another_does_not(
+    scenario: Scenario, rendered: pl.DataFrame, labelled: pl.DataFrame
+) -> None:
+    other = Scenario(scenario.folder, scenario.spec.model_copy(update={"seed": 5}))
+    assert label_samples(scenario, rendered).equals(labelled)
+    assert not label_samples(other, rendered).equals(labelled)
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="exchange needs two values; the full profile meets such rows")
+def test_a_message_with_one_value_is_labelled_though_the_held_out_family_does_not_apply(
+    scenario: Scenario, rendered: pl.DataFrame
+) -> None:
+    answer = '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}'
+    rows = judge_fold(rendered, copies=4).with_columns(message=pl.lit("改成：人民路5号"), answer=pl.lit(answer))
+    assert label_samples(holding_out(scenario, "exchange"), rows).height == 2 * rows.height
+
+
+def test_the_blocking_check_wants_twins_in_every_part_and_no_broken_good_sample(labelled: pl.DataFrame) -> None:
+    assert evaluated(labels_are_balanced, labelled).passed
+    assert not evaluated(labels_are_balanced, labelled.filter(pl.col("label"))).passed
+    assert not evaluated(labels_are_balanced, labelled.filter(pl.col("part") != "calibration")).passed
+    broken = labelled.with_columns(violations=pl.lit(["copied: 姓名"], dtype=pl.List(pl.String)))
+    assert not evaluated(labels_are_balanced, broken).passed

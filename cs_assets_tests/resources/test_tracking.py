@@ -1,0 +1,117 @@
+"""Tracking against a real MLflow in a SQLite file."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from resources.tracking import LOCAL_UI, Tracking
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Broken(Exception):
+    """The training failed."""
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
+    return Tracking(uri=f"sqlite:///{tmp_path_factory.mktemp('tracking')}/store/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def client(tracking: Tracking) -> MlflowClient:
+    return MlflowClient(tracking.uri)
+
+
+def test_a_run_keeps_tags_parameters_metrics_and_texts_and_ends_finished(
+    tracking: Tracking, client: MlflowClient
+) -> None:
+    parameters: dict[str, Any] = {"learning_rate": 0.01, "base_model": "tiny", "long": "x" * 2000}
+    with tracking.run("judge", "地址", {"dagster.run_id": "abc"}, parameters) as tracked:
+        tracked.log_metrics({"loss": 2.0}, step=1)
+        tracked.log_metrics({"loss": 1.0}, step=2)
+        tracked.log_text("<p>报告</p>", "report.html")
+        assert client.get_run(tracked.run_id).info.status == "RUNNING"
+    run = client.get_run(tracked.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "judge/地址"
+    assert run.data.tags["dagster.run_id"] == "abc"
+    assert run.data.params == {"learning_rate": "0.01", "base_model": "tiny", "long": "x" * 500}
+    assert [(m.step, m.value) for m in client.get_metric_history(tracked.run_id, "loss")] == [(1, 2.0), (2, 1.0)]
+    assert client.get_experiment(run.info.experiment_id).name == "地址"
+    assert tracked.url == f"{LOCAL_UI}/#/experiments/{run.info.experiment_id}/runs/{tracked.run_id}"
+    pages = list(Path(tracking.uri.removeprefix("sqlite:///")).parent.rglob("report.html"))
+    assert [page.read_text(encoding="utf-8") for page in pages] == ["<p>报告</p>"]
+
+
+def test_an_exception_marks_the_run_as_failed_and_goes_on_up(tracking: Tracking, client: MlflowClient) -> None:
+    def fail() -> None:
+        with tracking.run("judge", "地址", {}, {}) as tracked:
+            opened.append(tracked.run_id)
+            tracked.log_metrics({"loss": 2.0})
+            raise Broken
+
+    opened: list[str] = []
+    with pytest.raises(Broken):
+        fail()
+    assert client.get_run(opened[0]).info.status == "FAILED"
+    assert client.get_run(opened[0]).data.metrics == {"loss": 2.0}
+    with tracking.run("judge", "地址", {}, {}) as next_one:
+        pass
+    assert client.get_run(next_one.run_id).info.status == "FINISHED"
+
+
+def test_the_runs_of_a_partition_share_its_experiment(tracking: Tracking, client: MlflowClient) -> None:
+    ids = []
+    for partition in ("地址", "地址", "other"):
+        with tracking.run("judge", partition, {}, {}) as tracked:
+            ids.append(client.get_run(tracked.run_id).info.experiment_id)
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_registering_counts_versions_and_moves_the_alias(
+    tracking: Tracking, client: MlflowClient, tmp_path: Path
+) -> None:
+    with tracking.run("release", "地址", {}, {}) as tracked:
+        first = tracking.register("cs-地址", str(tmp_path), tracked.run_id, alias="champion")
+        assert client.get_model_version_by_alias("cs-地址", "champion").version == 1
+        second = tracking.register("cs-地址", str(tmp_path), tracked.run_id, alias="champion")
+        third = tracking.register("cs-地址", str(tmp_path), tracked.run_id, alias=None)
+    assert (first, second, third) == ("1", "2", "3")
+    champion = client.get_model_version_by_alias("cs-地址", "champion")
+    assert (champion.version, champion.run_id, champion.source) == (2, tracked.run_id, str(tmp_path))
+    assert client.get_model_version("cs-地址", "1").aliases == []
+
+
+def test_the_uri_comes_from_the_environment_else_a_file_in_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000/")
+    assert Tracking().uri == "http://tracking.example:5000/"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert Tracking().uri == "sqlite:///data/out/mlflow.db"
+
+
+# Run as `python -c RUN place name`. They begin as nearly at once as a barrier of files allows.
+RUN = """
+import sys, time
+from pathlib import Path
+import mlflow
+from resources.tracking import Tracking
+
+place, name = Path(sys.argv[1]), sys.argv[2]
+(place / f"ready-{name}").touch()
+deadline = time.monotonic() + 30
+while len(list(place.glob("ready-*"))) < 2 and time.monotonic() < deadline:
+    time.sleep(0.01)
+with Tracking(uri=f"sqlite:///{place}/mlflow.db").run("judge", name, {}, {}) as tracked:
+    tracked.log_metrics({"loss": 1.0})
+"""
+
+
+@pytest.mark.xfail(reason="the first runs in a new store create the tables of MLflow at once, and all but one may fail")
+def test_the_first_runs_in_a_new_store_may_begin_at_once(tmp_path: Path) -> None:
+    runs = [subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), name], cwd=ROOT) for name in "ab"]
+    assert [run.wait(timeout=90) for run in runs] == [0, 0]

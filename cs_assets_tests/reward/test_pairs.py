@@ -1,0 +1,111 @@
+"""Preference pairs: the true answer against a corrupted one, train and test apart."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cs_assets.quality.filtering import filter_samples
+from cs_assets.reward.checks import pairs_are_sound
+from cs_assets.reward.pairs import SCHEMA, PairSettings, make_pairs, pairwise_accuracy
+from cs_assets.scenario import Scenario
+from cs_assets.training.splits import make_splits
+from cs_assets_tests.conftest import evaluated
+
+SETTINGS = PairSettings(train_pairs=6, test_pairs=4)
+
+
+@pytest.fixture(scope="module")
+def splits(labelled: pl.DataFrame) -> pl.DataFrame:
+    """Splits whose training messages name a phone, so that every corruption applies."""
+    return make_splits(filter_samples(labelled, {}, 0.0)).filter(pl.col("message").str.contains(r"\d{11}"))
+
+
+@pytest.fixture(scope="module")
+def pairs(scenario: Scenario, splits: pl.DataFrame) -> pl.DataFrame:
+    return make_pairs(scenario, splits, SETTINGS)
+
+
+def test_pairs_are_made_of_training_samples_as_many_as_wanted(splits: pl.DataFrame, pairs: pl.DataFrame) -> None:
+    assert dict(pairs.schema) == SCHEMA
+    assert set(pairs["sample_id"]) <= set(splits.filter(pl.col("split") == "train")["sample_id"])
+    assert pairs.filter(pl.col("part") == "train").height <= SETTINGS.train_pairs
+    assert pairs.filter(pl.col("part") != "train").height <= SETTINGS.test_pairs
+
+
+def test_the_chosen_answer_is_the_true_one_and_the_rejected_is_wrong(
+    scenario: Scenario, splits: pl.DataFrame, pairs: pl.DataFrame
+) -> None:
+    truth = dict(splits.select("sample_id", "answer").iter_rows())
+    for row in pairs.iter_rows(named=True):
+        assert row["chosen"] == truth[row["sample_id"]]
+        assert scenario.family.score(row["rejected"], row["chosen"]).exact == 0
+
+
+def test_the_margin_is_the_share_of_broken_fields(scenario: Scenario, pairs: pl.DataFrame) -> None:
+    for row in pairs.iter_rows(named=True):
+        score = scenario.family.score(row["rejected"], row["chosen"])
+        assert row["margin"] == pytest.approx(1 - score.field_accuracy)
+        assert 0 <= row["margin"] <= 1
+
+
+def test_held_out_corruptions_occur_in_their_test_only(scenario: Scenario, pairs: pl.DataFrame) -> None:
+    held_out = set(scenario.spec.holdout_corruptions)
+    unseen = pl.col("part") == "test_unseen"
+    assert set(pairs.filter(unseen)["corruption_family"]) == held_out
+    assert not set(pairs.filter(~unseen)["corruption_family"]) & held_out
+
+
+def test_train_and_test_share_no_message(pairs: pl.DataFrame) -> None:
+    assert set(pairs["part"]) == {"train", "test_seen", "test_unseen"}
+    assert pairs["message"].is_unique().all()
+
+
+def test_without_held_out_corruptions_there_is_no_unseen_part(scenario: Scenario, splits: pl.DataFrame) -> None:
+    open_to_all = Scenario(scenario.folder, scenario.spec.model_copy(update={"holdout_corruptions": []}))
+    assert set(make_pairs(open_to_all, splits, SETTINGS)["part"]) == {"train", "test_seen"}
+
+
+def test_the_same_seed_gives_identical_frames_and_another_does_not(
+    scenario: Scenario, splits: pl.DataFrame, pairs: pl.DataFrame
+) -> None:
+    other = Scenario(scenario.folder, scenario.spec.model_copy(update={"seed": 5}))
+    assert make_pairs(scenario, splits.sample(fraction=1, shuffle=True, seed=1), SETTINGS).equals(pairs)
+    assert not make_pairs(other, splits, SETTINGS).equals(pairs)
+
+
+def test_too_few_training_samples_are_refused(scenario: Scenario, splits: pl.DataFrame) -> None:
+    with pytest.raises(ValueError, match="1 training samples: too few"):
+        make_pairs(scenario, splits.filter(pl.col("split") == "train").head(1), SETTINGS)
+
+
+def test_accuracy_counts_pairs_in_the_right_order_by_part() -> None:
+    pairs = pl.DataFrame({"part": ["test_seen", "test_seen", "test_unseen", "test_unseen"]})
+    found = pairwise_accuracy(pairs, chosen=[2.0, 1.0, 0.5, 0.1], rejected=[1.0, 1.0, 0.1, 0.5])
+    assert found == {"accuracy": 0.5, "n": 4.0, "accuracy_seen": 0.5, "accuracy_unseen": 0.5}
+
+
+def test_accuracy_of_a_part_that_is_missing_is_left_out() -> None:
+    assert "accuracy_unseen" not in pairwise_accuracy(pl.DataFrame({"part": ["test_seen"]}), [1.0], [0.0])
+
+
+@given(rewards=st.lists(st.floats(-10, 10), min_size=1, max_size=8))
+def test_a_tie_is_never_right(rewards: list[float]) -> None:
+    pairs = pl.DataFrame({"part": ["test_seen"] * len(rewards)})
+    assert pairwise_accuracy(pairs, rewards, rewards)["accuracy"] == 0
+
+
+def test_the_blocking_check_finds_equal_answers_and_shared_messages(pairs: pl.DataFrame) -> None:
+    assert evaluated(pairs_are_sound, pairs).passed
+    assert not evaluated(pairs_are_sound, pairs.with_columns(rejected="chosen")).passed
+    assert not evaluated(pairs_are_sound, pairs.with_columns(message=pl.lit("张三"))).passed
+    assert not evaluated(pairs_are_sound, pairs.filter(pl.col("part") != "train")).passed
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="exchange needs two values, and a test pair may have one")
+def test_messages_with_one_value_make_pairs_though_the_held_out_family_does_not_apply(
+    scenario: Scenario, splits: pl.DataFrame
+) -> None:
+    answer = '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}'
+    poor = splits.with_columns(message=pl.lit("改成：人民路5号"), answer=pl.lit(answer))
+    assert make_pairs(scenario, poor, SETTINGS).height > 0

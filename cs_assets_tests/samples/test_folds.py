@@ -1,0 +1,47 @@
+"""Folds: which template families and entity blocks each may use."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cs_assets.samples.folds import FOLDS, HELD_OUT_BLOCKS, TEST_FOLDS, blocks_of, held_out_families
+
+FAMILIES = st.sets(st.text(min_size=1), min_size=2, max_size=40)
+SHARES = st.floats(0.01, 0.99)
+
+
+@given(families=FAMILIES, share=SHARES, seed=st.integers())
+def test_some_families_are_held_out_and_never_all(families: set[str], share: float, seed: int) -> None:
+    held_out = held_out_families(families, share, seed)
+    assert held_out < families
+    assert len(held_out) >= 1
+    assert abs(len(held_out) - share * len(families)) <= 1
+
+
+@given(families=FAMILIES, share=SHARES, seed=st.integers())
+def test_neither_order_nor_repetition_of_the_families_matters(families: set[str], share: float, seed: int) -> None:
+    there, back = sorted(families), sorted(families, reverse=True)
+    assert held_out_families(there, share, seed) == held_out_families(back * 3, share, seed)
+
+
+def test_another_seed_holds_out_others() -> None:
+    families = [f"family {number}" for number in range(40)]
+    assert held_out_families(families, 0.25, 1) != held_out_families(families, 0.25, 2)
+
+
+@pytest.mark.parametrize("families", [[], ["only"], ["only", "only"]])
+def test_fewer_than_two_families_are_refused_with_what_to_do(families: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"at least two are needed.*Write a second template"):
+        held_out_families(families, 0.25, 1)
+
+
+@pytest.mark.parametrize("fold", FOLDS)
+def test_only_the_entity_test_sees_the_held_out_blocks(fold: str) -> None:
+    blocks = blocks_of(fold, 10)
+    assert blocks
+    assert (blocks == HELD_OUT_BLOCKS) == (fold == "test_entity_ood")
+    assert bool(blocks & HELD_OUT_BLOCKS) == (fold == "test_entity_ood")
+
+
+def test_the_tests_are_the_folds_named_so() -> None:
+    assert set(TEST_FOLDS) == {fold for fold in FOLDS if fold.startswith("test_")}

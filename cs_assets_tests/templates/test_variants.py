@@ -1,0 +1,152 @@
+"""The table of variants: what is kept, what is marked and why."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from cs_assets.families.syntax import TemplateError, parse_template
+from cs_assets.scenario import Scenario
+from cs_assets.templates.checks import seeds_are_accepted
+from cs_assets.templates.gates import signature
+from cs_assets.templates.variants import SCHEMA, template_variants
+from cs_assets_tests.conftest import evaluated
+
+SEED = "01_comma_separated.j2"
+
+
+@pytest.fixture
+def probes(atoms: pl.DataFrame) -> list[dict[str, Any]]:
+    return atoms.head(2).to_dicts()
+
+
+def with_counts(scenario: Scenario, folder: Path | None = None, **counts: int) -> Scenario:
+    changed = {profile: c.model_copy(update=counts) for profile, c in scenario.spec.counts.items()}
+    return Scenario(folder or scenario.folder, scenario.spec.model_copy(update={"counts": changed}))
+
+
+@pytest.fixture
+def two_seeds(scenario: Scenario, tmp_path: Path) -> Scenario:
+    """A scenario with a comma and a chat template, and no rewrites."""
+    folder = tmp_path / "small"
+    shutil.copytree(scenario.folder, folder)
+    for path in (folder / "templates" / "human").iterdir():
+        path.unlink()
+    write(folder, SEED, "{{名字.param.输出}}，{{电话}}")
+    write(folder, "02_chat.j2", "亲，我叫{{名字.param.输出}}，打{{电话}}找我")
+    return with_counts(scenario, folder, variants_per_seed=0)
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    (folder / "templates" / "human" / name).write_text(text, encoding="utf-8")
+
+
+def test_every_seed_stands_in_the_table_and_is_accepted(scenario: Scenario, variants: pl.DataFrame) -> None:
+    assert dict(variants.schema) == SCHEMA
+    found = variants.filter(pl.col("origin") == "seed")
+    assert found["seed_file"].to_list() == [path.name for path in scenario.seed_paths()]
+    assert found["accepted"].all()
+
+
+def test_ids_are_unique_and_tell_the_seed(variants: pl.DataFrame) -> None:
+    assert variants["template_id"].is_unique().all()
+    assert variants.select(pl.col("seed_file").str.starts_with(pl.col("template_id").str.head(-3))).to_series().all()
+
+
+def test_a_row_is_accepted_or_has_a_reason(variants: pl.DataFrame) -> None:
+    assert (variants["accepted"] == (variants["reason"] == "")).all()
+
+
+def test_no_text_is_accepted_twice(variants: pl.DataFrame) -> None:
+    assert variants.filter("accepted")["text"].is_unique().all()
+
+
+def test_rewrites_are_as_many_as_the_counts_say_and_pass_the_gates(
+    scenario: Scenario, probes: list[dict[str, Any]]
+) -> None:
+    table = template_variants(with_counts(scenario, variants_per_seed=3), probes)
+    rewrites = table.filter(pl.col("origin") == "rewrite")
+    assert rewrites.group_by("seed_file").len()["len"].max() == 3
+    assert set(rewrites.filter(~pl.col("accepted"))["reason"].str.split(":").list.first()) <= {"family", "duplicate"}
+
+
+def test_the_same_seed_gives_identical_frames_and_another_does_not(
+    scenario: Scenario, atoms: pl.DataFrame, variants: pl.DataFrame
+) -> None:
+    other = Scenario(scenario.folder, scenario.spec.model_copy(update={"seed": 5}))
+    assert template_variants(scenario, atoms.head(3).to_dicts()).equals(variants)
+    assert not template_variants(other, atoms.head(3).to_dicts()).equals(variants)
+
+
+def test_what_an_llm_wrote_passes_the_same_gates(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
+    texts = [
+        ("叫我{{名字.param.输出}}，号码{{电话}}", 0.25),
+        ("打{{电话}}", 0.25),
+        ("{{名字.param.输出}}，{{电话}}", 0.5),
+    ]
+    table = template_variants(two_seeds, probes, {SEED: texts}).filter(pl.col("origin") == "llm")
+    assert table["accepted"].to_list() == [True, False, False]
+    assert table["reason"].to_list()[1:] == [
+        "slots: lost 名字.param.输出",
+        "duplicate: the same sentence exists already",
+    ]
+    assert table["cost"].to_list() == [0.25, 0.25, 0.5]
+
+
+def test_a_variant_that_is_a_sentence_of_another_family_is_rejected(
+    two_seeds: Scenario, probes: list[dict[str, Any]]
+) -> None:
+    table = template_variants(two_seeds, probes, {SEED: [("亲 我叫{{名字.param.输出}} 打{{电话}} 找我", 0.0)]})
+    [row] = table.filter(pl.col("origin") == "llm").to_dicts()
+    [owner] = table.filter((pl.col("origin") == "seed") & (pl.col("seed_file") == "02_chat.j2"))["family"]
+    assert row["reason"] == f"family: it is a sentence of the family {owner}"
+
+
+@pytest.mark.xfail(strict=True, reason="only the signatures of seeds have an owner, those of variants do not")
+def test_variants_of_two_families_never_differ_in_punctuation_only(
+    two_seeds: Scenario, probes: list[dict[str, Any]]
+) -> None:
+    texts = {
+        SEED: [("在吗，{{名字.param.输出}} {{电话}}", 0.0)],
+        "02_chat.j2": [("在吗 {{名字.param.输出}}，{{电话}}", 0.0)],
+    }
+    accepted = template_variants(two_seeds, probes, texts).filter("accepted")
+    owners = {(signature(parse_template(row["text"], "t")), row["family"]) for row in accepted.to_dicts()}
+    assert len({text for text, _ in owners}) == len(owners)
+
+
+@pytest.mark.xfail(strict=True, reason="the column holds the slots of the seed")
+def test_a_rejected_variant_tells_its_own_slots(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
+    table = template_variants(two_seeds, probes, {SEED: [("打{{电话}}", 0.0)]})
+    assert table.filter(pl.col("origin") == "llm")["slots"].to_list() == [["电话"]]
+
+
+def test_near_copies_among_the_seeds_share_a_family(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
+    write(two_seeds.folder, "03_spaces.j2", "{{名字.param.输出}} {{电话}}")
+    table = template_variants(two_seeds, probes)
+    assert table["accepted"].all()
+    assert table["family"][0] == table["family"][2] != table["family"][1]
+
+
+@pytest.mark.parametrize(("text", "reason"), [("", "is empty"), ("一\n{{电话", "line 2"), ("{{邮箱}}", "unknown slot")])
+def test_a_bad_seed_is_named_and_not_skipped(
+    two_seeds: Scenario, probes: list[dict[str, Any]], text: str, reason: str
+) -> None:
+    write(two_seeds.folder, "03_bad.j2", text)
+    with pytest.raises(TemplateError, match=reason) as caught:
+        template_variants(two_seeds, probes)
+    assert str(two_seeds.folder / "templates" / "human" / "03_bad.j2") in str(caught.value)
+
+
+def test_the_blocking_check_wants_every_seed_and_two_families(
+    two_seeds: Scenario, probes: list[dict[str, Any]]
+) -> None:
+    table = template_variants(two_seeds, probes)
+    assert evaluated(seeds_are_accepted, table).passed
+    assert not evaluated(seeds_are_accepted, table.head(1)).passed
+    rejected = table.with_columns(accepted=pl.col("seed_file") != SEED, reason=pl.lit("length: too long"))
+    result = evaluated(seeds_are_accepted, pl.concat([rejected, table]))
+    assert not result.passed
+    assert result.metadata["rejected_seeds"].value == {SEED: "length: too long"}

@@ -1,0 +1,57 @@
+"""The definitions load quickly: they are complete, valid, and import none of the heavy libraries."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from cs_assets.definitions import defs
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAIN = {
+    "atomic_table": "atoms",
+    "template_variants": "templates",
+    "rendered_samples": "samples",
+    "labelled_samples": "quality",
+    "kto_judge": "quality",
+    "filtered_samples": "quality",
+    "training_splits": "training",
+    "lora_adapter": "training",
+    "preference_pairs": "reward",
+    "reward_model": "reward",
+    "aligned_adapter": "alignment",
+    "predictions": "evaluation",
+    "evaluation_report": "evaluation",
+    "release": "release",
+    "leaderboard": "evaluation",
+}
+
+
+def test_every_asset_of_the_chain_has_group_kinds_owner_and_description() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {key.to_user_string(): graph.get(key).group_name for key in graph.get_all_asset_keys()} == CHAIN
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.owners, key
+        assert node.description, key
+        assert node.kinds, key
+
+
+def test_all_partitioned_assets_share_one_partitions_definition() -> None:
+    graph = defs.resolve_asset_graph()
+    found = {graph.get(key).partitions_def for key in graph.get_all_asset_keys()} - {None}
+    assert len(found) == 1
+
+
+def test_importing_the_definitions_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, cs_assets.definitions; "
+        "print(sorted({'torch', 'transformers', 'trl', 'peft', 'mlflow', 'datasets', 'openai'} & set(sys.modules)))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_dagster_finds_the_definitions_valid() -> None:
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "cs_assets.definitions"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr

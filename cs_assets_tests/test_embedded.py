@@ -1,0 +1,52 @@
+"""One real pass with the embedded base model, small enough for CI: load, answer, learn. Run with `-m embedded`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cs_assets.families.extraction import read_repaired
+from cs_assets.learning.inference import generate
+from cs_assets.learning.models import load_causal_lm, load_tokenizer
+from cs_assets.learning.sft import train_adapter
+from cs_assets.learning.training import TrainingSettings
+from cs_assets.scenario import load_scenario
+from resources.base_model import resolve_base_model
+
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture(scope="module")
+def base() -> str:
+    return resolve_base_model("embedded", report=print).path
+
+
+def test_it_reads_the_example_of_the_readme(base: str) -> None:
+    scenario = load_scenario("address_extraction")
+    [example], broken = scenario.examples()
+    assert not broken
+    [answer] = generate(
+        load_causal_lm(base),
+        load_tokenizer(base),
+        [scenario.prompt(example["message"])],
+        max_new_tokens=128,
+        batch_size=1,
+    )
+    read = read_repaired(answer, scenario.family.fields)
+    assert read["姓名"] == "张三"
+    assert read["电话"] == "13800138000"
+
+
+def test_a_training_step_lowers_the_loss(base: str, tmp_path: Path) -> None:
+    scenario = load_scenario("address_extraction")
+    [example], _ = scenario.examples()
+    answer = {"role": "assistant", "content": json.dumps(example["answer"], ensure_ascii=False)}
+    conversation = [*scenario.prompt(example["message"]), answer]
+    settings = TrainingSettings(base_model=base, epochs=2, batch_size=1, warmup=0.0, learning_rate=3e-4)
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "work").mkdir()
+    log = train_adapter(base, [conversation], [], settings, tmp_path / "adapter", tmp_path / "work")
+    first, second = (point.loss for point in log.curve)
+    assert first is not None
+    assert second is not None
+    assert second < first

@@ -1,0 +1,105 @@
+"""Splits: disjoint, and the proof finds a planted leak of each kind."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cs_assets.quality.filtering import filter_samples
+from cs_assets.training.checks import splits_do_not_leak
+from cs_assets.training.splits import SCHEMA, SPLITS, leakage_proof, leaks, make_splits, nearest_similarity
+from cs_assets_tests.conftest import evaluated
+
+MESSAGES = st.lists(
+    st.text(st.sampled_from("张三李四138 0，。省市县"), min_size=3, max_size=12), min_size=1, max_size=6
+)
+
+
+@pytest.fixture(scope="module")
+def splits(labelled: pl.DataFrame) -> pl.DataFrame:
+    return make_splits(filter_samples(labelled, {}, 0.0))
+
+
+def planted(splits: pl.DataFrame, split: str, column: str) -> pl.DataFrame:
+    """Put a value of the first training row into the first row of a split."""
+    value = splits.filter(pl.col("split") == "train").row(0, named=True)[column]
+    first = pl.col("sample_id") == splits.filter(pl.col("split") == split)["sample_id"][0]
+    literal = pl.lit(value, dtype=splits.schema[column])
+    return splits.with_columns(pl.when(first).then(literal).otherwise(column).alias(column))
+
+
+def trigrams(text: str) -> set[str]:
+    return {text[i : i + 3] for i in range(len(text) - 2)}
+
+
+def test_splits_are_the_kept_samples_without_the_judge_s(labelled: pl.DataFrame, splits: pl.DataFrame) -> None:
+    assert dict(splits.schema) == SCHEMA
+    assert set(splits["split"]) == set(SPLITS)
+    assert splits.height == labelled.filter(pl.col("fold") != "judge").height
+
+
+def test_a_rejected_sample_is_in_no_split(labelled: pl.DataFrame) -> None:
+    table = filter_samples(labelled, {"train-00003": 0.1}, 0.5)
+    assert "train-00003" not in set(make_splits(table)["sample_id"])
+
+
+def test_splits_share_no_sample_and_no_message(splits: pl.DataFrame) -> None:
+    assert splits["sample_id"].is_unique().all()
+    assert splits["message"].is_unique().all()
+
+
+def test_clean_splits_have_a_proof_without_leaks(splits: pl.DataFrame) -> None:
+    proof = leakage_proof(splits)
+    assert proof["split"].to_list() == [name for name in SPLITS if name != "train"]
+    assert leaks(proof) == []
+    assert proof.filter(pl.col("split") == "test_template_ood")["shared_families"].item() == 0
+    assert proof.filter(pl.col("split") == "test_entity_ood")["shared_blocks"].item() == 0
+    assert proof["identical"].sum() == 0
+    assert evaluated(splits_do_not_leak, splits).passed
+
+
+@pytest.mark.parametrize(
+    ("split", "column", "found"),
+    [
+        ("validation", "message", "validation: 1 messages stand in train word for word"),
+        ("test_iid", "message", "test_iid: 1 messages stand in train word for word"),
+        ("test_template_ood", "template_family", "test_template_ood: 1 template families are trained on"),
+        ("test_entity_ood", "entity_block", "test_entity_ood: 1 entity blocks are trained on"),
+    ],
+)
+def test_a_planted_leak_is_found(splits: pl.DataFrame, split: str, column: str, found: str) -> None:
+    leaking = planted(splits, split, column)
+    assert leaks(leakage_proof(leaking)) == [found]
+    assert not evaluated(splits_do_not_leak, leaking).passed
+
+
+@pytest.mark.parametrize("column", ["template_family", "entity_block"])
+def test_what_test_iid_shares_with_train_is_no_leak(splits: pl.DataFrame, column: str) -> None:
+    assert leaks(leakage_proof(planted(splits, "test_iid", column))) == []
+
+
+def test_an_identical_message_has_similarity_one(splits: pl.DataFrame) -> None:
+    proof = leakage_proof(planted(splits, "test_iid", "message"))
+    assert proof.filter(pl.col("split") == "test_iid")["max_similarity"].item() == pytest.approx(1)
+
+
+def test_the_check_fails_where_there_is_nothing_to_compare(splits: pl.DataFrame) -> None:
+    assert not evaluated(splits_do_not_leak, splits.filter(pl.col("split") == "train")).passed
+
+
+@given(messages=MESSAGES, others=MESSAGES)
+def test_similarity_is_the_best_jaccard_of_trigrams(messages: list[str], others: list[str]) -> None:
+    messages, others = (["".join(text.split()) + "abc" for text in texts] for texts in (messages, others))
+    wanted = [max(len(trigrams(m) & trigrams(o)) / len(trigrams(m) | trigrams(o)) for o in others) for m in messages]
+    assert nearest_similarity(messages, others) == pytest.approx(wanted)
+
+
+def test_similarity_needs_no_more_memory_than_a_slice() -> None:
+    many = [f"收件人张三电话{number:011d}" for number in range(600)]
+    assert nearest_similarity(many, many[:3])[:3] == pytest.approx([1, 1, 1])
+    assert len(nearest_similarity(many, many[:3])) == 600
+
+
+@pytest.mark.parametrize(("messages", "others"), [([], ["张三李四"]), (["张三李四"], [])])
+def test_similarity_to_nothing_is_empty(messages: list[str], others: list[str]) -> None:
+    assert nearest_similarity(messages, others) == []
