@@ -58,8 +58,9 @@ CHECKS = [
 
 def _llm() -> LLM:
     """Return the endpoint that the environment names. EnvVar keeps the key out of what Dagster stores and shows."""
-    names = {"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL", "model": "OPENAI_MODEL"}
-    return LLM(**{field: dg.EnvVar(name) for field, name in names.items() if os.environ.get(name)})
+    names: dict[str, str] = {"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL", "model": "OPENAI_MODEL"}
+    set_ones: dict[str, Any] = {field: dg.EnvVar(name) for field, name in names.items() if os.environ.get(name)}
+    return LLM(**set_ones)
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:

@@ -16,7 +16,7 @@ from cs_assets import plots
 from cs_assets.learning.progress import Progress, Report
 from cs_assets.learning.training import TrainingLog, TrainingSettings
 from resources.base_model import BaseModelFolder
-from resources.store import Store, fingerprint
+from resources.store import Store, fingerprint, write_whole
 from resources.tracking import TrackedRun, Tracking
 
 _RUN_FILE = "mlflow_run.txt"
@@ -38,11 +38,16 @@ def common_metadata(hit: bool, key: str) -> dict[str, Any]:
     return {"cache": "hit" if hit else "miss", "fingerprint": key[:16], "peak_rss_mb": peak_memory_mb()}
 
 
+def partition_of(context: dg.AssetExecutionContext) -> str:
+    """Return the scenario, `all` for an asset over all of them."""
+    return context.partition_key if context.has_partition_key else "all"
+
+
 def run_tags(context: dg.AssetExecutionContext, key: str) -> dict[str, str]:
     """Return the tags that tie an MLflow run to Dagster."""
     return {
         "dagster.run_id": context.run_id,
-        "dagster.partition": context.partition_key,
+        "dagster.partition": partition_of(context),
         "dagster.asset": context.asset_key.to_user_string(),
         "dagster.data_version": key,
     }
@@ -114,6 +119,19 @@ def tracked_table(
         return table, run.url
 
     return store.cached_table(stage, key, make_tracked)
+
+
+def tracked_figures(
+    context: dg.AssetExecutionContext, store: Store, tracking: Tracking, key: str, figures: Mapping[str, float]
+) -> dg.UrlMetadataValue:
+    """Log the figures of a cheap stage to MLflow once for each data version, and return the link to that run."""
+    stage, partition = context.asset_key.to_user_string(), partition_of(context)
+    note = store.location("cache", "mlflow_runs", stage, partition, f"{key[:16]}.txt")
+    if not note.exists():
+        with tracking.run(stage, partition, run_tags(context, key), {}) as run:
+            run.log_metrics(figures)
+            write_whole(note, lambda beside: beside.write_text(run.url, encoding="utf-8"))
+    return dg.MetadataValue.url(note.read_text(encoding="utf-8"))
 
 
 def progress_reporter(context: dg.AssetExecutionContext, run: TrackedRun) -> Report:

@@ -11,7 +11,7 @@ lets a person change each of them.
 """
 
 import os
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ def current_profile() -> ProfileName:
     name = os.environ.get("CS_PROFILE") or "demo"
     if name not in PROFILE_NAMES:
         raise ValueError(f"CS_PROFILE is {name!r}; allowed are {', '.join(PROFILE_NAMES)}. Set it to one of them.")
-    return cast(ProfileName, name)
+    return name
 
 
 def by_profile(*, demo: Any, full: Any, description: str, **constraints: Any) -> Any:

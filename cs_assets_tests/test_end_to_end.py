@@ -50,13 +50,12 @@ def materialized(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> 
         "base_models": BaseModels(cache=str(root / "models")),
         **io_managers(store),
     }
-    assets = list(build_defs(overrides).assets or [])
-    checks = list(build_defs(overrides).asset_checks or [])
+    assets: list[Any] = [*(build_defs(overrides).assets or []), *(build_defs(overrides).asset_checks or [])]
     resources = dict(build_defs(overrides).resources or {})
     with dg.DagsterInstance.ephemeral() as instance:
         results = [
             dg.materialize(
-                [*assets, *checks],
+                assets,
                 partition_key=PARTITION,
                 resources=resources,
                 run_config=tiny_config(tiny_model),

@@ -61,7 +61,7 @@ def _content(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
 
 
-def write_whole(path: UPath, write: Callable[[Path], None]) -> None:
+def write_whole(path: UPath, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, sync it, and put it in its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not isinstance(path, Path):
@@ -77,7 +77,7 @@ def write_whole(path: UPath, write: Callable[[Path], None]) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _upload_whole(path: UPath, write: Callable[[Path], None]) -> None:
+def _upload_whole(path: UPath, write: Callable[[Path], object]) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as work:
@@ -253,7 +253,7 @@ class RecordIOManager(_UPathIOManager):
 
     def dump_to_path(self, context: OutputContext, obj: BaseModel, path: UPath) -> None:
         text = obj.model_dump_json(indent=2)
-        write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8") and None)
+        write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
     def load_from_path(self, context: InputContext, path: UPath) -> BaseModel:
         return context.dagster_type.typing_type.model_validate_json(path.read_text(encoding="utf-8"))

@@ -5,10 +5,12 @@ import polars as pl
 from pydantic import Field
 
 from cs_assets.atoms.bundles import BUNDLES
+from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
 from cs_assets.samples.folds import FOLDS
 from cs_assets.scenario import load_scenario
-from resources.store import fingerprint
+from resources.store import Store, fingerprint
+from resources.tracking import Tracking
 
 
 class AtomicTableConfig(dg.Config):
@@ -26,15 +28,22 @@ class AtomicTableConfig(dg.Config):
     owners=["team:cs-assets"],
     code_version="1",
 )
-def atomic_table(context: dg.AssetExecutionContext, config: AtomicTableConfig) -> dg.MaterializeResult[pl.DataFrame]:
+def atomic_table(
+    context: dg.AssetExecutionContext,
+    config: AtomicTableConfig,
+    store: Store,
+    tracking: Tracking,
+) -> dg.MaterializeResult[pl.DataFrame]:
     """原子数据: one row is one coherent customer — name, phone, postcode, region and door that belong together."""
     scenario = load_scenario(context.partition_key)
     rows = config.rows or 8 * sum(getattr(scenario.counts, fold) for fold in FOLDS) + 400
     table = BUNDLES[scenario.spec.atoms](rows, scenario.spec.seed)
+    key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
-        data_version=dg.DataVersion(fingerprint(table=table)),
+        data_version=dg.DataVersion(key),
         metadata={
+            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "entity_blocks": table["entity_block"].n_unique(),
             "divisions": table["_official"].struct.field("code").n_unique(),
         },

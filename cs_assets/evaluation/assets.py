@@ -18,7 +18,14 @@ from cs_assets.evaluation.predicting import (
 from cs_assets.evaluation.reporting import Report, html_page, make_report, markdown, worst_failures
 from cs_assets.learning.inference import generate
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets.model_assets import batch_reporter, code_version, common_metadata, run_tags, settings_of, tracked_table
+from cs_assets.model_assets import (
+    batch_reporter,
+    code_version,
+    common_metadata,
+    settings_of,
+    tracked_figures,
+    tracked_table,
+)
 from cs_assets.partitions import scenario_partitions
 from cs_assets.scenario import load_scenario, scenario_names
 from resources.base_model import BaseModels
@@ -128,11 +135,9 @@ def evaluation_report(
         report, predictions, f"{scenario.spec.title}：评测报告", [plots.html_image(bars, "field accuracy")]
     )
     path = store.location("reports", f"{scenario.name}.html")
-    write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8") and None)
+    write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8"))
     key = fingerprint(report=report)
-    with tracking.run("evaluation_report", context.partition_key, run_tags(context, key), {}) as run:
-        run.log_metrics({f"{c.split}.{c.model}.exact": c.exact.mean for c in report.cells})
-        run.log_text(page, "report.html")
+    figures = {f"{c.split}.{c.model}.exact": c.exact.mean for c in report.cells}
     failures = worst_failures(predictions).select("message", "answer", "prediction")
     return dg.MaterializeResult(
         value=report,
@@ -143,7 +148,7 @@ def evaluation_report(
             "worst_failures": dg.MetadataValue.md(preview(failures)),
             "mcnemar_p": {split: round(p, 6) for split, p in report.p_values.items()},
             "page": dg.MetadataValue.path(str(path)),
-            "mlflow_run": dg.MetadataValue.url(run.url),
+            "mlflow_run": tracked_figures(context, store, tracking, key, figures),
         },
     )
 
@@ -155,7 +160,9 @@ def evaluation_report(
     owners=["team:cs-assets"],
     code_version="1",
 )
-def leaderboard(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[pl.DataFrame]:
+def leaderboard(
+    context: dg.AssetExecutionContext, store: Store, tracking: Tracking
+) -> dg.MaterializeResult[pl.DataFrame]:
     """One row a scenario and split: exact match before and after, from the reports that exist."""
     rows = []
     for name in scenario_names():
@@ -177,4 +184,10 @@ def leaderboard(context: dg.AssetExecutionContext, store: Store) -> dg.Materiali
                 )
     schema = {"scenario": pl.String, "split": pl.String, "n": pl.Int64, "base_exact": pl.Float64}
     table = pl.DataFrame(rows, schema=schema | {"tuned_exact": pl.Float64, "gain": pl.Float64})
-    return dg.MaterializeResult(value=table, metadata={"scenarios": table["scenario"].n_unique()})
+    figures = {"scenarios": table["scenario"].n_unique()}
+    key = fingerprint(table=table)
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(key),
+        metadata={**figures, "mlflow_run": tracked_figures(context, store, tracking, key, figures)},
+    )

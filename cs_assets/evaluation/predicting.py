@@ -11,7 +11,7 @@ from cs_assets.samples.folds import TEST_FOLDS
 from cs_assets.scenario import Scenario
 
 MODELS: Final = ("base", "base_few_shot", "tuned", "aligned")
-SCHEMA: Final = {
+SCHEMA: Final[dict[str, Any]] = {
     "model": pl.String,
     "split": pl.String,
     "sample_id": pl.String,

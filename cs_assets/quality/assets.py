@@ -16,6 +16,7 @@ from cs_assets.model_assets import (
     code_version,
     common_metadata,
     settings_of,
+    tracked_figures,
     tracked_table,
     trained_model,
 )
@@ -48,16 +49,21 @@ SCORES_FILE = "test_scores.parquet"
     code_version="1",
 )
 def labelled_samples(
-    context: dg.AssetExecutionContext, rendered_samples: pl.DataFrame
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    rendered_samples: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """坏样本: rendered samples plus programmatic corruptions, labelled good or bad, with the rules each one breaks."""
     table = label_samples(load_scenario(context.partition_key), rendered_samples)
     bad = table.filter(~pl.col("label"))
     caught = bad.filter(pl.col("violations").list.len() > 0).height
+    key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
-        data_version=dg.DataVersion(fingerprint(table=table)),
+        data_version=dg.DataVersion(key),
         metadata={
+            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "good": table.height - bad.height,
             "corrupted": bad.height,
             "corruption_kinds": dict(bad.group_by("corruption_kind").len().sort("corruption_kind").iter_rows()),

@@ -29,7 +29,7 @@ def labels_are_balanced(labelled_samples: pl.DataFrame) -> dg.AssetCheckResult:
 def filter_keeps_enough(filtered_samples: pl.DataFrame) -> dg.AssetCheckResult:
     """At least half of the training samples are kept: a judge that rejects more does not know the task."""
     train = filtered_samples.filter(pl.col("fold") == "train")
-    share = train["kept"].sum() / max(train.height, 1)
+    share = float(train["kept"].sum()) / max(train.height, 1)
     return dg.AssetCheckResult(
         passed=share >= MINIMUM_KEPT, metadata={"kept_share": round(share, 3), "wanted": MINIMUM_KEPT}
     )

@@ -4,14 +4,14 @@ Held-out tests pass the rules only: a model that picked the questions of the tes
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from cs_assets.quality import labelling
 
 JUDGED_FOLDS: Final = ("train", "validation")
-SCHEMA: Final = labelling.SCHEMA | {"score": pl.Float64, "kept": pl.Boolean, "reason": pl.String}
+SCHEMA: Final[dict[str, Any]] = labelling.SCHEMA | {"score": pl.Float64, "kept": pl.Boolean, "reason": pl.String}
 
 
 def candidates(labelled: pl.DataFrame) -> pl.DataFrame:

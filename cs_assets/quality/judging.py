@@ -104,7 +104,7 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
     kept = tested.filter(pl.col("score") >= threshold)
     if kept.height:
         figures["precision"] = float(kept["label"].cast(pl.Float64).mean() or 0.0)  # type: ignore[arg-type]
-    figures["recall"] = kept["label"].sum() / max(tested["label"].sum(), 1)
+    figures["recall"] = float(kept["label"].sum()) / max(float(tested["label"].sum()), 1.0)
     figures["n"] = float(tested.height)
     return {name: float(value) for name, value in figures.items() if value is not None}
 

@@ -13,7 +13,7 @@ from cs_assets.samples import render
 from cs_assets.scenario import Scenario
 
 PARTS: Final = {"train": 0.54, "calibration": 0.16, "test": 0.30}
-SCHEMA: Final = render.SCHEMA | {
+SCHEMA: Final[dict[str, Any]] = render.SCHEMA | {
     "part": pl.String,  # of the judge's data: train, calibration, test; empty elsewhere
     "label": pl.Boolean,  # True: good by construction
     "corruption_kind": pl.String,

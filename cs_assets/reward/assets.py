@@ -11,7 +11,7 @@ from cs_assets.learning.inference import rewards
 from cs_assets.learning.models import load_reward_lm, load_tokenizer
 from cs_assets.learning.progress import Report
 from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
-from cs_assets.model_assets import batch_reporter, settings_of, trained_model
+from cs_assets.model_assets import batch_reporter, settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.profiles import by_profile
 from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy
@@ -34,14 +34,22 @@ class PreferencePairsConfig(dg.Config, PairSettings):
     code_version="1",
 )
 def preference_pairs(
-    context: dg.AssetExecutionContext, config: PreferencePairsConfig, training_splits: pl.DataFrame
+    context: dg.AssetExecutionContext,
+    config: PreferencePairsConfig,
+    store: Store,
+    tracking: Tracking,
+    training_splits: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """偏好对: the same prompt with its true answer (chosen, 1) and a corrupted one (rejected, 0), and the margin."""
     table = make_pairs(load_scenario(context.partition_key), training_splits, settings_of(config, PairSettings))
+    key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
-        data_version=dg.DataVersion(fingerprint(table=table)),
-        metadata={"by_part": dict(table.group_by("part").len().sort("part").iter_rows())},
+        data_version=dg.DataVersion(key),
+        metadata={
+            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
+            "by_part": dict(table.group_by("part").len().sort("part").iter_rows()),
+        },
     )
 
 

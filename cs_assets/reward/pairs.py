@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
 
-SCHEMA: Final = {
+SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
     "part": pl.String,  # train, test_seen, test_unseen
     "message": pl.String,

@@ -4,10 +4,12 @@ import dagster as dg
 import polars as pl
 
 from cs_assets.atoms.shipping import BLOCK_COUNT
+from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
 from cs_assets.samples.render import render_samples
 from cs_assets.scenario import load_scenario
-from resources.store import fingerprint
+from resources.store import Store, fingerprint
+from resources.tracking import Tracking
 
 
 @dg.asset(
@@ -18,15 +20,21 @@ from resources.store import fingerprint
     code_version="1",
 )
 def rendered_samples(
-    context: dg.AssetExecutionContext, template_variants: pl.DataFrame, atomic_table: pl.DataFrame
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    template_variants: pl.DataFrame,
+    atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """样本: every sample with its ground truth by construction, its fold, variation tags, template and entity block."""
     table = render_samples(load_scenario(context.partition_key), template_variants, atomic_table, BLOCK_COUNT)
     tags = table.explode("tags").group_by("tags").len().sort("tags")
+    key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
-        data_version=dg.DataVersion(fingerprint(table=table)),
+        data_version=dg.DataVersion(key),
         metadata={
+            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "by_fold": dict(table.group_by("fold", maintain_order=True).len().iter_rows()),
             "tags": {tag or "none": count for tag, count in tags.iter_rows()},
             "mean_message_characters": float(table["message"].str.len_chars().mean() or 0),  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from cs_assets.samples.folds import FOLDS, blocks_of, held_out_families
 from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE, apply_noise
 from cs_assets.scenario import Scenario
 
-SCHEMA: Final = {
+SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
     "fold": pl.String,
     "message": pl.String,  # what the customer typed

@@ -4,12 +4,14 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
 from cs_assets.scenario import load_scenario
 from cs_assets.templates.llm_variants import llm_variants
 from cs_assets.templates.variants import template_variants as make_variants
 from resources.llm import LLM
-from resources.store import fingerprint
+from resources.store import Store, fingerprint
+from resources.tracking import Tracking
 
 _PROBES = 6
 
@@ -30,11 +32,17 @@ class TemplateVariantsConfig(dg.Config):
     code_version="1",
 )
 def template_variants(
-    context: dg.AssetExecutionContext, config: TemplateVariantsConfig, llm: LLM, atomic_table: pl.DataFrame
+    context: dg.AssetExecutionContext,
+    config: TemplateVariantsConfig,
+    store: Store,
+    tracking: Tracking,
+    llm: LLM,
+    atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """句式变种: human-written seeds, rewrites and, with an endpoint, what an LLM wrote; rejected rows stay."""
     scenario = load_scenario(context.partition_key)
-    written, unreadable = {}, 0
+    written: dict[str, list[tuple[str, float]]] = {}
+    unreadable = 0
     if llm.configured():
         written, unreadable = llm_variants(scenario, llm.client(), config.llm_variants_per_seed)
     else:
@@ -45,10 +53,12 @@ def template_variants(
     table = make_variants(scenario, atomic_table.head(_PROBES).to_dicts(), written)
     counts = table.group_by("origin", "accepted").len().sort("origin", "accepted")
     reasons = table.filter(~pl.col("accepted")).select(pl.col("reason").str.split(":").list.first()).to_series()
+    key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
-        data_version=dg.DataVersion(fingerprint(table=table)),
+        data_version=dg.DataVersion(key),
         metadata={
+            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "accepted": int(table["accepted"].sum()),
             "families": table["family"].n_unique(),
             "by_origin": {f"{o}, {'accepted' if a else 'rejected'}": n for o, a, n in counts.iter_rows()},

@@ -14,7 +14,7 @@ from cs_assets.scenario import Scenario
 from cs_assets.templates.gates import family_ids, rejection, signature
 from cs_assets.templates.rewrite import rewrite
 
-SCHEMA: Final = {
+SCHEMA: Final[dict[str, Any]] = {
     "template_id": pl.String,
     "family": pl.String,
     "origin": pl.String,  # seed, rewrite or llm

@@ -9,7 +9,7 @@ import polars as pl
 from cs_assets.learning.progress import Report
 from cs_assets.learning.sft import train_adapter
 from cs_assets.learning.training import TrainingSettings
-from cs_assets.model_assets import settings_of, trained_model
+from cs_assets.model_assets import settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.training.splits import leakage_proof, make_splits
 from resources.base_model import BaseModels
@@ -25,13 +25,20 @@ from resources.tracking import Tracking
     owners=["team:cs-assets"],
     code_version="1",
 )
-def training_splits(filtered_samples: pl.DataFrame) -> dg.MaterializeResult[pl.DataFrame]:
+def training_splits(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    filtered_samples: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
     """Train, validation and four held-out tests: by template family x entity block, with the proof of no leakage."""
     table = make_splits(filtered_samples)
+    key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
-        data_version=dg.DataVersion(fingerprint(table=table)),
+        data_version=dg.DataVersion(key),
         metadata={
+            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "by_split": dict(table.group_by("split", maintain_order=True).len().iter_rows()),
             "leakage_proof": dg.MetadataValue.md(preview(leakage_proof(table))),
         },

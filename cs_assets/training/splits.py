@@ -11,7 +11,7 @@ import polars as pl
 from cs_assets.samples.folds import FOLDS
 
 SPLITS: Final = tuple(fold for fold in FOLDS if fold != "judge")
-SCHEMA: Final = {
+SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
     "split": pl.String,
     "message": pl.String,
