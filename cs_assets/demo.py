@@ -206,7 +206,8 @@ def _table(report: Report, result: dict[str, Any]) -> str:
     judge, reward, seconds = report.judge, report.reward, result["seconds"]["total"]
     lines += [
         _BAR,
-        f"judge AUC {judge['auc']:.3f} (rules alone {judge.get('auc_rules', float('nan')):.3f})   "
+        f"judge AUC {judge['auc']:.3f} (rules alone {judge.get('auc_rules', float('nan')):.3f}, rules and judge "
+        f"{judge.get('auc_with_rules', float('nan')):.3f})   "
         f"reward accuracy {reward['accuracy']:.3f}   intervals: 95 % bootstrap",
         f"{seconds / 60:.1f} minutes, peak memory {result['peak_rss_mb'] / 1000:.1f} GB, "
         f"{result['cache_hits']} cache hits",

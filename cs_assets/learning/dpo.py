@@ -8,7 +8,13 @@ from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.reward import Preference
-from cs_assets.learning.training import TrainingLog, TrainingSettings, run_training, training_arguments
+from cs_assets.learning.training import (
+    TrainingLog,
+    TrainingSettings,
+    release_memory,
+    run_training,
+    training_arguments,
+)
 from cs_assets.profiles import by_profile
 
 
@@ -67,4 +73,6 @@ def align_adapter(
     trainer.model.save_pretrained(folder, selected_adapters=["default"])
     tokenizer.save_pretrained(folder)
     log.save(folder)
+    del model, trainer
+    release_memory()
     return log

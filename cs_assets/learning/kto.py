@@ -12,7 +12,13 @@ from pydantic import BaseModel, Field
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.models import load_causal_lm, load_tokenizer, lora_config, save_adapter
 from cs_assets.learning.progress import Report, silent
-from cs_assets.learning.training import TrainingLog, TrainingSettings, run_training, training_arguments
+from cs_assets.learning.training import (
+    TrainingLog,
+    TrainingSettings,
+    release_memory,
+    run_training,
+    training_arguments,
+)
 from cs_assets.profiles import by_profile
 
 Message = dict[str, str]
@@ -32,8 +38,8 @@ class JudgeSettings(TrainingSettings):
         demo=5e-4, full=2e-4, description="Peak learning rate; TRL's 1e-6 is for full tuning.", gt=0
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the labelled samples.", gt=0)
-    top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
-    batch_size: int = by_profile(demo=4, full=16, description="Samples a step; KTO needs two at least.", ge=2)
+    top_layers: float = by_profile(demo=1.0, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
+    batch_size: int = by_profile(demo=2, full=16, description="Samples a step; KTO needs two at least.", ge=2)
     beta: float = Field(default=0.5, description="How close to the base model the judge stays; higher is closer.", gt=0)
     loss: str = Field(
         default="apo_zero_unpaired",
@@ -91,6 +97,8 @@ def train_judge(
     log = run_training(trainer, len(cases), work, report)
     save_adapter(trainer.model, tokenizer, folder)
     log.save(folder)
+    del model, trainer
+    release_memory()
     return log
 
 

@@ -6,7 +6,13 @@ from pydantic import BaseModel
 
 from cs_assets.learning.models import load_reward_lm, load_tokenizer, lora_config, save_adapter
 from cs_assets.learning.progress import Report, silent
-from cs_assets.learning.training import TrainingLog, TrainingSettings, run_training, training_arguments
+from cs_assets.learning.training import (
+    TrainingLog,
+    TrainingSettings,
+    release_memory,
+    run_training,
+    training_arguments,
+)
 from cs_assets.profiles import by_profile
 
 Message = dict[str, str]
@@ -70,4 +76,6 @@ def train_reward_model(
     log = run_training(trainer, len(pairs), work, report)
     save_adapter(trainer.model, tokenizer, folder)
     log.save(folder)
+    del model, trainer
+    release_memory()
     return log

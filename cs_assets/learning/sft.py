@@ -5,7 +5,13 @@ from pathlib import Path
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.models import load_causal_lm, load_tokenizer, lora_config, save_adapter
 from cs_assets.learning.progress import LossPoint, Report, silent
-from cs_assets.learning.training import TrainingLog, TrainingSettings, run_training, training_arguments
+from cs_assets.learning.training import (
+    TrainingLog,
+    TrainingSettings,
+    release_memory,
+    run_training,
+    training_arguments,
+)
 
 Message = dict[str, str]
 
@@ -65,6 +71,8 @@ def train_adapter(
         log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
     save_adapter(trainer.model, tokenizer, folder)
     log.save(folder)
+    del model, trainer
+    release_memory()
     return log
 
 

@@ -3,6 +3,7 @@
 What differs between fine-tuning, judge and reward model stands in `sft.py`, `kto.py` and `reward.py`.
 """
 
+import gc
 import json
 import time
 from pathlib import Path
@@ -149,6 +150,15 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
     found = {int(path.name.rsplit("-", 1)[-1]): path for path in folder.glob("checkpoint-*")}
     whole = [step for step, path in found.items() if step <= known and (path / "trainer_state.json").is_file()]
     return found[max(whole)] if whole else None
+
+
+def release_memory() -> None:
+    """Free what a finished trainer held. It is full of cycles, and the next model needs the room."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _count_tokens(trainer: Any) -> dict[str, int]:

@@ -106,7 +106,10 @@ def kto_judge(
         scored = held_back.with_columns(score=pl.Series(scores, dtype=pl.Float64))
         calibration_part = scored.filter(pl.col("part") == "calibration")
         calibration = calibrate(
-            calibration_part["label"].to_list(), calibration_part["score"].to_list(), filtering.wanted_precision
+            calibration_part["label"].to_list(),
+            calibration_part["score"].to_list(),
+            filtering.wanted_precision,
+            filtering.minimum_recall,
         )
         (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
         tested = _with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)

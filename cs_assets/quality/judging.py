@@ -43,13 +43,18 @@ class FilterSettings(BaseModel):
     """Numbers of judging and filtering."""
 
     wanted_precision: float = Field(default=0.95, description="Share of good samples among those kept.", gt=0, le=1)
+    minimum_recall: float = Field(default=0.9, description="Share of good samples that must be kept.", gt=0, le=1)
     score_batch_size: int = by_profile(demo=8, full=64, description="Samples a forward pass.", ge=1)
 
 
-def calibrate(labels: Sequence[bool], scores: Sequence[float], wanted_precision: float) -> Calibration:
+def calibrate(
+    labels: Sequence[bool], scores: Sequence[float], wanted_precision: float, minimum_recall: float
+) -> Calibration:
     """Fit the calibration on labelled scores.
 
-    The threshold is the lowest score at which precision is as wanted; where none is, the one of the best precision.
+    The threshold is the lowest score at which precision is as wanted. Where that would throw away more good samples
+    than `minimum_recall` allows, or no score reaches it, it is the most precise of those that do not: a judge that is
+    unsure rejects little.
 
     Raises:
         ValueError: only one label occurs.
@@ -59,25 +64,22 @@ def calibrate(labels: Sequence[bool], scores: Sequence[float], wanted_precision:
 
     if len(set(labels)) < 2:
         raise ValueError("calibration needs good and bad samples; raise `judge` in the scenario's counts.")
-    truth, raw = np.asarray(labels, dtype=bool), np.clip(np.asarray(scores), 1e-6, 1 - 1e-6)
-    logits = np.log(raw / (1 - raw)).reshape(-1, 1)
-    fitted = LogisticRegression().fit(logits, truth)
-    best: tuple[float, float, float] | None = None
-    for threshold in sorted(set(np.asarray(scores).tolist())):
-        kept = np.asarray(scores) >= threshold
-        precision, recall = float(truth[kept].mean()), float((kept & truth).sum() / truth.sum())
-        if best is None or precision > best[1]:
-            best = (threshold, precision, recall)
-        if precision >= wanted_precision:
-            best = (threshold, precision, recall)
-            break
-    assert best is not None
+    truth, raw = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
+    clipped = np.clip(raw, 1e-6, 1 - 1e-6)
+    fitted = LogisticRegression().fit(np.log(clipped / (1 - clipped)).reshape(-1, 1), truth)
+    points = []
+    for threshold in sorted(set(raw.tolist())):
+        kept = raw >= threshold
+        points.append((threshold, float(truth[kept].mean()), float((kept & truth).sum() / truth.sum())))
+    allowed = [point for point in points if point[2] >= minimum_recall]
+    precise = [point for point in allowed if point[1] >= wanted_precision]
+    threshold, precision, recall = precise[0] if precise else max(allowed, key=lambda point: (point[1], -point[0]))
     return Calibration(
         slope=float(fitted.coef_[0, 0]),
         intercept=float(fitted.intercept_[0]),
-        threshold=best[0],
-        precision=best[1],
-        recall=best[2],
+        threshold=threshold,
+        precision=precision,
+        recall=recall,
     )
 
 
@@ -90,7 +92,8 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
         threshold: from the calibration.
 
     Returns:
-        auc, auc_seen, auc_unseen, auc_rules (rules alone: broken or not), precision, recall, auc_after_rules (on what
+        auc, auc_seen, auc_unseen, auc_rules (rules alone: broken or not), auc_with_rules (rules
+        first, then the judge), precision, recall, auc_after_rules (on what
         the rules let through), n. A figure that cannot be measured, because one label is missing, is left out.
     """
     rules = tested.with_columns(score=(pl.col("violations").list.len() == 0).cast(pl.Float64))
@@ -99,6 +102,8 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
         "auc_seen": auc(tested.filter(~pl.col("unseen"))),
         "auc_unseen": auc(tested.filter("unseen")),
         "auc_rules": auc(rules),
+        # As the filter uses it: the rules first, the judge on what they let through.
+        "auc_with_rules": auc(tested.with_columns(score=pl.col("score") * rules["score"])),
         "auc_after_rules": auc(tested.filter(pl.col("violations").list.len() == 0)),
     }
     kept = tested.filter(pl.col("score") >= threshold)

@@ -24,8 +24,8 @@ SCHEMA: Final[dict[str, Any]] = {
 class PairSettings(BaseModel):
     """How many pairs."""
 
-    train_pairs: int = by_profile(demo=28, full=2000, description="Pairs to train the reward model on.", ge=2)
-    test_pairs: int = by_profile(demo=14, full=400, description="Pairs to test it on, half of unseen families.", ge=2)
+    train_pairs: int = by_profile(demo=24, full=2000, description="Pairs to train the reward model on.", ge=2)
+    test_pairs: int = by_profile(demo=12, full=400, description="Pairs to test it on, half of unseen families.", ge=2)
 
 
 def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings) -> pl.DataFrame:
