@@ -35,11 +35,11 @@ class JudgeSettings(TrainingSettings):
     """Numbers of the judge's training."""
 
     learning_rate: float = by_profile(
-        demo=5e-4, full=2e-4, description="Peak learning rate; TRL's 1e-6 is for full tuning.", gt=0
+        demo=2e-4, full=1e-4, description="Peak learning rate; TRL's 1e-6 is for full tuning.", gt=0
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the labelled samples.", gt=0)
-    top_layers: float = by_profile(demo=1.0, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
-    batch_size: int = by_profile(demo=2, full=16, description="Samples a step; KTO needs two at least.", ge=2)
+    top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
+    batch_size: int = by_profile(demo=4, full=16, description="Samples a step; KTO needs two at least.", ge=2)
     beta: float = Field(default=0.5, description="How close to the base model the judge stays; higher is closer.", gt=0)
     loss: str = Field(
         default="apo_zero_unpaired",

@@ -3,7 +3,6 @@
 import re
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +35,6 @@ def test_the_same_seed_gives_the_same_names() -> None:
     assert names([1, 2, 3] * 10) == names([1, 2, 3] * 10)
 
 
-@pytest.mark.xfail(strict=True, reason="compound and minority names are drawn without regard to the block")
 def test_full_names_of_different_blocks_never_coincide() -> None:
     in_blocks = [{n for n in names([block] * 500) if not is_short(n)} for block in range(10)]
     assert len(set().union(*in_blocks)) == sum(map(len, in_blocks))

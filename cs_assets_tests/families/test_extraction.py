@@ -199,6 +199,7 @@ def test_a_corruption_is_wrong_and_of_the_family_asked_for(
     sample = data.draw(samples(rendered))
     message = sample["message"] + "，谢谢"  # so that every value has a neighbour to swallow
     found = scenario.family.corrupt(message, sample["answer"], random.Random(seed), [family])
+    assert found is not None
     assert found.answer != sample["answer"]
     assert scenario.family.score(found.answer, sample["answer"]).exact == 0
     assert found.family == family
@@ -213,14 +214,16 @@ def test_the_same_seed_gives_the_same_corruption(
     first, second = (
         scenario.family.corrupt(sample["message"], sample["answer"], random.Random(seed), FAMILIES) for _ in range(2)
     )
+    assert first is not None
     assert first == second
 
 
 def test_every_kind_of_corruption_occurs(scenario: Scenario) -> None:
     short = dump_answer(TRUTH | {"省": "广东", "邮编": ""})
     message = MESSAGE.replace("广东省", "广东").replace("，518057", "")
-    found = {scenario.family.corrupt(message, short, random.Random(seed), FAMILIES).kind for seed in range(200)}
-    assert found == KINDS
+    found = [scenario.family.corrupt(message, short, random.Random(seed), FAMILIES) for seed in range(200)]
+    assert {corruption.kind for corruption in found if corruption is not None} == KINDS
+    assert None not in found
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -232,10 +235,9 @@ def test_a_kind_that_applies_changes_the_example(scenario: Scenario, kind: str) 
     assert scenario.family.score(corrupted, dump_answer(values)).exact == 0
 
 
-def test_a_family_that_does_not_apply_is_named_with_the_answer(scenario: Scenario) -> None:
+def test_a_family_that_does_not_apply_corrupts_nothing(scenario: Scenario) -> None:
     answer = dump_answer(dict.fromkeys(FIELDS, "") | {"姓名": "张三"})
-    with pytest.raises(ValueError, match=r"no corruption of exchange applies to .*张三"):
-        scenario.family.corrupt("张三", answer, random.Random(1), ["exchange"])
+    assert scenario.family.corrupt("张三", answer, random.Random(1), ["boundary"]) is None
 
 
 # --- score
@@ -281,9 +283,6 @@ def test_any_prediction_gets_a_score(scenario: Scenario, prediction: str) -> Non
     assert set(score.fields) == set(FIELDS)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RecursionError, reason="json.loads raises RecursionError, which is no ValueError"
-)
 def test_a_model_that_only_opens_brackets_gets_a_score(scenario: Scenario) -> None:
     assert scenario.family.score("[" * 5000, ANSWER).field_accuracy == 0
 
@@ -310,7 +309,6 @@ def test_repaired_reading_takes_what_is_there(prediction: str, wanted: dict[str,
     assert read_repaired(prediction, FIELDS) == wanted
 
 
-@pytest.mark.xfail(strict=True, reason="the fallback reads quoted values only and leaves their escapes in")
 @pytest.mark.parametrize(
     ("prediction", "wanted"),
     [

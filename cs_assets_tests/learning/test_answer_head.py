@@ -93,7 +93,6 @@ def test_other_calls_still_return_logits(tiny_model: Path) -> None:
     torch.testing.assert_close(after.loss, before.loss)
 
 
-@pytest.mark.xfail(strict=True, reason="the answer head knows neither logit scale nor soft-capping")
 def test_equals_the_fused_head_of_a_model_that_scales_its_logits() -> None:
     models = []
     for _ in range(2):

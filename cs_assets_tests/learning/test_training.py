@@ -1,5 +1,6 @@
 """The loop that all trainings share: its log, its progress, and what it refuses."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from cs_assets.learning.progress import LossPoint, Progress, progress_callback
 from cs_assets.learning.sft import train_adapter
-from cs_assets.learning.training import TrainingLog, TrainingSettings
+from cs_assets.learning.training import TrainingLog, TrainingSettings, last_whole_checkpoint
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights
 
 CONVERSATIONS = [
@@ -85,7 +86,6 @@ def test_a_finished_training_that_was_not_saved_is_not_repeated(tiny_model: Path
     assert (again.resumed_at, again.tokens, again.curve) == (12, 0, whole.curve)
 
 
-@pytest.mark.xfail(strict=True, reason="the newest checkpoint is taken even if it was cut while being written")
 def test_a_checkpoint_cut_while_being_written_is_passed_over(tiny_model: Path, tmp_path: Path) -> None:
     train(tiny_model, tmp_path)
     newest = tmp_path / "work" / "checkpoints" / "checkpoint-12"
@@ -93,7 +93,31 @@ def test_a_checkpoint_cut_while_being_written_is_passed_over(tiny_model: Path, t
     assert train(tiny_model, tmp_path).resumed_at == 8
 
 
-@pytest.mark.xfail(strict=True, reason="ends as an IndexError of the data loader")
+@pytest.mark.parametrize(
+    ("states", "curve", "found"),
+    [
+        ([4, 8, 12], [4, 8, 12], 12),
+        ([4, 8], [4, 8, 12], 8),
+        ([4, 8, 12], [4, 8], 8),  # killed between the checkpoint and its curve
+        ([4, 8, 12], None, None),
+        ([], [4], None),
+    ],
+)
+def test_a_checkpoint_is_whole_when_its_state_and_its_curve_are_there(
+    tmp_path: Path, states: list[int], curve: list[int] | None, found: int | None
+) -> None:
+    for step in (4, 8, 12):
+        folder = tmp_path / "checkpoints" / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        if step in states:
+            (folder / "trainer_state.json").touch()
+    if curve is not None:
+        points = [LossPoint(step=step, loss=1.0).model_dump() for step in curve]
+        (tmp_path / "history.json").write_text(json.dumps(points), encoding="utf-8")
+    whole = last_whole_checkpoint(tmp_path / "checkpoints")
+    assert whole == (tmp_path / "checkpoints" / f"checkpoint-{found}" if found else None)
+
+
 def test_samples_that_are_all_too_long_are_an_error_that_says_so(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="max_length"):
         train(tiny_model, tmp_path, max_length=16)

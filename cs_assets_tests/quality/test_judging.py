@@ -26,35 +26,48 @@ def test_the_judge_reads_instruction_message_and_answer(scenario: Scenario) -> N
     assert all(word in question for word in WORDS)
 
 
-@given(rows=SCORED, wanted=st.floats(0.1, 1))
-def test_threshold_is_the_lowest_of_the_wanted_precision(rows: list[tuple[bool, float]], wanted: float) -> None:
+@given(rows=SCORED, wanted=st.floats(0.1, 1), least=st.floats(0.1, 1))
+def test_threshold_is_the_lowest_of_the_wanted_precision_that_keeps_enough(
+    rows: list[tuple[bool, float]], wanted: float, least: float
+) -> None:
     labels, scores = [label for label, _ in rows], [score for _, score in rows]
-    found = calibrate(labels, scores, wanted)
+    found = calibrate(labels, scores, wanted, least)
     kept = kept_at(labels, scores, found.threshold)
     assert found.threshold in scores
     assert found.precision == pytest.approx(sum(kept) / len(kept))
     assert found.recall == pytest.approx(sum(kept) / sum(labels))
-    precisions = {t: sum(k) / len(k) for t in scores if (k := kept_at(labels, scores, t))}
+    assert found.recall >= least
+    kept_by = {t: kept_at(labels, scores, t) for t in scores}
+    precisions = {t: sum(k) / len(k) for t, k in kept_by.items() if sum(k) / sum(labels) >= least}
     if found.precision >= wanted:
         assert all(precision < wanted for t, precision in precisions.items() if t < found.threshold)
     else:
         assert found.precision == max(precisions.values())
+        assert all(precision < found.precision for t, precision in precisions.items() if t < found.threshold)
+
+
+def test_a_judge_that_is_unsure_rejects_little() -> None:
+    labels, scores = [True] * 9 + [False] * 3, [0.9, *[0.6] * 7, 0.3, 0.7, 0.4, 0.2]
+    assert calibrate(labels, scores, 0.95, 0.1).threshold == 0.9  # precise, and eight of nine good ones are gone
+    unsure = calibrate(labels, scores, 0.95, 0.8)
+    assert (unsure.threshold, unsure.precision, unsure.recall) == (0.6, 8 / 9, 8 / 9)
+    assert calibrate(labels, scores, 0.95, 1.0).threshold == 0.3
 
 
 def test_a_judge_that_parts_the_labels_keeps_all_good_ones() -> None:
-    found = calibrate([True, True, False, False], [0.9, 0.7, 0.4, 0.1], 0.95)
+    found = calibrate([True, True, False, False], [0.9, 0.7, 0.4, 0.1], 0.95, 0.9)
     assert (found.threshold, found.precision, found.recall) == (0.7, 1.0, 1.0)
     assert found.slope > 0
 
 
 def test_scores_of_zero_and_one_can_be_calibrated() -> None:
-    assert calibrate([True, False], [1.0, 0.0], 0.95).threshold == 1.0
+    assert calibrate([True, False], [1.0, 0.0], 0.95, 0.9).threshold == 1.0
 
 
 @pytest.mark.parametrize("label", [True, False])
 def test_one_label_alone_cannot_be_calibrated(label: bool) -> None:
     with pytest.raises(ValueError, match="needs good and bad samples; raise `judge`"):
-        calibrate([label] * 3, [0.1, 0.5, 0.9], 0.95)
+        calibrate([label] * 3, [0.1, 0.5, 0.9], 0.95, 0.9)
 
 
 def scored(rows: list[tuple[bool, float, list[str], bool]]) -> pl.DataFrame:
@@ -66,16 +79,17 @@ def test_metrics_tell_seen_from_unseen_and_judge_from_rules() -> None:
     table = scored(
         [
             (True, 0.9, [], False),
-            (False, 0.2, ["copied: 姓名"], False),
+            (False, 0.4, ["copied: 姓名"], False),
             (True, 0.3, [], True),
             (False, 0.8, [], True),
         ]
     )
     assert judge_metrics(table, threshold=0.5) == {
-        "auc": 0.75,
+        "auc": 0.5,
         "auc_seen": 1.0,
         "auc_unseen": 0.0,
         "auc_rules": 0.75,
+        "auc_with_rules": 0.75,
         "auc_after_rules": 0.5,
         "precision": 0.5,
         "recall": 0.5,

@@ -101,13 +101,28 @@ def test_the_same_seed_gives_identical_frames_and_another_does_not(
     assert not label_samples(other, rendered).equals(labelled)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="exchange needs two values; the full profile meets such rows")
-def test_a_message_with_one_value_is_labelled_though_the_held_out_family_does_not_apply(
+def one_value(rendered: pl.DataFrame) -> pl.DataFrame:
+    """The judge's samples as messages of one value with no neighbour: boundary corruptions do not apply to them."""
+    answer = '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}'
+    return judge_fold(rendered, copies=4).with_columns(message=pl.lit("人民路5号"), answer=pl.lit(answer))
+
+
+@pytest.mark.parametrize(("held_out", "applies"), [("exchange", True), ("boundary", False)])
+def test_a_message_with_one_value_is_labelled_though_the_held_out_family_may_not_apply(
+    scenario: Scenario, rendered: pl.DataFrame, held_out: str, applies: bool
+) -> None:
+    rows = one_value(rendered)
+    labelled = label_samples(holding_out(scenario, held_out), rows)
+    assert labelled.height == 2 * rows.height
+    assert (held_out in set(labelled["corruption_family"])) is applies
+
+
+def test_a_sample_that_no_family_of_the_training_applies_to_is_named_with_its_answer(
     scenario: Scenario, rendered: pl.DataFrame
 ) -> None:
-    answer = '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}'
-    rows = judge_fold(rendered, copies=4).with_columns(message=pl.lit("改成：人民路5号"), answer=pl.lit(answer))
-    assert label_samples(holding_out(scenario, "exchange"), rows).height == 2 * rows.height
+    boundary_only = holding_out(scenario, *(f for f in scenario.family.corruption_families if f != "boundary"))
+    with pytest.raises(ValueError, match=r"^judge-\d+-0: no corruption applies to the answer .*人民路5号"):
+        label_samples(boundary_only, one_value(rendered))
 
 
 def test_the_blocking_check_wants_twins_in_every_part_and_no_broken_good_sample(labelled: pl.DataFrame) -> None:

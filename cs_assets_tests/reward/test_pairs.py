@@ -26,6 +26,10 @@ def pairs(scenario: Scenario, splits: pl.DataFrame) -> pl.DataFrame:
     return make_pairs(scenario, splits, SETTINGS)
 
 
+def holding_out(scenario: Scenario, *families: str) -> Scenario:
+    return Scenario(scenario.folder, scenario.spec.model_copy(update={"holdout_corruptions": list(families)}))
+
+
 def test_pairs_are_made_of_training_samples_as_many_as_wanted(splits: pl.DataFrame, pairs: pl.DataFrame) -> None:
     assert dict(pairs.schema) == SCHEMA
     assert set(pairs["sample_id"]) <= set(splits.filter(pl.col("split") == "train")["sample_id"])
@@ -62,8 +66,7 @@ def test_train_and_test_share_no_message(pairs: pl.DataFrame) -> None:
 
 
 def test_without_held_out_corruptions_there_is_no_unseen_part(scenario: Scenario, splits: pl.DataFrame) -> None:
-    open_to_all = Scenario(scenario.folder, scenario.spec.model_copy(update={"holdout_corruptions": []}))
-    assert set(make_pairs(open_to_all, splits, SETTINGS)["part"]) == {"train", "test_seen"}
+    assert set(make_pairs(holding_out(scenario), splits, SETTINGS)["part"]) == {"train", "test_seen"}
 
 
 def test_the_same_seed_gives_identical_frames_and_another_does_not(
@@ -102,10 +105,26 @@ def test_the_blocking_check_finds_equal_answers_and_shared_messages(pairs: pl.Da
     assert not evaluated(pairs_are_sound, pairs.filter(pl.col("part") != "train")).passed
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="exchange needs two values, and a test pair may have one")
-def test_messages_with_one_value_make_pairs_though_the_held_out_family_does_not_apply(
+def one_value(splits: pl.DataFrame) -> pl.DataFrame:
+    """The samples as messages of one value with no neighbour: boundary corruptions do not apply to them."""
+    answer = '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}'
+    return splits.with_columns(message=pl.lit("人民路5号"), answer=pl.lit(answer))
+
+
+@pytest.mark.parametrize(
+    ("held_out", "parts"),
+    [("exchange", {"train", "test_seen", "test_unseen"}), ("boundary", {"train", "test_seen"})],
+)
+def test_messages_with_one_value_make_pairs_though_the_held_out_family_may_not_apply(
+    scenario: Scenario, splits: pl.DataFrame, pairs: pl.DataFrame, held_out: str, parts: set[str]
+) -> None:
+    made = make_pairs(holding_out(scenario, held_out), one_value(splits), SETTINGS)
+    assert made.height == pairs.height
+    assert set(made["part"]) == parts
+
+
+def test_a_sample_that_no_family_of_the_training_applies_to_makes_no_pair(
     scenario: Scenario, splits: pl.DataFrame
 ) -> None:
-    answer = '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}'
-    poor = splits.with_columns(message=pl.lit("改成：人民路5号"), answer=pl.lit(answer))
-    assert make_pairs(scenario, poor, SETTINGS).height > 0
+    boundary_only = holding_out(scenario, *(f for f in scenario.family.corruption_families if f != "boundary"))
+    assert set(make_pairs(boundary_only, one_value(splits), SETTINGS)["part"]) == {"test_unseen"}

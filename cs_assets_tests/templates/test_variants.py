@@ -104,7 +104,6 @@ def test_a_variant_that_is_a_sentence_of_another_family_is_rejected(
     assert row["reason"] == f"family: it is a sentence of the family {owner}"
 
 
-@pytest.mark.xfail(strict=True, reason="only the signatures of seeds have an owner, those of variants do not")
 def test_variants_of_two_families_never_differ_in_punctuation_only(
     two_seeds: Scenario, probes: list[dict[str, Any]]
 ) -> None:
