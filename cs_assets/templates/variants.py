@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cs_assets.families.syntax import parse_template
+from cs_assets.families.syntax import TemplateError, parse_template
 from cs_assets.scenario import Scenario
 from cs_assets.templates.gates import family_ids, rejection, signature
 from cs_assets.templates.rewrite import rewrite
@@ -69,13 +69,21 @@ def template_variants(
                     "origin": origin,
                     "seed_file": name,
                     "text": text,
-                    "slots": list(seed.slots),
+                    "slots": _slots(text),
                     "accepted": not reason,
                     "reason": reason,
                     "cost": cost,
                 }
             )
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _slots(text: str) -> list[str]:
+    """Return the slots of a variant, none where it does not parse."""
+    try:
+        return list(parse_template(text, "variant").slots)
+    except TemplateError:
+        return []
 
 
 def _clash(text: str, family: str, owner: Mapping[str, str], seen: set[str]) -> str:

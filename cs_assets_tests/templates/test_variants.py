@@ -116,7 +116,6 @@ def test_variants_of_two_families_never_differ_in_punctuation_only(
     assert len({text for text, _ in owners}) == len(owners)
 
 
-@pytest.mark.xfail(strict=True, reason="the column holds the slots of the seed")
 def test_a_rejected_variant_tells_its_own_slots(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
     table = template_variants(two_seeds, probes, {SEED: [("打{{电话}}", 0.0)]})
     assert table.filter(pl.col("origin") == "llm")["slots"].to_list() == [["电话"]]
