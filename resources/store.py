@@ -57,7 +57,7 @@ def _content(value: Any) -> bytes:
         value.rechunk().write_parquet(buffer, compression="uncompressed")
         return hashlib.sha256(buffer.getvalue()).digest()
     if isinstance(value, BaseModel):
-        return value.model_dump_json().encode()
+        value = value.model_dump(mode="json")
     return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
 
 

@@ -146,7 +146,7 @@ def evaluation_report(
             "figures": dg.MetadataValue.md(markdown(report)),
             "field_accuracy": dg.MetadataValue.md(plots.markdown_image(bars, "field accuracy")),
             "worst_failures": dg.MetadataValue.md(preview(failures)),
-            "mcnemar_p": {split: round(p, 6) for split, p in report.p_values.items()},
+            "mcnemar_p": {split: f"{p:.2g}" for split, p in report.p_values.items()},
             "page": dg.MetadataValue.path(str(path)),
             "mlflow_run": tracked_figures(context, store, tracking, key, figures),
         },

@@ -372,3 +372,9 @@ def test_the_io_managers_are_named_by_what_they_keep(tmp_path: Path) -> None:
     managers = io_managers(str(tmp_path))
     assert isinstance(managers["io_manager"], TableIOManager)
     assert isinstance(managers["record_io_manager"], RecordIOManager)
+
+
+def test_fingerprint_of_a_model_does_not_depend_on_the_order_of_its_dictionaries() -> None:
+    first = ModelFolder(path="p", base="b", fingerprint="f", metrics={"a": 1.0, "b": 2.0})
+    second = ModelFolder(path="p", base="b", fingerprint="f", metrics={"b": 2.0, "a": 1.0})
+    assert fingerprint(value=first) == fingerprint(value=second)
