@@ -64,7 +64,7 @@ def field_bars(per_field: Mapping[str, Mapping[str, float]]) -> str:
         axes.bar(positions, [values[f] for f in fields], width, label=model, color=_COLOURS.get(model, "#555"))
     axes.set_xticks(range(len(fields)), fields)
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return _data_uri(figure)
 
 
