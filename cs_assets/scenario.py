@@ -62,6 +62,11 @@ class Counts(BaseModel):
     test_entity_ood: Annotated[int, Field(ge=0)]
     test_noise: Annotated[int, Field(ge=0)]
 
+    @property
+    def samples(self) -> int:
+        """How many samples all folds hold together."""
+        return sum(self.model_dump(exclude={"variants_per_seed"}).values())
+
 
 class ScenarioSpec(BaseModel):
     """The content of `scenario.yaml`."""

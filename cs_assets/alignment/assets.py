@@ -12,7 +12,7 @@ from cs_assets.learning.dpo import DpoSettings, align_adapter
 from cs_assets.learning.progress import Report
 from cs_assets.model_assets import settings_of, trained_model
 from cs_assets.partitions import scenario_partitions
-from cs_assets.reward.assets import preferences
+from cs_assets.reward.pairs import preferences
 from cs_assets.scenario import load_scenario
 from resources.base_model import BaseModels
 from resources.gpu import gpu

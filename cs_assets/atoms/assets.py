@@ -7,7 +7,6 @@ from pydantic import Field
 from cs_assets.atoms.bundles import BUNDLES
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
-from cs_assets.samples.folds import FOLDS
 from cs_assets.scenario import load_scenario
 from resources.store import Store, fingerprint
 from resources.tracking import Tracking
@@ -36,7 +35,7 @@ def atomic_table(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """原子数据: one row is one coherent customer — name, phone, postcode, region and door that belong together."""
     scenario = load_scenario(context.partition_key)
-    rows = config.rows or 8 * sum(getattr(scenario.counts, fold) for fold in FOLDS) + 400
+    rows = config.rows or 8 * scenario.counts.samples + 400
     table = BUNDLES[scenario.spec.atoms](rows, scenario.spec.seed)
     key = fingerprint(table=table)
     return dg.MaterializeResult(

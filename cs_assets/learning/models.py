@@ -38,15 +38,6 @@ def device_name() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def device_label() -> str:
-    """Return what a person calls the device, for logs and reports."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"CPU, {torch.get_num_threads()} threads"
-
-
 def has_bf16() -> bool:
     """Tell whether a GPU with bfloat16 is visible."""
     import torch

@@ -69,8 +69,6 @@ def progress_callback(
             self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any
         ) -> None:
             logs = logs or {}
-            if "eval_loss" in logs:
-                history.append(LossPoint(step=state.global_step, validation=logs["eval_loss"]))
             if "loss" not in logs:
                 return
             history.append(LossPoint(step=state.global_step, loss=logs["loss"]))

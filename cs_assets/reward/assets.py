@@ -10,12 +10,12 @@ from pydantic import Field
 from cs_assets.learning.inference import rewards
 from cs_assets.learning.models import load_reward_lm, load_tokenizer
 from cs_assets.learning.progress import Report
-from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
+from cs_assets.learning.reward import RewardSettings, train_reward_model
 from cs_assets.model_assets import batch_reporter, settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.profiles import by_profile
-from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy
-from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy, preferences
+from cs_assets.scenario import load_scenario
 from resources.base_model import BaseModels
 from resources.gpu import gpu
 from resources.store import ModelFolder, Store, fingerprint
@@ -103,16 +103,3 @@ def reward_model(
     return trained_model(
         context, store, tracking, base, config, {"data": preference_pairs, "scenario": scenario.spec}, train
     )
-
-
-def preferences(scenario: Scenario, pairs: pl.DataFrame, with_margin: bool) -> list[Preference]:
-    """Return the table's rows as the trainers take them."""
-    return [
-        Preference(
-            prompt=scenario.prompt(row["message"]),
-            chosen=row["chosen"],
-            rejected=row["rejected"],
-            margin=row["margin"] if with_margin else 0.0,
-        )
-        for row in pairs.iter_rows(named=True)
-    ]

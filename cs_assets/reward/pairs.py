@@ -6,6 +6,7 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel
 
+from cs_assets.learning.reward import Preference
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
 
@@ -79,3 +80,16 @@ def pairwise_accuracy(pairs: pl.DataFrame, chosen: list[float], rejected: list[f
     for part in ("test_seen", "test_unseen"):
         figures[f"accuracy_{part.removeprefix('test_')}"] = right.filter(pl.col("part") == part)["right"].mean()
     return {name: float(value) for name, value in figures.items() if value is not None}  # type: ignore[arg-type]
+
+
+def preferences(scenario: Scenario, pairs: pl.DataFrame, with_margin: bool) -> list[Preference]:
+    """Return the table's rows as the trainers take them."""
+    return [
+        Preference(
+            prompt=scenario.prompt(row["message"]),
+            chosen=row["chosen"],
+            rejected=row["rejected"],
+            margin=row["margin"] if with_margin else 0.0,
+        )
+        for row in pairs.iter_rows(named=True)
+    ]
