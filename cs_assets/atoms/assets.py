@@ -42,7 +42,7 @@ def atomic_table(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "entity_blocks": table["entity_block"].n_unique(),
             "divisions": table["_official"].struct.field("code").n_unique(),
         },

@@ -5,19 +5,23 @@ import polars as pl
 
 from cs_assets.atoms.assets import atomic_table
 from cs_assets.atoms.coherence import incoherent_rows
+from cs_assets.check_results import check_result
 from cs_assets.partitions import scenario_partitions
 from resources.store import preview
 
 
 @dg.asset_check(asset=atomic_table, blocking=True, partitions_def=scenario_partitions)
-def atoms_are_coherent(atomic_table: pl.DataFrame) -> dg.AssetCheckResult:
+def atoms_are_coherent(context: dg.AssetCheckExecutionContext, atomic_table: pl.DataFrame) -> dg.AssetCheckResult:
     """Division, postcode, landline code and mobile prefix of every row agree."""
     faults = incoherent_rows(atomic_table)
-    return dg.AssetCheckResult(
-        passed=atomic_table.height > 0 and faults.is_empty(),
-        metadata={
+    complaints = [] if atomic_table.height else ["the table is empty"]
+    complaints += [f"atom {row['atom_id']}: {row['reason']}" for row in faults.iter_rows(named=True)]
+    return check_result(
+        context,
+        complaints,
+        {
             "rows": atomic_table.height,
             "incoherent": faults.height,
-            "first": dg.MetadataValue.md(preview(faults)),
+            "first_faults": dg.MetadataValue.md(preview(faults)),
         },
     )

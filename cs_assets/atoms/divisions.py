@@ -18,7 +18,9 @@ MUNICIPALITIES: Final = ("北京市", "天津市", "上海市", "重庆市")
 # write names in full, and typed messages, which drop 省 and 市 more often than 区).
 REGION_STYLES: Final = {"full": 0.62, "short": 0.2, "short_city": 0.18}
 # What stands in the place of a district where a development zone owns the land.
-ZONES: Final = ("高新区", "经济开发区", "开发区", "工业园区", "经开区", "新区")
+ZONES: Final = ("高新区", "经济开发区", "开发区", "工业园区", "经开区")
+# What no one shortens: without the last character it names no place.
+_WHOLE: Final = (*ZONES, "新区", "市区", "矿区", "特区", "神农架林区", "族区", "族自治县")
 # Shops ship where people live: districts of cities, and the four municipalities most of all.
 _WEIGHTS: Final = {"municipality": 5.0, "district": 2.0, "other": 1.0}
 _NATIONS: Final = (
@@ -109,11 +111,14 @@ def written_region(province: str, city: str, county: str, style: str, names_leve
     """
     if province in MUNICIPALITIES:
         province = short_province(province) if names_level else ""
-    if style == "short":
-        return short_province(province), _without_suffix(city, "市"), _without_suffix(county, "区县市")
-    if style == "short_city":
-        return short_province(province), _without_suffix(city, "市"), county
-    return province, city, county
+    if style == "full":
+        return province, city, county
+    short_city = _without_suffix(city, "市")
+    if f"{short_city}省" == province:
+        short_city = city  # 吉林市 of 吉林省
+    if style == "short" and (short := _without_suffix(county, "区县市")) != short_city:
+        county = short  # but 新乡县 beside 新乡, as 新乡新乡 names nothing
+    return short_province(province), short_city, county
 
 
 def _without_suffix(name: str, suffixes: str) -> str:
@@ -124,8 +129,4 @@ def _without_suffix(name: str, suffixes: str) -> str:
     shorter = _AUTONOMOUS_PLACE.sub(r"\1", name)
     if shorter != name and len(shorter) >= 3:
         return shorter
-    return (
-        name[:-1]
-        if len(name) >= 3 and name[-1] in suffixes and name not in ZONES and not name.endswith("新区")
-        else name
-    )
+    return name[:-1] if len(name) >= 3 and name[-1] in suffixes and not name.endswith(_WHOLE) else name

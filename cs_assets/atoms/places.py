@@ -222,15 +222,23 @@ _LOCKERS: Final = ("菜鸟驿站", "丰巢柜", "妈妈驿站", "快递超市", 
 _SHOPS: Final = ("水果店", "便利店", "五金店", "理发店", "药房", "烟酒店", "服装店", "手机维修店", "奶茶店", "文具店")
 
 
-def sample_details(rng: np.random.Generator, townships: list[str]) -> list[str]:
-    """Draw one detail a row. `townships` gives each row's township (may be empty); some 40 % name it.
+def sample_details(rng: np.random.Generator, townships: list[str], urban: list[bool]) -> list[str]:
+    """Draw one detail a row; some 40 % name the township.
+
+    Args:
+        rng: the generator to draw from.
+        townships: each row's township, may be empty.
+        urban: whether the row lies in a city's district, where no villages are.
 
     Returns:
         n strings without white space; none ends with a punctuation mark.
     """
     kinds = rng.choice(list(ENDINGS), len(townships), p=list(ENDINGS.values()))
     draws = rng.random((len(townships), 16))
-    return [_detail(kind, township, list(draw)) for kind, township, draw in zip(kinds, townships, draws, strict=True)]
+    return [
+        _detail("community" if kind == "village" and in_city else kind, township, list(draw))
+        for kind, township, in_city, draw in zip(kinds, townships, urban, draws, strict=True)
+    ]
 
 
 def _detail(kind: str, township: str, draws: list[float]) -> str:
@@ -254,7 +262,8 @@ def _detail(kind: str, township: str, draws: list[float]) -> str:
     if kind == "locker":
         return head + street + choose(_COMMUNITIES) + choose(_COMMUNITY_ENDS) + choose(_LOCKERS)
     if kind == "office":
-        building = choose(_OFFICES) + choose(_OFFICE_ENDS)
+        office = choose(_OFFICES)
+        building = office + choose([end for end in _OFFICE_ENDS if not end.startswith(office)])
         floor = number(2, 32)
         room = choose((f"{floor}楼", f"{floor}层", f"{floor}0{number(1, 9)}", f"{floor}0{number(1, 9)}室", "", ""))
         return head + (street + door if draws.pop() < 0.7 else "") + building + room

@@ -116,7 +116,9 @@ Region = tuple[str, str, str]
 def _places(rng: np.random.Generator, blocks: np.ndarray) -> tuple[pl.DataFrame, list[Region], list[str]]:
     """Draw divisions, how their regions are written, and details within them."""
     places = sample_divisions(rng, blocks, BLOCK_COUNT)
-    return places, _written_regions(rng, places), sample_details(rng, places["township"].to_list())
+    regions = _written_regions(rng, places)
+    urban = [c.endswith("区") or r[2] in ZONES for c, r in zip(places["county"], regions, strict=True)]
+    return places, regions, sample_details(rng, places["township"].to_list(), urban)
 
 
 def _joined(regions: list[Region], details: list[str]) -> list[str]:

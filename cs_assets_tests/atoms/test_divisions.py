@@ -90,6 +90,16 @@ def test_short_province(name: str, short: str) -> None:
         (("天津市", "天津市", "滨海新区"), "short", ("", "天津", "滨海新区")),
         (("四川省", "成都市", "高新区"), "short", ("四川", "成都", "高新区")),
         (("江苏省", "南通市", "北区"), "short", ("江苏", "南通", "北区")),
+        (("甘肃省", "临夏回族自治州", "东乡族自治县"), "short", ("甘肃", "临夏州", "东乡族自治县")),
+        (("湖北省", "", "神农架林区"), "short", ("湖北", "", "神农架林区")),
+        (("陕西省", "西安市", "碑林区"), "short", ("陕西", "西安", "碑林")),
+        (("贵州省", "六盘水市", "六枝特区"), "short", ("贵州", "六盘水", "六枝特区")),
+        (("河北省", "邯郸市", "峰峰矿区"), "short", ("河北", "邯郸", "峰峰矿区")),
+        (("辽宁省", "营口市", "西市区"), "short", ("辽宁", "营口", "西市区")),
+        (("河南省", "洛阳市", "瀍河回族区"), "short", ("河南", "洛阳", "瀍河回族区")),
+        (("山东省", "东营市", "东营区"), "short", ("山东", "东营", "东营区")),
+        (("河南省", "新乡市", "新乡县"), "short", ("河南", "新乡", "新乡县")),
+        (("吉林省", "吉林市", "船营区"), "short_city", ("吉林", "吉林市", "船营区")),
     ],
 )
 def test_written_region(region: tuple[str, str, str], style: str, written: tuple[str, str, str]) -> None:
@@ -104,6 +114,17 @@ def test_a_municipality_stands_in_the_city_and_in_the_province_only_if_named(nam
     assert unnamed[0] == ""
     assert unnamed[1].startswith(name[:2])
     assert named == (name[:2], *unnamed[1:])
+
+
+def test_a_short_form_never_ends_in_a_kind_of_place() -> None:
+    for row in divisions().iter_rows(named=True):
+        written = written_region(row["province"], row["city"], row["county"], "short", names_level=False)
+        assert not written[2].endswith(("自治", "族", "矿", "架林", "枝特")), written
+        assert len({*written} - {""}) == sum(map(bool, written)), written
+
+
+def test_no_zone_is_a_bare_new_district() -> None:
+    assert "新区" not in ZONES
 
 
 @pytest.mark.parametrize("style", REGION_STYLES)

@@ -1,6 +1,7 @@
 """People: phone numbers that can exist, names that differ."""
 
 import re
+from collections import Counter
 
 import numpy as np
 from hypothesis import given
@@ -23,6 +24,27 @@ def test_prefixes_are_of_three_or_four_digits() -> None:
     assert all(re.fullmatch(r"1[3-9]\d{1,2}", prefix) for prefix in mobile_prefixes())
 
 
+def test_the_digits_of_mobiles_are_drawn_before_the_rows_of_the_table() -> None:
+    phones = sample_phones(np.random.default_rng(3), ["0755"] * 20_000)
+    heads = Counter(p.removeprefix("+86").removeprefix("86-")[:3] for p in phones if not p.startswith("0"))
+    share = {series: sum(n for h, n in heads.items() if h[:2] == series) / heads.total() for series in SERIES}
+    assert share["13"] + share["15"] + share["18"] > 0.75
+    assert 0.07 < share["17"] < 0.13
+    assert 0.05 < share["19"] < 0.11
+    assert 0.01 < share["16"] < 0.04
+    # A range that the table splits in four digits is no more frequent than its neighbour.
+    assert 0.6 < heads["134"] / heads["138"] < 1.6
+    assert 0.6 < heads["170"] / heads["171"] < 1.6
+
+
+SERIES = ("13", "15", "16", "17", "18", "19")
+
+
+def test_no_phone_is_a_data_card_or_a_satellite_phone() -> None:
+    phones = sample_phones(np.random.default_rng(3), ["0755"] * 6000)
+    assert not [p for p in phones if re.match(r"(\+86|86-)?(14|174|1349|134[ -]9)", p)]
+
+
 def names(blocks: list[int], seed: int = 5, block_count: int = 10) -> list[str]:
     return sample_names(np.random.default_rng(seed), np.array(blocks), block_count, seed)
 
@@ -38,6 +60,31 @@ def test_the_same_seed_gives_the_same_names() -> None:
 def test_full_names_of_different_blocks_never_coincide() -> None:
     in_blocks = [{n for n in names([block] * 500) if not is_short(n)} for block in range(10)]
     assert len(set().union(*in_blocks)) == sum(map(len, in_blocks))
+
+
+def test_names_of_the_smaller_peoples_keep_the_forms_of_one_people() -> None:
+    drawn = {n for block in range(10) for n in names([block] * 2000)}
+    dotted = [n.split("·") for n in drawn if "·" in n]
+    assert len(dotted) > 30
+    assert all(given != father and not TIBETAN & {given, father} for given, father in dotted)
+    mixed = re.compile("(?:艾力|巴特尔|买买提|阿依古丽)(?:多吉|央金|旺堆|拉姆)|卓玛旺堆")
+    assert not [n for n in drawn if mixed.search(n)]
+    assert {"扎西多吉", "次仁央金"} & drawn
+
+
+TIBETAN = {"扎西", "卓玛", "格桑", "次仁", "多吉", "央金"}
+
+
+def test_compound_surnames_are_rare_and_take_usual_given_names() -> None:
+    drawn = names([0, 4, 9] * 3000)
+    compound = [n for n in drawn if n.startswith(COMPOUND)]
+    assert 0.004 < len(compound) / len(drawn) < 0.02
+    given = {n[1:] for n in drawn}
+    # Each given name is one of the vocabulary, so most of them occur behind a plain surname too.
+    assert sum(n[2:] in given for n in compound) > 0.5 * len(compound)
+
+
+COMPOUND = ("欧阳", "上官", "司马", "司徒", "诸葛", "令狐", "慕容", "皇甫", "夏侯")
 
 
 def is_short(name: str) -> bool:

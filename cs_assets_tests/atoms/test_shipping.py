@@ -1,5 +1,6 @@
 """The bundle `shipping`: rows that are coherent, complete, and the same for the same seed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import polars as pl
 import pytest
 
 from cs_assets.atoms.coherence import incoherent_rows
-from cs_assets.atoms.divisions import MUNICIPALITIES
+from cs_assets.atoms.divisions import MUNICIPALITIES, ZONES
 from cs_assets.atoms.shipping import BLOCK_COUNT, shipping_atoms
 from cs_assets.scenario import ATOM_BUNDLES, Scenario
 
@@ -75,6 +76,16 @@ def test_a_zone_takes_the_place_of_some_districts(atoms: pl.DataFrame) -> None:
     zones = [row for row in atoms.iter_rows(named=True) if region(row)[2] == "高新区"]
     assert zones
     assert all(region(row)[1] for row in zones)
+
+
+def test_villages_lie_outside_urban_districts(atoms: pl.DataFrame) -> None:
+    villages = [row for row in atoms.iter_rows(named=True) if re.search(r"村\d+组", row["详细地址"])]
+    assert len(villages) > 50
+    assert not [row for row in villages if row["_official"]["county"].endswith("区") or region(row)[2] in ZONES]
+
+
+def test_no_building_says_its_name_twice(atoms: pl.DataFrame) -> None:
+    assert not atoms["详细地址"].str.contains("中心中心|科技科技").any()
 
 
 def test_details_hold_no_space_and_end_with_no_punctuation(atoms: pl.DataFrame) -> None:

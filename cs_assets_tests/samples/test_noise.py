@@ -77,7 +77,6 @@ def test_training_and_test_share_no_noise() -> None:
     [
         ("half_width", "您好,收件人:张，三,电话 138 0013518，!(谢谢)"),
         ("line_breaks", "您好\n收件人：张，三\n电话 138 0013518，！（谢谢）"),
-        ("mistyped_words", "您号，收见人：张，三，电化 138 0013518，！（蟹蟹）"),
     ],
 )
 def test_noise_without_chance(name: str, wanted: str) -> None:
@@ -94,11 +93,59 @@ def test_noise_that_adds_leaves_the_rest(name: str) -> None:
 def test_emoji_come_at_the_end_and_fillers_at_the_beginning() -> None:
     plain = "".join(s.text for s in SEGMENTS)
     assert applied("emoji").startswith(plain)
-    assert applied("filler").endswith(plain)
+    assert applied("filler", SEGMENTS[1:]).endswith(plain.removeprefix("您好，收件人："))
+
+
+@pytest.mark.parametrize("end", ["\n邮编：", "，邮编: ", " 固定电话:"])
+def test_no_emoji_fills_an_empty_label(end: str) -> None:
+    segments = [value("138 0013"), word(end)]
+    assert TRAINING_NOISE["emoji"](segments, random.Random(1)) == segments
+
+
+@pytest.mark.parametrize(
+    "start", ["您好，", "亲，", "在吗\n", "客服你好，请寄到", "收货人：", "【收货人】", "收件人", "区/县:", "tel："]
+)
+def test_no_filler_stands_before_a_greeting_or_a_label(start: str) -> None:
+    segments = [word(start), value("张三")]
+    assert TRAINING_NOISE["filler"](segments, random.Random(1)) == segments
+    assert "就是" not in applied("voice_to_text", segments)
+
+
+@pytest.mark.parametrize("start", ["订单", "都几天了，", ""])
+def test_a_filler_stands_before_other_words(start: str) -> None:
+    assert applied("filler", [word(start), value("张三")]).endswith(f"{start}张三")
+
+
+@given(seed=st.integers())
+def test_one_word_of_a_message_is_mistyped(seed: int) -> None:
+    words = [word("收货人 "), value("收货地址"), word(" 手机号 "), value("138"), word("，麻烦发货，谢谢")]
+    noisy = EVERY_NOISE["mistyped_words"](words, random.Random(seed))
+    changed = [(a.text, b.text) for a, b in zip(words, noisy, strict=True) if a != b]
+    assert len(changed) == 1
+    assert sum(a != b for a, b in zip(*changed[0], strict=True)) in (1, 2)
+
+
+def test_words_are_mistyped_as_a_pinyin_keyboard_does() -> None:
+    texts = {applied("mistyped_words", [word("收货"), value("张三")], seed=seed) for seed in range(20)}
+    assert texts == {"收获张三"}
+    plain = [value("张三"), word("，"), value("138")]
+    assert EVERY_NOISE["mistyped_words"](plain, random.Random(1)) == plain
+
+
+@given(seed=st.integers())
+def test_an_interruption_leaves_a_label_at_its_value(seed: int) -> None:
+    segments = [word("您好，姓名："), value("张三"), word("\n电话："), value("138"), word("，邮编:")]
+    noisy = applied("interrupted", segments, seed)
+    assert "姓名：张三" in noisy
+    assert "电话：138" in noisy
+    assert noisy.endswith("邮编:")
+    assert applied("interrupted", segments[3:4]) == "138"
 
 
 def test_voice_has_no_punctuation_of_the_sentence_left() -> None:
-    assert applied("voice_to_text").endswith("您好收件人张，三电话 138 0013518，（谢谢）")
+    assert applied("voice_to_text") == "您好收件人张，三电话 138 0013518，谢谢"
+    framed = [word("【电话】"), value("138"), word("+（")]
+    assert applied("voice_to_text", framed) == "电话138"
 
 
 def test_doubled_punctuation_doubles_the_sentence_s_own() -> None:
