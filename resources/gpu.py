@@ -32,7 +32,7 @@ from dagster._core.executor.step_delegating import (
     StepHandlerContext,
 )
 
-from resources import lease
+from resources import lease, run_worker
 
 GPUS_TAG = "cs_assets/gpus"
 GRACE_SECONDS = 10.0
@@ -127,6 +127,8 @@ class _ProcessStepHandler(StepHandler):
         step_key = _step_key(step_handler_context)
         if step_key in self._steps:  # a retry: what an earlier attempt holds must be free first
             self._steps[step_key].end(GRACE_SECONDS)
+        for ended in filter(_StepProcess.has_exited, self._steps.values()):
+            ended.end(patience=0)  # or it would stay a zombie until the run ends
         gpus = int(step_handler_context.step_tags[step_key].get(GPUS_TAG, "0"))
         command = list(step_handler_context.execute_step_args.get_command_args())
         if command[0] == "dagster":  # the environment of this process may not be on the PATH, or behind another one
@@ -197,6 +199,7 @@ class _ProcessExecutor(StepDelegatingExecutor):
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
+        run_worker.note_worker(plan_context.instance, plan_context.run_id)
         try:
             yield from super().execute(plan_context, execution_plan)
         finally:
