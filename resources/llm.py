@@ -23,13 +23,16 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import dagster as dg
 from filelock import FileLock
 from pydantic import BaseModel, Field, JsonValue, field_validator
 
+DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
+# What switches an endpoint on, as messages say it.
+SETTINGS: Final = "OPENAI_API_KEY, OPENAI_MODEL and, where the endpoint is not OpenAI's own, OPENAI_BASE_URL"
 FIRST_CONCURRENCY = 4
 LONGEST_BACKOFF_SECONDS = 30.0
 LONGEST_RETRY_AFTER_SECONDS = 120.0
@@ -522,10 +525,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 class LLM(dg.ConfigurableResource["LLM"]):
-    """The endpoint as a Dagster resource. Without key, base URL and model, the stages do without a model."""
+    """The endpoint as a Dagster resource. Where nothing of it is set, the stages do without an LLM."""
 
     api_key: str = Field(default="", repr=False, description="OPENAI_API_KEY")
-    base_url: str = Field(default="", description="OPENAI_BASE_URL, for example https://api.openai.com/v1")
+    base_url: str = Field(default="", description=f"OPENAI_BASE_URL; empty means {DEFAULT_BASE_URL}")
     model: str = Field(default="", description="OPENAI_MODEL")
     concurrency: int = Field(default=8, ge=1, description="most calls in flight")
     max_calls: int | None = Field(default=None, ge=0, description="budget of one step, retries included")
@@ -537,22 +540,33 @@ class LLM(dg.ConfigurableResource["LLM"]):
     cache_path: str = Field(default="data/out/llm.sqlite", description="a file on a local disk")
 
     def configured(self) -> bool:
-        return bool(self.api_key and self.base_url and self.model)
+        """Whether an LLM is wanted: OPENAI_MODEL switches it on.
+
+        A key or a URL alone does not: a shell often holds them for other programs, and calls cost money.
+
+        Raises:
+            LLMError: the model is set and the key is not.
+        """
+        if self.model and not self.api_key:
+            raise LLMError(
+                "OPENAI_MODEL is set and OPENAI_API_KEY is missing. Set it (an endpoint without keys takes any word), "
+                "or unset OPENAI_MODEL to go on without an LLM"
+            )
+        return bool(self.model)
 
     def client(self) -> ChatClient:
         """A client with a fresh budget.
 
         Raises:
-            LLMError: key, base URL or model is missing, a money budget stands without prices, or the cache is unusable.
+            LLMError: key or model is missing, a money budget stands without prices, or the cache is unusable.
         """
-        settings = {"OPENAI_API_KEY": self.api_key, "OPENAI_BASE_URL": self.base_url, "OPENAI_MODEL": self.model}
-        if missing := [name for name, value in settings.items() if not value]:
-            raise LLMError(f"no LLM endpoint is configured: set {', '.join(missing)}")
+        if not self.configured():
+            raise LLMError(f"no LLM endpoint is configured: set {SETTINGS}")
         if self.max_money is not None and not (self.price_in or self.price_out):
             raise LLMError("max_money has no effect without prices: set price_in and price_out")
         return ChatClient(
             api_key=self.api_key,
-            base_url=self.base_url,
+            base_url=self.base_url or DEFAULT_BASE_URL,
             model=self.model,
             cache_path=self.cache_path,
             concurrency=self.concurrency,

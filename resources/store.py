@@ -4,8 +4,9 @@ Tables are Parquet, small records (a pointer to a model with its metrics) are JS
 written beside its place, synced and renamed; a folder is complete when it is in its place. Expensive results are kept
 under a fingerprint of everything they depend on, so that a re-run finds them (`cache: hit`).
 
-`CS_STORE` may be any fsspec URL. Atomic rename is what a local file system gives; an object store gives whole objects
-anyway.
+`CS_STORE` is a folder, local or shared by the hosts, or the `file://` URL of one: trainers write into folders, and the
+rename and the lock that keep models whole are a file system's. Tables and records alone may lie at any fsspec URL, as
+an object store gives whole objects anyway: with such a URL the stages that make models refuse before they begin.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import io
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,19 +24,31 @@ from typing import Any, Final
 import polars as pl
 from dagster import ConfigurableResource, InputContext, MetadataValue, OutputContext, TableColumn, TableSchema
 from dagster import UPathIOManager as _UPathIOManager
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 from upath import UPath
 
 MANIFEST: Final = "manifest.json"
+# How long a killed training may be resumed after another one of its stage was started.
+KEEP_CHECKPOINTS_SECONDS: Final = 7 * 24 * 3600
 _NOTE: Final = "cs_assets:note"
 _PREVIEW_ROWS: Final = 8
 _PREVIEW_CHARACTERS: Final = 90
 
 
+class StoreError(RuntimeError):
+    """The store cannot hold what is asked for; the message says what was found and what is allowed."""
+
+
 def default_root() -> str:
     """Return `CS_STORE`, else `data/out` in the working directory."""
     return os.environ.get("CS_STORE") or str(Path("data") / "out")
+
+
+def _place(root: str) -> UPath:
+    """Return the root as a path. A file URL is the folder that it names, so that it is written whole as any folder."""
+    place = UPath(root)
+    return UPath(place.path) if place.protocol in ("file", "local") else place
 
 
 def fingerprint(**parts: Any) -> str:
@@ -104,11 +118,23 @@ class ModelFolder(BaseModel):
 class Store(ConfigurableResource):
     """Cached results and model folders, under one root."""
 
-    root: str = Field(default_factory=default_root, description="A folder or fsspec URL.")
+    root: str = Field(
+        default_factory=default_root, description="A folder, local or shared; for tables alone, any fsspec URL."
+    )
 
     @property
     def _base(self) -> UPath:
-        return UPath(self.root)
+        return _place(self.root)
+
+    @property
+    def _folder(self) -> Path:
+        base = self._base
+        if not isinstance(base, Path):
+            raise StoreError(
+                f"CS_STORE is {self.root!r}: models need a local or shared folder (or its file:// URL), as tables and "
+                "records alone may lie at other URLs. Set CS_STORE to a folder that every host of the chain sees."
+            )
+        return base
 
     def location(self, *parts: str) -> UPath:
         """Return a place in the store."""
@@ -119,8 +145,9 @@ class Store(ConfigurableResource):
 
         Raises:
             FileNotFoundError: it is not there any more.
+            StoreError: the store is no folder.
         """
-        path = self._base / model.path
+        path = self._folder / model.path
         if not (path / MANIFEST).exists():
             raise FileNotFoundError(f"{path}: the model folder is gone. Materialize the asset that makes it again.")
         return str(path)
@@ -163,13 +190,16 @@ class Store(ConfigurableResource):
             base: name of the base model.
             make: is given an empty folder to fill and a work folder for checkpoints, and returns metrics. The work
                 folder survives a killed run, so training resumes from it; it goes when the model is complete.
+
+        Raises:
+            StoreError: the store is no folder; nothing was made.
         """
         relative = Path("models") / stage / partition / key[:16]
-        target = Path(self.root) / relative
+        target = self._folder / relative
         found = self._read_manifest(target, relative, key)
         if found is not None:
             return found, True
-        work = Path(self.root) / "work" / stage / partition / key[:16]
+        work = self._folder / "work" / stage / partition / key[:16]
         work.mkdir(parents=True, exist_ok=True)
         # One maker at a time: a second run on the same partition waits and finds the result. The kernel frees the lock
         # of a killed one, whose half-filled folder is then nobody's.
@@ -179,6 +209,7 @@ class Store(ConfigurableResource):
                 return found, True
             for left_over in target.parent.glob(f".{target.name}.*"):
                 shutil.rmtree(left_over, ignore_errors=True)
+            _remove_left_overs_of_others(target, work)
             work.mkdir(parents=True, exist_ok=True)
             metrics = self._fill(target, work, key, base, make)
         return ModelFolder(path=str(relative), base=base, fingerprint=key, metrics=metrics), False
@@ -204,6 +235,30 @@ class Store(ConfigurableResource):
                 f"{manifest}: fingerprint {content['fingerprint']} where {key} was expected; remove the folder."
             )
         return ModelFolder(path=str(relative), **content)
+
+
+def _remove_left_overs_of_others(target: Path, work: Path) -> None:
+    """Remove what killed makers of the same stage and partition left under other keys.
+
+    A half-filled folder is of no use to anyone. Checkpoints are: their run may be started again, so they stay for a
+    while, unless their model is complete. Whose lock is held is at work, and is left alone; so is what belongs to
+    another user of a shared store.
+    """
+    keys = {path.name.split(".")[1] for path in target.parent.glob(".*.*")}
+    keys |= {path.name for path in work.parent.iterdir() if path.is_dir()}
+    for key in keys - {target.name}:
+        with contextlib.suppress(Timeout, OSError), FileLock(work.with_name(f"{key}.lock"), timeout=0):
+            checkpoints = work.with_name(key)
+            if (target.with_name(key) / MANIFEST).is_file() or _idle_seconds(checkpoints) > KEEP_CHECKPOINTS_SECONDS:
+                shutil.rmtree(checkpoints, ignore_errors=True)
+            for half_filled in target.parent.glob(f".{key}.*"):
+                shutil.rmtree(half_filled, ignore_errors=True)
+
+
+def _idle_seconds(folder: Path) -> float:
+    """Return the time since something in the folder was written, 0 if it is not there."""
+    written = [path.stat().st_mtime for path in (folder, *folder.rglob("*")) if path.exists()]
+    return time.time() - max(written, default=time.time())
 
 
 @contextlib.contextmanager
@@ -276,5 +331,5 @@ def _cell(value: Any) -> str:
 
 def io_managers(root: str) -> dict[str, _UPathIOManager]:
     """Return the two IO managers of the store, by the keys that assets name."""
-    base = UPath(root)
+    base = _place(root)
     return {"io_manager": TableIOManager(base / "tables"), "record_io_manager": RecordIOManager(base / "records")}

@@ -12,7 +12,7 @@ from typing import Any
 
 from dagster import ConfigurableResource
 from filelock import FileLock
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 # Where `make dev` starts the MLflow UI for the SQLite file.
 LOCAL_UI = "http://127.0.0.1:5000"
@@ -36,11 +36,14 @@ class TrackedRun:
 
         mlflow.log_metrics(dict(metrics), step=step)
 
-    def log_text(self, text: str, file: str) -> None:
-        """Keep a text or HTML page with the run."""
-        import mlflow
 
-        mlflow.log_text(text, file)
+class RegisteredVersion(BaseModel):
+    """A version of a registered model, and the run that registered it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: str
+    run_url: str
 
 
 class Tracking(ConfigurableResource):
@@ -59,7 +62,7 @@ class Tracking(ConfigurableResource):
         import mlflow
 
         mlflow.set_tracking_uri(self.uri)
-        with self._first_use():
+        with self._one_at_a_time():
             experiment = self._experiment(partition)
         with mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags)) as run:
             mlflow.log_params({key: str(value)[:500] for key, value in parameters.items()})
@@ -67,8 +70,8 @@ class Tracking(ConfigurableResource):
             yield TrackedRun(run.info.run_id, f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}")
 
     @contextlib.contextmanager
-    def _first_use(self) -> Iterator[None]:
-        """Let one process at a time create the tables of a new SQLite file, and the experiment in it."""
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Let one process at a time look into a SQLite file and create what is missing; a server sees to it itself."""
         if not self.uri.startswith("sqlite:///"):
             yield
             return
@@ -88,21 +91,35 @@ class Tracking(ConfigurableResource):
         found = mlflow.get_experiment_by_name(name)
         return found.experiment_id if found else mlflow.create_experiment(name, artifact_location=artifacts)
 
-    def register(self, name: str, source: str, run_id: str, alias: str | None) -> str:
-        """Register a model folder as a new version, and give it `alias` if one is named.
+    def version_of(self, name: str, source: str) -> RegisteredVersion | None:
+        """Return the version under which a model folder is registered, None where it is not."""
+        from mlflow import MlflowClient
 
-        Returns:
-            The version. A version that had the alias keeps existing without it.
-        """
+        found = [v for v in MlflowClient(self.uri).search_model_versions(f"name = '{name}'") if v.source == source]
+        if not found:
+            return None
+        newest = max(found, key=lambda version: int(version.version))
+        return RegisteredVersion(number=str(newest.version), run_url=newest.run_link or "")
+
+    def register(self, name: str, source: str, run: TrackedRun) -> RegisteredVersion:
+        """Register a model folder as a new version made by `run`; a folder that has a version keeps it."""
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
         client = MlflowClient(self.uri)
-        try:
-            client.get_registered_model(name)
-        except MlflowException:
-            client.create_registered_model(name)
-        version = client.create_model_version(name, source=source, run_id=run_id).version
-        if alias is not None:
-            client.set_registered_model_alias(name, alias, version)
-        return str(version)
+        with self._one_at_a_time():
+            known = self.version_of(name, source)
+            if known is not None:
+                return known
+            try:
+                client.get_registered_model(name)
+            except MlflowException:
+                client.create_registered_model(name)
+            made = client.create_model_version(name, source=source, run_id=run.run_id, run_link=run.url)
+        return RegisteredVersion(number=str(made.version), run_url=run.url)
+
+    def set_alias(self, name: str, alias: str, version: RegisteredVersion) -> None:
+        """Give `alias` to a version. A version that had it keeps existing without it."""
+        from mlflow import MlflowClient
+
+        MlflowClient(self.uri).set_registered_model_alias(name, alias, version.number)

@@ -1,18 +1,54 @@
 """Blocking check: there is enough to write sentences with."""
 
+from pathlib import Path
+from typing import Final
+
 import dagster as dg
 import polars as pl
 
+from cs_assets.check_results import check_result
 from cs_assets.partitions import scenario_partitions
+from cs_assets.scenario import scenarios_folder
 from cs_assets.templates.assets import template_variants
+
+MINIMUM_FAMILIES: Final = 2
+# What to do about a rejected seed, by the gate that rejected it.
+_REMEDIES: Final = {
+    "round trip": "Write the scenario's slots, such as {{电话}}, into the sentence so that each can be told apart.",
+    "boundary": "Put a word or a comma between the two slots.",
+    "duplicate": "Delete one of the two files.",
+}
 
 
 @dg.asset_check(asset=template_variants, blocking=True, partitions_def=scenario_partitions)
-def seeds_are_accepted(template_variants: pl.DataFrame) -> dg.AssetCheckResult:
+def seeds_are_accepted(context: dg.AssetCheckExecutionContext, template_variants: pl.DataFrame) -> dg.AssetCheckResult:
     """Every seed passed its gates, and there are at least two families: one to train on, one to hold out."""
-    rejected = template_variants.filter((pl.col("origin") == "seed") & ~pl.col("accepted"))
-    families = template_variants.filter("accepted")["family"].n_unique()
-    return dg.AssetCheckResult(
-        passed=rejected.is_empty() and families >= 2,
-        metadata={"families": families, "rejected_seeds": dict(rejected.select("seed_file", "reason").iter_rows())},
+    folder = scenarios_folder() / context.partition_key / "templates" / "human"
+    rejected = _rejected_seeds(template_variants)
+    return check_result(
+        context,
+        complaints(template_variants, folder),
+        {
+            "families": template_variants.filter("accepted")["family"].n_unique(),
+            "rejected_seeds": dict(rejected.select("seed_file", "reason").iter_rows()),
+        },
     )
+
+
+def complaints(variants: pl.DataFrame, folder: Path) -> list[str]:
+    """Return what is wrong with the seeds, each with its file in `folder`, the reason and what to do."""
+    found = []
+    for row in _rejected_seeds(variants).iter_rows(named=True):
+        remedy = _REMEDIES.get(row["reason"].partition(":")[0], "Mend the sentence, or delete the file.")
+        found.append(f"{folder / row['seed_file']}: {row['reason']}. {remedy}")
+    families = variants.filter("accepted")["family"].n_unique()
+    if families < MINIMUM_FAMILIES:
+        found.append(
+            f"{folder}: the accepted sentences form {families} template families, at least {MINIMUM_FAMILIES} are "
+            "needed: one to train on, one to hold out. Add a sentence with other words or another order of slots."
+        )
+    return found
+
+
+def _rejected_seeds(variants: pl.DataFrame) -> pl.DataFrame:
+    return variants.filter((pl.col("origin") == "seed") & ~pl.col("accepted"))

