@@ -1,12 +1,13 @@
-# make demo    the whole chain on the embedded base model, and a table of what was gained
-# make test    the tests
-# make dev     the Dagster UI (and MLflow's) on the same state
-# make lint    ruff and mypy
+# make demo      the whole chain on the embedded base model, and a table of what was gained
+# make test      the tests
+# make dev       the Dagster UI (and MLflow's) on the same state
+# make lint      ruff and mypy
+# make install   the environment in .venv, which the others make themselves
+# make clean     throws away what was made; answers of an LLM that were paid for stay
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
-MLFLOW_PORT ?= 5000
 
 .PHONY: install demo test dev lint clean
 
@@ -36,10 +37,11 @@ lint: install
 
 dev: install
 	@mkdir -p data/out
-	@$(BIN)/mlflow server --host 127.0.0.1 --port $(MLFLOW_PORT) --backend-store-uri sqlite:///data/out/mlflow.db \
+	@# The port stands in the links that the assets keep (resources/tracking.py).
+	@$(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///data/out/mlflow.db \
 	  --default-artifact-root data/out/mlflow-artifacts >data/out/mlflow.log 2>&1 & \
 	pid=$$!; trap "kill $$pid 2>/dev/null" EXIT INT TERM; \
 	DAGSTER_HOME="$(CURDIR)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
 
 clean:
-	rm -rf data/out
+	@if [ -d data/out ]; then find data/out -mindepth 1 -maxdepth 1 ! -name 'llm.sqlite*' -exec rm -rf {} +; fi

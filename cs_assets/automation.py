@@ -6,7 +6,7 @@ import json
 import dagster as dg
 
 from cs_assets.partitions import scenario_partitions
-from cs_assets.scenario import SCENARIO_FILE, scenario_names, scenarios_folder
+from cs_assets.scenario import SCENARIO_FILE, scenario_names, scenarios_folder, template_files
 
 chain_job = dg.define_asset_job(
     "chain",
@@ -77,6 +77,7 @@ def _content_hash(name: str) -> str:
     """Hash what the twin of a scenario is made from: its templates and its scenario.yaml, by path and content."""
     folder = scenarios_folder() / name
     digest = hashlib.sha256()
-    for path in sorted([*folder.glob("templates/**/*.j2"), folder / SCENARIO_FILE]):
+    templates = [path for name in ("templates", "templates/human") for path in template_files(folder / name)]
+    for path in [folder / SCENARIO_FILE, *templates]:
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +18,26 @@ import dagster as dg
 import psutil
 from dagster import DagsterEventType, EventLogEntry
 
-from cs_assets.evaluation.reporting import Report
+from cs_assets.evaluation.reporting import EvaluationReport
 from resources.lease import die_with_parent
+from resources.run_worker import WORKER_TAG, worker_tag
 from resources.store import Store, default_root
 
 _POLL_SECONDS: Final = 0.5
 _BAR: Final = "─" * 100
+_BESIDE_JUDGE: Final = (("auc_rules", "rules alone"), ("auc_with_rules", "rules and judge"))
+# What a stage's line shows of its metadata: key, label, format.
+_FIGURES: Final = (
+    ("dagster/row_count", "rows", "d"),
+    ("kept", "kept", "d"),
+    ("steps", "steps", ".0f"),
+    ("train_loss", "loss", ".3f"),
+    ("auc", "AUC", ".3f"),
+    ("accuracy", "accuracy", ".3f"),
+    ("method", "method", "s"),
+    ("outcome", "", "s"),
+    ("cache", "cache", "s"),
+)
 
 
 class Stage:
@@ -38,13 +51,15 @@ class Stage:
         self.failed = False
 
     def line(self, number: int, total: int, remark: str) -> str:
-        return f"[{number:2d}/{total}] {self.name:<18} {self.seconds:7.1f} s  {remark}"
+        """Return the stage's line: its number among all, name, seconds and memory, and what there is to say."""
+        memory = self.metadata.get("peak_rss_mb")
+        used = f"{memory / 1000:4.1f} GB" if memory else " " * 7
+        return f"[{number:2d}/{total}] {self.name:<18} {self.seconds:7.1f} s {used}  {remark}"
 
     def summary(self) -> str:
         """Return the most telling figures of the stage, short enough for its line."""
-        wanted = ("dagster/row_count", "kept", "steps", "train_loss", "auc", "accuracy", "peak_rss_mb", "cache")
-        shown = {name.removeprefix("dagster/"): self.metadata[name] for name in wanted if name in self.metadata}
-        return "  ".join(f"{name} {value}" for name, value in shown.items())
+        shown = [f"{label} {self.metadata[key]:{form}}" for key, label, form in _FIGURES if key in self.metadata]
+        return "  ".join(shown)
 
 
 def main() -> int:
@@ -56,7 +71,7 @@ def main() -> int:
     out = Path("data") / "out"
     out.mkdir(parents=True, exist_ok=True)
     log = out / "demo.log"
-    began, started = time.monotonic(), datetime.now(UTC)
+    began = time.monotonic()
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "cs_assets.definitions"]
     print(f"materializing the whole chain for {scenario}; the full log is in {log}\n", flush=True)
     with log.open("w", encoding="utf-8") as file, dg.DagsterInstance.get() as instance:
@@ -68,7 +83,7 @@ def main() -> int:
             preexec_fn=lambda: die_with_parent(parent),  # a demo that is killed leaves no run behind
         )
         try:
-            stages, peak = _watch(instance, process, started)
+            stages, peak = _watch(instance, process)
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
@@ -93,9 +108,7 @@ def _asset_names() -> list[str]:
     return [key.to_user_string() for key in defs.resolve_asset_graph().toposorted_asset_keys]
 
 
-def _watch(
-    instance: dg.DagsterInstance, process: subprocess.Popen, started: datetime
-) -> tuple[dict[str, Stage], float]:
+def _watch(instance: dg.DagsterInstance, process: subprocess.Popen) -> tuple[dict[str, Stage], float]:
     """Print a line a stage until the run's process ends; return the stages and the peak memory of all processes, MB."""
     stages = {name: Stage(name) for name in _asset_names()}
     done: list[str] = []
@@ -106,8 +119,8 @@ def _watch(
         ended = process.poll() is not None
         peak = max(peak, _memory_mb(process.pid))
         if run_id is None:
-            records = instance.get_run_records(dg.RunsFilter(created_after=started), limit=1)
-            run_id = records[0].dagster_run.run_id if records else None
+            runs = instance.get_runs(dg.RunsFilter(tags={WORKER_TAG: worker_tag(process.pid)}), limit=1)
+            run_id = runs[0].run_id if runs else None
         if run_id is not None:
             connection = instance.get_records_for_run(run_id, cursor=cursor)
             cursor = connection.cursor
@@ -126,7 +139,7 @@ def _show(entry: EventLogEntry, stages: dict[str, Stage], done: list[str]) -> No
     event = entry.dagster_event
     if event is None:
         stage.seconds = entry.timestamp - stage.began
-        _print_over(stage.line(len(done) + 1, len(stages), entry.user_message.splitlines()[0][:60]))
+        _print_over(stage.line(len(done) + 1, len(stages), entry.user_message.partition("\n")[0][:60]))
     elif event.event_type == DagsterEventType.STEP_START:
         stage.began = entry.timestamp
     elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
@@ -166,12 +179,12 @@ def _family(pid: int) -> Iterator[psutil.Process]:
         return
 
 
-def _report(scenario: str) -> Report:
+def _report(scenario: str) -> EvaluationReport:
     path = Store(root=default_root()).location("records", "evaluation_report", f"{scenario}.json")
-    return Report.model_validate_json(path.read_text(encoding="utf-8"))
+    return EvaluationReport.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def _result(report: Report, stages: dict[str, Stage], seconds: float, peak: float) -> dict[str, Any]:
+def _result(report: EvaluationReport, stages: dict[str, Stage], seconds: float, peak: float) -> dict[str, Any]:
     splits: dict[str, Any] = {}
     for cell in report.cells:
         split = splits.setdefault(cell.split, {"n": cell.exact.n})
@@ -188,11 +201,12 @@ def _result(report: Report, stages: dict[str, Stage], seconds: float, peak: floa
         "seconds": {**{name: round(s.seconds, 1) for name, s in stages.items()}, "total": round(seconds, 1)},
         "peak_rss_mb": round(peak, 1),
         "stage_peak_rss_mb": {n: s.metadata["peak_rss_mb"] for n, s in stages.items() if "peak_rss_mb" in s.metadata},
+        "release": stages["release"].metadata.get("outcome", ""),
         "cache_hits": sum(1 for s in stages.values() if s.metadata.get("cache") == "hit"),
     }
 
 
-def _table(report: Report, result: dict[str, Any]) -> str:
+def _table(report: EvaluationReport, result: dict[str, Any]) -> str:
     lines = [
         "",
         _BAR,
@@ -204,15 +218,16 @@ def _table(report: Report, result: dict[str, Any]) -> str:
             f"{c.split:<20}{c.model:<8}{c.exact.n:>4}  {c.exact!s:<22}{c.strict_json!s:<22}{c.field_accuracy!s:<22}"
         )
     judge, reward, seconds = report.judge, report.reward, result["seconds"]["total"]
+    rules = [f"{label} {judge[key]:.3f}" for key, label in _BESIDE_JUDGE if key in judge]
     lines += [
         _BAR,
-        f"judge AUC {judge['auc']:.3f} (rules alone {judge.get('auc_rules', float('nan')):.3f}, rules and judge "
-        f"{judge.get('auc_with_rules', float('nan')):.3f})   "
-        f"reward accuracy {reward['accuracy']:.3f}   intervals: 95 % bootstrap",
+        f"judge AUC {judge['auc']:.3f} ({', '.join(rules)})   reward accuracy {reward['accuracy']:.3f}   "
+        "intervals: 95 % bootstrap",
+        f"release {result['release']}",
         f"{seconds / 60:.1f} minutes, peak memory {result['peak_rss_mb'] / 1000:.1f} GB, "
         f"{result['cache_hits']} cache hits",
         "",
-        f"report     data/out/reports/{report.scenario}.html",
+        f"report     {Store(root=default_root()).location('reports', f'{report.scenario}.html')}",
         "figures    data/out/demo.json",
         "look at    make dev   then http://127.0.0.1:3000 (Dagster) and http://127.0.0.1:5000 (MLflow)",
         "next       README.md, section “Your own scenario”",

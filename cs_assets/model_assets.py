@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from cs_assets import plots
 from cs_assets.learning.progress import Progress, Report
-from cs_assets.learning.training import TrainingLog, TrainingSettings
+from cs_assets.learning.training import LoopSettings, TrainingLog
 from resources.base_model import BaseModelFolder
 from resources.store import Store, fingerprint, write_whole
 from resources.tracking import TrackedRun, Tracking
@@ -58,7 +58,7 @@ def trained_model(
     store: Store,
     tracking: Tracking,
     base: BaseModelFolder,
-    settings: TrainingSettings,
+    settings: LoopSettings,
     inputs: Mapping[str, Any],
     train: Train,
 ) -> dg.MaterializeResult:
@@ -75,6 +75,7 @@ def trained_model(
     key = fingerprint(code=code_version(context), base=base.identity, settings=settings, **inputs)
 
     def make(folder: Path, work: Path) -> Mapping[str, float]:
+        context.log.info(f"nothing is kept under {key[:16]}: training on {base.name}, which is loaded first")
         with tracking.run(stage, partition, run_tags(context, key), settings.model_dump()) as run:
             metrics = dict(train(folder, work, progress_reporter(context, run)))
             run.log_metrics(metrics)
@@ -113,6 +114,7 @@ def tracked_table(
     stage, partition = context.asset_key.to_user_string(), context.partition_key
 
     def make_tracked() -> tuple[pl.DataFrame, str]:
+        context.log.info(f"nothing is kept under {key[:16]}: computing it")
         with tracking.run(stage, partition, run_tags(context, key), {}) as run:
             table = make()
             run.log_metrics({"rows": table.height})
@@ -123,15 +125,18 @@ def tracked_table(
 
 def tracked_figures(
     context: dg.AssetExecutionContext, store: Store, tracking: Tracking, key: str, figures: Mapping[str, float]
-) -> dg.UrlMetadataValue:
-    """Log the figures of a cheap stage to MLflow once for each data version, and return the link to that run."""
+) -> dict[str, dg.MetadataValue]:
+    """Log the figures of a cheap stage to MLflow once for each data version; its link and the memory, as metadata."""
     stage, partition = context.asset_key.to_user_string(), partition_of(context)
     note = store.location("cache", "mlflow_runs", stage, partition, f"{key[:16]}.txt")
     if not note.exists():
         with tracking.run(stage, partition, run_tags(context, key), {}) as run:
             run.log_metrics(figures)
             write_whole(note, lambda beside: beside.write_text(run.url, encoding="utf-8"))
-    return dg.MetadataValue.url(note.read_text(encoding="utf-8"))
+    return {
+        "mlflow_run": dg.MetadataValue.url(note.read_text(encoding="utf-8")),
+        "peak_rss_mb": dg.MetadataValue.float(peak_memory_mb()),
+    }
 
 
 def progress_reporter(context: dg.AssetExecutionContext, run: TrackedRun) -> Report:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cs_assets.families.base import Family
 from cs_assets.families.registry import FAMILIES
-from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
+from cs_assets.families.syntax import SentenceTemplate, parse_template
 from cs_assets.profiles import PROFILE_NAMES, ProfileName, current_profile
 
 SCENARIO_FILE: Final = "scenario.yaml"
@@ -79,7 +79,7 @@ class ScenarioSpec(BaseModel):
     owners: list[str] = []
     system: str = ""
     instruction: Annotated[str, Field(min_length=1)]
-    seed: int = 20240601
+    seed: Annotated[int, Field(ge=0)] = 20240601
     noise_share: Annotated[float, Field(ge=0, le=1)] = 0.3
     holdout_templates: Annotated[float, Field(gt=0, lt=1)] = 0.25
     holdout_corruptions: list[str] = []
@@ -118,14 +118,36 @@ class Scenario:
 
     @property
     def slots(self) -> frozenset[str]:
+        """What a template of this scenario may name."""
         return frozenset(ATOM_BUNDLES[self.spec.atoms])
 
     @property
     def counts(self) -> Counts:
+        """How much of everything the current profile makes."""
         return self.spec.counts[current_profile()]
+
+    def with_counts(self, **counts: int | None) -> "Scenario":
+        """Return the same scenario with other counts in the current profile; None leaves the scenario's own.
+
+        Raises:
+            ScenarioError: a count is not allowed.
+        """
+        wanted = self.counts.model_dump() | {name: count for name, count in counts.items() if count is not None}
+        try:
+            changed = Counts.model_validate(wanted)
+        except ValidationError as error:
+            raise ScenarioError(_explain(Path("run config"), error)) from error
+        spec = self.spec.model_copy(update={"counts": {**self.spec.counts, current_profile(): changed}})
+        return Scenario(self.folder, spec)
 
     @functools.cached_property
     def family(self) -> Family:
+        """The family with this scenario's answer template.
+
+        Raises:
+            ScenarioError: the answer template is missing.
+            TemplateError: it is malformed.
+        """
         path = self.folder / "templates" / "bot.j2"
         if not path.is_file():
             raise ScenarioError(f"{path}: missing. It holds the answer as JSON with slots.")
@@ -139,7 +161,7 @@ class Scenario:
             ScenarioError: the folder is missing or holds no `*.j2`.
         """
         folder = self.folder / "templates" / "human"
-        paths = sorted(folder.glob("*.j2"))
+        paths = template_files(folder)
         if not paths:
             raise ScenarioError(f"{folder}: no template found. Put at least one sentence with slots there, as 01.j2.")
         return paths
@@ -174,6 +196,11 @@ class Scenario:
             except ValueError as error:
                 broken.append(f"{path}, line {number}: {error}")
         return rows, broken
+
+
+def template_files(folder: Path) -> list[Path]:
+    """Return the `*.j2` files of a folder, sorted; what an editor leaves there (`.#01.j2`) does not count."""
+    return sorted(path for path in folder.glob("*.j2") if path.is_file() and not path.name.startswith("."))
 
 
 def scenarios_folder() -> Path:
@@ -213,9 +240,23 @@ def _read_text(path: Path) -> str:
         raise ScenarioError(f"{path}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML as everyone reads it, but a key that stands twice is an error, not a silent choice of the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                problem = f"the key {key!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def _read_spec(path: Path) -> ScenarioSpec:
     try:
-        content = yaml.safe_load(_read_text(path))
+        content = yaml.load(_read_text(path), Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -246,6 +287,3 @@ def _explain(path: Path, error: ValidationError) -> str:
 def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
     model = Counts if location[0] == "counts" else ScenarioSpec
     return sorted(model.model_fields)
-
-
-__all__ = ["Scenario", "ScenarioError", "ScenarioSpec", "TemplateError", "load_scenario", "scenario_names"]

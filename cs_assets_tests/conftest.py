@@ -1,6 +1,7 @@
-"""Fixtures that several test files share: a tiny model, a small scenario, an isolated store."""
+"""Fixtures that several test files share: a tiny model, an LLM endpoint, a small scenario, an isolated store."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cs_assets.quality.labelling import label_samples
 from cs_assets.samples.render import render_samples
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.variants import template_variants
+from cs_assets_tests.llm_endpoint import Endpoint, serve
 from cs_assets_tests.tiny_model import write_tiny_model
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "data" / "scenarios"
@@ -37,6 +39,13 @@ TINY_COUNTS = """
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny random-weight base model."""
     return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """An OpenAI-compatible endpoint on this machine."""
+    with serve() as state:
+        yield state
 
 
 @pytest.fixture
@@ -89,9 +98,10 @@ def labelled(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
 
 
 def evaluated(check: Any, *arguments: Any) -> dg.AssetCheckResult:
-    """Call an asset check as the plain function it is."""
-    result = check(*arguments)
+    """Call an asset check as the plain function it is; one that fails says why."""
+    result = check(dg.build_asset_check_context(), *arguments)
     assert isinstance(result, dg.AssetCheckResult)
+    assert result.passed or result.description
     return result
 
 

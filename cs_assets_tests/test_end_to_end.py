@@ -30,9 +30,7 @@ def tiny_config(base: Path) -> dict[str, Any]:
     ops["kto_judge"]["config"]["wanted_precision"] = 0.01
     ops["preference_pairs"] = {"config": {"train_pairs": 6, "test_pairs": 4}}
     ops["predictions"] = {"config": {"max_new_tokens": 8, "models": ["base", "base_few_shot", "tuned", "aligned"]}}
-    ops["aligned_adapter"] = {
-        "config": {"method": "dpo", "pairs": 4, "base_model": str(base), "batch_size": 2, "checkpoint_steps": 1}
-    }
+    ops["aligned_adapter"] = {"config": {"method": "dpo", "pairs": 4, "batch_size": 2, "checkpoint_steps": 1}}
     return {"ops": ops}
 
 

@@ -1,5 +1,10 @@
 """The choice of the profile and the numbers that depend on it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel, ValidationError
 
@@ -37,3 +42,18 @@ def test_constraints_of_a_field_hold() -> None:
 
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         Settings(size=0)
+
+
+def test_dotenv_reaches_every_process_that_imports_the_package(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CS_PROFILE=full\nCS_STORE=from_file\n", encoding="utf-8")
+    script = "import os, cs_assets.profiles as p; print(p.current_profile(), os.environ['CS_STORE'])"
+    kept = {name: value for name, value in os.environ.items() if name not in {"PYTHON_DOTENV_DISABLED", "CS_PROFILE"}}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=kept | {"CS_STORE": "set_already", "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["full", "set_already"]

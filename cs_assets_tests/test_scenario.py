@@ -8,13 +8,13 @@ import yaml
 
 from cs_assets.atoms.bundles import BUNDLES
 from cs_assets.families.registry import FAMILIES
+from cs_assets.families.syntax import TemplateError
 from cs_assets.scenario import (
     ATOM_BUNDLES,
     Counts,
     Scenario,
     ScenarioError,
     ScenarioSpec,
-    TemplateError,
     load_scenario,
     scenario_names,
 )
@@ -71,6 +71,34 @@ def test_catalog_lists_folders_with_a_spec_only(scenarios: Path) -> None:
     (scenarios / "another").mkdir()
     (scenarios / "another" / "scenario.yaml").touch()
     assert scenario_names() == [NAME, "another"]
+
+
+def test_a_key_that_stands_twice_is_not_silently_the_last(scenarios: Path) -> None:
+    path = spec_file(scenarios)
+    lines = path.read_text(encoding="utf-8") + "seed: 7\n"
+    path.write_text(lines, encoding="utf-8")
+    with pytest.raises(ScenarioError, match=rf"line {len(lines.splitlines())}: not YAML: the key 'seed' stands twice"):
+        load_scenario(NAME)
+
+
+def test_a_negative_seed_is_refused_by_key(scenarios: Path) -> None:
+    assert "key 'seed'" in complaint_about(scenarios, seed=-1)
+
+
+def test_what_an_editor_leaves_is_no_template(scenarios: Path) -> None:
+    before = load_scenario(NAME).seed_paths()
+    (seed_folder(scenarios) / ".#01.j2").symlink_to("nowhere")
+    (seed_folder(scenarios) / "folder.j2").mkdir()
+    assert load_scenario(NAME).seed_paths() == before
+
+
+def test_counts_can_be_changed_for_one_run(scenarios: Path) -> None:
+    scenario = load_scenario(NAME)
+    changed = scenario.with_counts(train=7, judge=None)
+    assert (changed.counts.train, changed.counts.judge) == (7, scenario.counts.judge)
+    assert scenario.counts.train != 7
+    with pytest.raises(ScenarioError, match="run config: key 'train'"):
+        scenario.with_counts(train=1)
 
 
 def test_an_unknown_scenario_is_answered_with_those_there_are(scenarios: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cs_assets.alignment.outcome import Alignment
 from cs_assets.learning.dpo import DpoSettings, align_adapter
 from cs_assets.learning.progress import Report
 from cs_assets.model_assets import settings_of, trained_model
@@ -25,15 +26,6 @@ class AlignedAdapterConfig(dg.Config, DpoSettings):
 
     method: str = Field(default="off", description="off or dpo.", pattern="^(off|dpo)$")
     pairs: int = Field(default=32, description="Training pairs to take.", ge=1)
-
-
-class Alignment(BaseModel):
-    """What the alignment made; no model where it is off."""
-
-    model_config = ConfigDict(frozen=True)
-
-    method: str
-    model: ModelFolder | None = None
 
 
 @dg.asset(
@@ -65,7 +57,7 @@ def aligned_adapter(
     settings = settings_of(config, DpoSettings)
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        pairs = preferences(scenario, chosen, with_margin=False)
+        pairs = preferences(scenario, chosen)
         log = align_adapter(base.path, store.path_of(lora_adapter), pairs, settings, folder, work, report)
         return log.metrics()
 

@@ -6,18 +6,19 @@ import dagster as dg
 import polars as pl
 
 from cs_assets import plots
-from cs_assets.alignment.assets import Alignment
+from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation.predicting import (
     MODELS,
     PredictionSettings,
     few_shots,
+    mean_scores,
     prompts,
     score_predictions,
     test_cases,
 )
-from cs_assets.evaluation.reporting import Report, html_page, make_report, markdown, worst_failures
-from cs_assets.learning.inference import generate
-from cs_assets.learning.models import load_causal_lm, load_tokenizer
+from cs_assets.evaluation.reporting import EvaluationReport, html_page, make_report, markdown, worst_failures
+from cs_assets.learning.inference import ReportBatch, generate
+from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer
 from cs_assets.model_assets import (
     batch_reporter,
     code_version,
@@ -57,11 +58,7 @@ def predictions(
     aligned_adapter: Alignment,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """What base and tuned model answer to every held-out message, scored field by field."""
-    unknown = sorted(set(config.models) - set(MODELS))
-    if unknown:
-        raise dg.Failure(f"models: found {', '.join(unknown)}; allowed are {', '.join(MODELS)}.")
-    if "aligned" in config.models and aligned_adapter.model is None:
-        raise dg.Failure("models: `aligned` is asked for, but aligned_adapter is off; materialize it with method: dpo.")
+    _require_models(config.models, aligned_adapter)
     scenario = load_scenario(context.partition_key)
     settings = settings_of(config, PredictionSettings)
     base = base_models.resolve(lora_adapter.base, context.log.info)
@@ -84,30 +81,46 @@ def predictions(
         )
 
         def make() -> pl.DataFrame:
-            predicted = generate(
-                load_causal_lm(base.path, store.path_of(adapter) if adapter else None),
-                load_tokenizer(base.path),
-                asked,
-                max_new_tokens=config.max_new_tokens,
-                batch_size=config.generation_batch_size,
-                report=batch_reporter(context, f"answered by {model}"),
-            )
-            return score_predictions(scenario, model, cases, predicted)
+            folder = store.path_of(adapter) if adapter else None
+            report = batch_reporter(context, f"answered by {model}")
+            return score_predictions(scenario, model, cases, _generate(base.path, folder, asked, settings, report))
 
         return tracked_table(context, store, tracking, key, make)
 
     made = {model: answered(model) for model in config.models}
     table = pl.concat([frame for frame, _, _ in made.values()])
     key = fingerprint(table=table)
-    means = table.group_by("model", "split").agg(pl.len().alias("n"), pl.col("exact", "field_accuracy").mean().round(3))
+    means = mean_scores(table)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
             **common_metadata(all(hit for _, hit, _ in made.values()), key),
-            "exact_match": dg.MetadataValue.md(preview(means.sort("split", "model"), rows=means.height)),
+            "figures": dg.MetadataValue.md(preview(means, rows=means.height)),
             **{f"mlflow_run_{model}": dg.MetadataValue.url(url) for model, (_, _, url) in made.items()},
         },
+    )
+
+
+def _require_models(models: list[str], aligned: Alignment) -> None:
+    """Stop before anything is loaded where a model is asked for that is not there."""
+    unknown = sorted(set(models) - set(MODELS))
+    if unknown:
+        raise dg.Failure(f"models: found {', '.join(unknown)}; allowed are {', '.join(MODELS)}.")
+    if "aligned" in models and aligned.model is None:
+        raise dg.Failure("models: `aligned` is asked for, but aligned_adapter is off; materialize it with method: dpo.")
+
+
+def _generate(
+    base: str, adapter: str | None, asked: list[list[Message]], settings: PredictionSettings, report: ReportBatch
+) -> list[str]:
+    return generate(
+        load_causal_lm(base, adapter),
+        load_tokenizer(base),
+        asked,
+        max_new_tokens=settings.max_new_tokens,
+        batch_size=settings.generation_batch_size,
+        report=report,
     )
 
 
@@ -126,7 +139,7 @@ def evaluation_report(
     predictions: pl.DataFrame,
     kto_judge: ModelFolder,
     reward_model: ModelFolder,
-) -> dg.MaterializeResult[Report]:
+) -> dg.MaterializeResult[EvaluationReport]:
     """评测报告: base against tuned on every split, with intervals; one HTML page to send on."""
     scenario = load_scenario(context.partition_key)
     report = make_report(scenario.name, predictions, kto_judge.metrics, reward_model.metrics)
@@ -147,8 +160,8 @@ def evaluation_report(
             "field_accuracy": dg.MetadataValue.md(plots.markdown_image(bars, "field accuracy")),
             "worst_failures": dg.MetadataValue.md(preview(failures)),
             "mcnemar_p": {split: f"{p:.2g}" for split, p in report.p_values.items()},
-            "page": dg.MetadataValue.path(str(path)),
-            "mlflow_run": tracked_figures(context, store, tracking, key, figures),
+            "html_report": dg.MetadataValue.path(str(path)),
+            **tracked_figures(context, store, tracking, key, figures),
         },
     )
 
@@ -163,13 +176,13 @@ def evaluation_report(
 def leaderboard(
     context: dg.AssetExecutionContext, store: Store, tracking: Tracking
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row a scenario and split: exact match before and after, from the reports that exist."""
+    """One row per scenario and split: exact match before and after, from the reports that exist."""
     rows = []
     for name in scenario_names():
         path = store.location("records", "evaluation_report", f"{name}.json")
         if not path.exists():
             continue
-        report = Report.model_validate_json(path.read_text(encoding="utf-8"))
+        report = EvaluationReport.model_validate_json(path.read_text(encoding="utf-8"))
         for cell in report.cells:
             if cell.model == "tuned" and (base := report.cell(cell.split, "base")):
                 rows.append(
@@ -189,5 +202,5 @@ def leaderboard(
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
-        metadata={**figures, "mlflow_run": tracked_figures(context, store, tracking, key, figures)},
+        metadata={**figures, **tracked_figures(context, store, tracking, key, figures)},
     )

@@ -2,15 +2,16 @@
 
 from typing import Final
 
-from cs_assets.evaluation.reporting import Report
+from cs_assets.evaluation.reporting import EvaluationReport
 
 GATE_SPLIT: Final = "test_template_ood"
 
 
-def gate(report: Report, minimum_exact: float) -> list[str]:
+def gate(report: EvaluationReport, minimum_exact: float) -> list[str]:
     """Return why the tuned model may not go out; empty when it may.
 
-    It must beat the base on unseen templates by more than the intervals overlap.
+    On unseen templates: the lower end of the tuned model's interval must lie above the upper end of the base's, and its
+    mean must reach `minimum_exact`.
     """
     base, tuned = report.cell(GATE_SPLIT, "base"), report.cell(GATE_SPLIT, "tuned")
     if base is None or tuned is None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel, Field
 
+from cs_assets.learning.models import Message
 from cs_assets.profiles import by_profile
 from cs_assets.samples.folds import TEST_FOLDS
 from cs_assets.scenario import Scenario
@@ -36,7 +37,7 @@ class PredictionSettings(BaseModel):
         description=f"Which of {', '.join(MODELS)} answer; `aligned` needs an aligned_adapter that is not off.",
     )
     max_new_tokens: int = Field(default=128, description="An answer is cut there.", ge=8)
-    generation_batch_size: int = by_profile(demo=24, full=64, description="Cases at a time.", ge=1)
+    generation_batch_size: int = by_profile(demo=30, full=64, description="Cases at a time.", ge=1)
     shots: int = Field(default=3, description="Examples in the few-shot prompt.", ge=1)
 
 
@@ -45,7 +46,7 @@ def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
     return splits.filter(pl.col("split").is_in(list(TEST_FOLDS))).sort("split", "sample_id")
 
 
-def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[dict[str, str]]]:
+def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[Message]]:
     """Return each case's chat prompt; `shots` (message, answer) go before it as turns of the same conversation."""
     found = []
     for message in cases["message"]:
@@ -86,3 +87,9 @@ def score_predictions(scenario: Scenario, model: str, cases: pl.DataFrame, predi
             }
         )
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def mean_scores(predictions: pl.DataFrame) -> pl.DataFrame:
+    """Return the mean scores of each model on each split."""
+    means = pl.col("exact", "strict_json", "field_accuracy").mean().round(3)
+    return predictions.group_by("split", "model").agg(pl.len().alias("n"), means).sort("split", "model")

@@ -24,7 +24,7 @@ class Cell(BaseModel):
     field_accuracy: Interval
 
 
-class Report(BaseModel):
+class EvaluationReport(BaseModel):
     """What `evaluation_report` hands on.
 
     p_values: McNemar's test base against tuned on exact match, per split. per_field: model -> field -> accuracy over
@@ -44,7 +44,7 @@ class Report(BaseModel):
 
 def make_report(
     scenario: str, predictions: pl.DataFrame, judge: Mapping[str, float], reward: Mapping[str, float]
-) -> Report:
+) -> EvaluationReport:
     """Summarise the predictions.
 
     Raises:
@@ -60,7 +60,7 @@ def make_report(
         )
         for (split, model), group in sorted(predictions.group_by("split", "model"), key=lambda item: item[0])
     ]
-    return Report(
+    return EvaluationReport(
         scenario=scenario,
         cells=cells,
         p_values=_p_values(predictions),
@@ -87,7 +87,7 @@ def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def markdown(report: Report) -> str:
+def markdown(report: EvaluationReport) -> str:
     """Return the main table as Markdown."""
     lines = ["| split | model | n | exact match | strict JSON | field accuracy |", "|---|---|---|---|---|---|"]
     lines += [
@@ -103,7 +103,7 @@ def worst_failures(predictions: pl.DataFrame, model: str = "tuned") -> pl.DataFr
     return failures.sort("field_accuracy", "sample_id").head(_WORST)
 
 
-def html_page(report: Report, predictions: pl.DataFrame, title: str, plots: list[str]) -> str:
+def html_page(report: EvaluationReport, predictions: pl.DataFrame, title: str, plots: list[str]) -> str:
     """Return one self-contained page: headline, table, plots, failures. It loads nothing from a network."""
     head = report.cell("test_template_ood", "base"), report.cell("test_template_ood", "tuned")
     headline = ""

@@ -70,10 +70,6 @@ class Family(Protocol):
 
     fields: tuple[str, ...]
 
-    def fields_of_slot(self, slot: str) -> tuple[str, ...]:
-        """Return the answer's fields that `slot` fills, none for a distractor."""
-        ...
-
     def render(self, template: SentenceTemplate, atoms: Mapping[str, Any]) -> Rendered:
         """Render one sample; a field that the template does not mention is absent in the answer."""
         ...

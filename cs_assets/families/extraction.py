@@ -35,14 +35,26 @@ def dump_answer(values: Mapping[str, str]) -> str:
 
 
 def read_strict(prediction: str, fields: Sequence[str]) -> dict[str, str] | None:
-    """Return the fields if `prediction` is exactly one JSON object with these keys and string values, else None."""
+    """Return the fields if `prediction` is one JSON object with these keys, each once, and string values, else None."""
     try:
-        parsed = json.loads(prediction.strip())
+        parsed = json.loads(prediction.strip(), object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError):
         return None
     if not isinstance(parsed, dict) or set(parsed) != set(fields):
         return None
     return parsed if all(isinstance(value, str) for value in parsed.values()) else None
+
+
+def _without_doubles(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members as a mapping. Of a doubled key `json` keeps the last value, and readers differ in which.
+
+    Raises:
+        ValueError: a key is doubled.
+    """
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a key is doubled")
+    return found
 
 
 def read_repaired(prediction: str, fields: Sequence[str]) -> dict[str, str]:
@@ -86,21 +98,12 @@ class ExtractionFamily:
                 f"{answer_template.source}: does not render to a JSON object ({error}). Write each value as "
                 '"姓名": {{名字.param.输出 | tojson}}.'
             ) from error
-        self._fields_of_slot = {
-            slot: tuple(
-                key for key, value in self._answer({s: "x" if s == slot else "" for s in slots}).items() if value
-            )
-            for slot in slots
-        }
 
     def _answer(self, values: Mapping[str, str]) -> dict[str, str]:
         parsed = json.loads(self._answer_template.fill(_nested(values)))
         if not isinstance(parsed, dict) or not all(isinstance(value, str) for value in parsed.values()):
             raise ValueError("it must be an object whose values are strings")
         return {key: without_spaces(value) for key, value in parsed.items()}
-
-    def fields_of_slot(self, slot: str) -> tuple[str, ...]:
-        return self._fields_of_slot[slot]
 
     def render(self, template: SentenceTemplate, atoms: Mapping[str, Any]) -> Rendered:
         segments = template.render(atoms)

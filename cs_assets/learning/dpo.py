@@ -9,8 +9,8 @@ from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.reward import Preference
 from cs_assets.learning.training import (
+    LoopSettings,
     TrainingLog,
-    TrainingSettings,
     release_memory,
     run_training,
     training_arguments,
@@ -18,11 +18,11 @@ from cs_assets.learning.training import (
 from cs_assets.profiles import by_profile
 
 
-class DpoSettings(TrainingSettings):
-    """Numbers of the alignment."""
+class DpoSettings(LoopSettings):
+    """Numbers of the alignment. Base and shape of the adapter are those of the adapter it starts at."""
 
     learning_rate: float = by_profile(demo=5e-5, full=2e-5, description="Peak learning rate, below that of SFT.", gt=0)
-    batch_size: int = by_profile(demo=2, full=8, description="Pairs a step; each is two sequences.", ge=1)
+    batch_size: int = by_profile(demo=2, full=8, description="Pairs per step; each is two sequences.", ge=1)
     beta: float = Field(
         default=0.1, description="How close to the tuned model the result stays; higher is closer.", gt=0
     )

@@ -1,10 +1,13 @@
 """Using models: greedy generation, verdict scores and rewards, in batches of similar length."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-Message = dict[str, str]
-Report = Callable[[int, int], None]
+from cs_assets.learning.models import Message
+
+ReportBatch = Callable[[int, int], None]
+_SECONDS_BETWEEN_REPORTS = 4.0
 
 
 def nobody(done: int, total: int) -> None:
@@ -33,19 +36,19 @@ def generate(
     *,
     max_new_tokens: int,
     batch_size: int,
-    report: Report = nobody,
+    report: ReportBatch = nobody,
 ) -> list[str]:
     """Answer each prompt greedily.
 
     Args:
         model, tokenizer: as `learning.models` loads them.
-        prompts: chat messages, one list a case.
+        prompts: chat messages, one list per case.
         max_new_tokens: an answer is cut there.
         batch_size: cases at a time.
-        report: is told (done, total) after each batch.
+        report: is told (done, total) after each batch, and every few seconds as answers within it end.
 
     Returns:
-        One text a prompt, special tokens removed, in the order of the prompts.
+        One text per prompt, special tokens removed, in the order of the prompts.
     """
     import torch
 
@@ -64,12 +67,35 @@ def generate(
                 temperature=None,
                 top_p=None,
                 top_k=None,
+                stopping_criteria=[_watch(tokenizer.pad_token_id, done, len(texts), report)],
             )
         for i, tokens in zip(batch, output[:, inputs["input_ids"].shape[1] :], strict=True):
             answers[i] = tokenizer.decode(tokens, skip_special_tokens=True)
         done += len(batch)
         report(done, len(texts))
     return answers
+
+
+def _watch(padding: int, done: int, total: int, report: ReportBatch) -> Any:
+    """Return a stopping criterion that stops nothing and reports the answers that end before their batch does."""
+    import torch
+    from transformers import StoppingCriteria
+
+    class Watch(StoppingCriteria):
+        told_at = time.monotonic()
+        told = 0
+
+        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+            now = time.monotonic()
+            if now - self.told_at >= _SECONDS_BETWEEN_REPORTS:
+                ended = int((input_ids[:, -1] == padding).sum())  # an answer that has ended is padded
+                self.told_at = now
+                if ended > self.told:
+                    self.told = ended
+                    report(done + ended, total)
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+    return Watch()
 
 
 def verdict_scores(
@@ -79,7 +105,7 @@ def verdict_scores(
     words: tuple[str, str],
     *,
     batch_size: int,
-    report: Report = nobody,
+    report: ReportBatch = nobody,
 ) -> list[float]:
     """Return the probability of the first of two words as the reply, against the second; one forward pass each.
 
@@ -114,7 +140,7 @@ def rewards(
     conversations: Sequence[list[Message]],
     *,
     batch_size: int,
-    report: Report = nobody,
+    report: ReportBatch = nobody,
 ) -> list[float]:
     """Return the reward model's number for each conversation, its last message being the answer."""
     import torch

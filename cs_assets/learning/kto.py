@@ -1,7 +1,7 @@
 """The judge: an adapter that says 正确 or 错误, trained by KTO on single labelled verdicts.
 
 A labelled sample becomes one verdict: half of them the right one, which is desirable, half the wrong one, which is
-undesirable. So both words are learnt in both directions, at the price of one sequence a sample.
+undesirable. So both words are learnt in both directions, at the price of one sequence per sample.
 """
 
 import random
@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.models import load_causal_lm, load_tokenizer, lora_config, save_adapter
+from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer, lora_config, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -20,8 +20,6 @@ from cs_assets.learning.training import (
     training_arguments,
 )
 from cs_assets.profiles import by_profile
-
-Message = dict[str, str]
 
 
 class Verdict(BaseModel):
@@ -39,7 +37,7 @@ class JudgeSettings(TrainingSettings):
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the labelled samples.", gt=0)
     top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
-    batch_size: int = by_profile(demo=4, full=16, description="Samples a step; KTO needs two at least.", ge=2)
+    batch_size: int = by_profile(demo=4, full=16, description="Samples per step; KTO needs two at least.", ge=2)
     beta: float = Field(default=0.5, description="How close to the base model the judge stays; higher is closer.", gt=0)
     loss: str = Field(
         default="apo_zero_unpaired",

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
-from cs_assets.profiles import by_profile
-
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# One turn of a chat, as chat templates take it: `role` and `content`.
+Message = dict[str, str]
 
 
 class LoraSettings(BaseModel):
     """The adapter's shape."""
 
-    rank: int = by_profile(demo=16, full=16, description="LoRA rank.", ge=1)
-    alpha: int = by_profile(demo=32, full=32, description="LoRA alpha; the update is scaled by alpha / rank.", ge=1)
+    rank: int = Field(default=16, description="LoRA rank.", ge=1)
+    alpha: int = Field(default=32, description="LoRA alpha; the update is scaled by alpha / rank.", ge=1)
     dropout: float = Field(default=0.0, description="LoRA dropout.", ge=0, lt=1)
-    top_layers: float = by_profile(
-        demo=1.0,
-        full=1.0,
+    top_layers: float = Field(
+        default=1.0,
         description="Share of the layers, from the top, that carry an adapter. The backward pass stops below them, "
         "so half the layers train faster, and learn less.",
         gt=0,

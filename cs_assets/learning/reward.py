@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from cs_assets.learning.models import load_reward_lm, load_tokenizer, lora_config, save_adapter
+from cs_assets.learning.models import Message, load_reward_lm, load_tokenizer, lora_config, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -14,8 +14,6 @@ from cs_assets.learning.training import (
     training_arguments,
 )
 from cs_assets.profiles import by_profile
-
-Message = dict[str, str]
 
 
 class Preference(BaseModel):
@@ -31,9 +29,9 @@ class RewardSettings(TrainingSettings):
     """Numbers of the reward model's training."""
 
     learning_rate: float = by_profile(demo=5e-4, full=1e-4, description="Peak learning rate.", gt=0)
-    epochs: float = by_profile(demo=1.0, full=1.0, description="Passes over the pairs.", gt=0)
+    epochs: float = Field(default=1.0, description="Passes over the pairs.", gt=0)
     top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
-    batch_size: int = by_profile(demo=4, full=16, description="Pairs a step; each is two sequences.", ge=1)
+    batch_size: int = by_profile(demo=4, full=16, description="Pairs per step; each is two sequences.", ge=1)
 
 
 def train_reward_model(

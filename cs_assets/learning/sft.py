@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.models import load_causal_lm, load_tokenizer, lora_config, save_adapter
+from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer, lora_config, save_adapter
 from cs_assets.learning.progress import LossPoint, Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -12,8 +12,6 @@ from cs_assets.learning.training import (
     run_training,
     training_arguments,
 )
-
-Message = dict[str, str]
 
 
 def train_adapter(
@@ -54,8 +52,7 @@ def train_adapter(
             **arguments,
             completion_only_loss=True,
             packing=False,
-            # Samples of one length together: padding is work that teaches nothing.
-            train_sampling_strategy="group_by_length",
+            train_sampling_strategy=_sampling(settings.epochs),
             eval_strategy="no",
         ),
         train_dataset=Dataset.from_list([_pair(messages) for messages in conversations]),
@@ -74,6 +71,16 @@ def train_adapter(
     del model, trainer
     release_memory()
     return log
+
+
+def _sampling(epochs: float) -> str:
+    """Return the order of the samples: those of one length together, where a cut training can repeat that order.
+
+    Padding is work that teaches nothing. But the length-grouped sampler draws each epoch's order from the global
+    generator, which the Trainer restores only after the first batch of a resumed epoch: within the second or a later
+    epoch it would repeat the order of the first. The random sampler is seeded with the epoch's number.
+    """
+    return "group_by_length" if epochs <= 1 else "random"
 
 
 def _pair(messages: list[Message]) -> dict[str, list[Message]]:

@@ -18,24 +18,29 @@ from cs_assets.profiles import by_profile
 TRAINING_LOG = "training_log.json"
 
 
-class TrainingSettings(LoraSettings):
+class LoopSettings(BaseModel):
     """What every training has; each stage's settings say their own learning rate and size."""
 
-    base_model: str = by_profile(
-        demo="embedded", full="qwen2.5-0.5b", description="A name of data/base_models.yaml, a folder, or a hub id."
-    )
     learning_rate: float = by_profile(
         demo=5e-4, full=2e-4, description="Peak learning rate; LoRA takes about ten times that of full tuning.", gt=0
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the training samples.", gt=0)
-    batch_size: int = by_profile(demo=4, full=16, description="Samples a device and step.", ge=1)
-    gradient_accumulation: int = by_profile(demo=1, full=1, description="Steps whose gradients are added up.", ge=1)
+    batch_size: int = by_profile(demo=4, full=16, description="Samples per device and step.", ge=1)
+    gradient_accumulation: int = Field(default=1, description="Steps whose gradients are added up.", ge=1)
     warmup: float = Field(default=0.1, description="Share of the steps over which the rate rises.", ge=0, lt=1)
     max_length: int = Field(default=1024, description="Longest sample in tokens; longer ones are cut.", ge=16)
     checkpoint_steps: int = by_profile(
         demo=10, full=100, description="Steps between checkpoints; a killed run resumes.", ge=1
     )
     seed: int = Field(default=17, description="Seed of shuffling and adapter initialisation.")
+
+
+class TrainingSettings(LoraSettings, LoopSettings):
+    """A training that starts at a base model, with a new adapter. Alignment starts at an adapter, and asks for none."""
+
+    base_model: str = by_profile(
+        demo="embedded", full="qwen2.5-0.5b", description="A name of data/base_models.yaml, a folder, or a hub id."
+    )
 
 
 class TrainingLog(BaseModel):
@@ -72,7 +77,7 @@ class TrainingLog(BaseModel):
         return cls.model_validate_json((Path(folder) / TRAINING_LOG).read_text(encoding="utf-8"))
 
 
-def training_arguments(settings: TrainingSettings, work: Path, parameters: int) -> dict[str, Any]:
+def training_arguments(settings: LoopSettings, work: Path, parameters: int) -> dict[str, Any]:
     """Return the arguments that SFT, KTO and reward configs share.
 
     Args:

@@ -26,7 +26,8 @@ from cs_assets.quality.judging import (
     CALIBRATION_FILE,
     WORDS,
     Calibration,
-    FilterSettings,
+    CalibrationSettings,
+    ScoringSettings,
     calibrate,
     judge_metrics,
     judge_prompt,
@@ -63,7 +64,7 @@ def labelled_samples(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "good": table.height - bad.height,
             "corrupted": bad.height,
             "corruption_kinds": dict(bad.group_by("corruption_kind").len().sort("corruption_kind").iter_rows()),
@@ -72,7 +73,7 @@ def labelled_samples(
     )
 
 
-class KtoJudgeConfig(dg.Config, JudgeSettings, FilterSettings):
+class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSettings):
     """Numbers of the judge's training and calibration."""
 
 
@@ -95,30 +96,25 @@ def kto_judge(
 ) -> dg.MaterializeResult[ModelFolder]:
     """评估专家: a KTO-trained adapter that says 正确 or 错误, with a threshold calibrated for a wanted precision."""
     scenario = load_scenario(context.partition_key)
-    training, filtering = settings_of(config, JudgeSettings), settings_of(config, FilterSettings)
+    training, wanted = settings_of(config, JudgeSettings), settings_of(config, CalibrationSettings)
     base = base_models.resolve(config.base_model, context.log.info)
     judge_data = labelled_samples.filter(pl.col("part") != "")
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
         log = train_judge(base.path, _verdicts(scenario, judge_data), WORDS, training, folder, work, report)
         held_back = judge_data.filter(pl.col("part") != "train")
-        scores = _score(context, scenario, base.path, str(folder), held_back, filtering.score_batch_size)
+        scores = _score(context, scenario, base.path, str(folder), held_back, config.score_batch_size)
         scored = held_back.with_columns(score=pl.Series(scores, dtype=pl.Float64))
         calibration_part = scored.filter(pl.col("part") == "calibration")
-        calibration = calibrate(
-            calibration_part["label"].to_list(),
-            calibration_part["score"].to_list(),
-            filtering.wanted_precision,
-            filtering.minimum_recall,
-        )
+        calibration = calibrate(calibration_part["label"].to_list(), calibration_part["score"].to_list(), wanted)
         (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
         tested = _with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
         tested.select("label", "score", "corruption_family", "unseen").write_parquet(folder / SCORES_FILE)
-        return log.metrics() | judge_metrics(tested, calibration.threshold) | {"threshold": calibration.threshold}
+        chosen = {"threshold": calibration.threshold, "calibration_p_value": calibration.p_value}
+        return log.metrics() | judge_metrics(tested, calibration.threshold) | chosen
 
-    result = trained_model(
-        context, store, tracking, base, config, {"data": judge_data, "scenario": scenario.spec}, train
-    )
+    inputs = {"data": judge_data, "scenario": scenario.spec, "calibration": wanted}
+    result = trained_model(context, store, tracking, base, training, inputs, train)
     tested = pl.read_parquet(Path(store.path_of(result.value)) / SCORES_FILE)
     good = tested.filter("label")["score"].to_list()
     bad = tested.filter(~pl.col("label"))["score"].to_list()
@@ -154,8 +150,8 @@ def _score(
     )
 
 
-class FilteredSamplesConfig(dg.Config, FilterSettings):
-    """Numbers of the filter."""
+class FilteredSamplesConfig(dg.Config, ScoringSettings):
+    """How the filter scores; its threshold was chosen with the judge."""
 
 
 @dg.asset(
@@ -193,6 +189,9 @@ def filtered_samples(
 
     table, hit, url = tracked_table(context, store, tracking, key, make)
     kept = int(table["kept"].sum())
+    threshold = kto_judge.metrics["threshold"]
+    if threshold == 0:
+        context.log.warning("the judge cannot yet tell good samples from bad ones, so the rules alone choose")
     reasons = table.filter(~pl.col("kept")).select(pl.col("reason").str.split(":").list.first()).to_series()
     return dg.MaterializeResult(
         value=table,
@@ -203,6 +202,7 @@ def filtered_samples(
             "kept": kept,
             "kept_share": round(kept / max(table.height, 1), 3),
             "rejected_for": dict(reasons.value_counts().sort("reason").iter_rows()),
+            "judge_threshold": threshold,
             "judged": int(table["score"].is_not_null().sum()),
         },
     )

@@ -3,33 +3,38 @@
 import dagster as dg
 import polars as pl
 
+from cs_assets.check_results import check_result
 from cs_assets.partitions import scenario_partitions
 from cs_assets.quality.assets import filtered_samples, labelled_samples
+from cs_assets.quality.labelling import PARTS
 
 MINIMUM_KEPT = 0.5
 
 
 @dg.asset_check(asset=labelled_samples, blocking=True, partitions_def=scenario_partitions)
-def labels_are_balanced(labelled_samples: pl.DataFrame) -> dg.AssetCheckResult:
+def labels_are_balanced(context: dg.AssetCheckExecutionContext, labelled_samples: pl.DataFrame) -> dg.AssetCheckResult:
     """Every part of the judge's data holds as many good samples as bad ones, and no good one breaks a rule."""
     judge = labelled_samples.filter(pl.col("part") != "")
     parts = judge.group_by("part").agg(good=pl.col("label").sum(), bad=(~pl.col("label")).sum()).sort("part")
     broken = labelled_samples.filter(pl.col("label") & (pl.col("violations").list.len() > 0)).height
-    balanced = parts.height == 3 and parts.select((pl.col("good") == pl.col("bad")).all()).item()
-    return dg.AssetCheckResult(
-        passed=bool(balanced and not broken),
-        metadata={
-            "parts": {row["part"]: f"{row['good']} + {row['bad']}" for row in parts.to_dicts()},
-            "broken": broken,
-        },
-    )
+    shown = {row["part"]: f"{row['good']} + {row['bad']}" for row in parts.to_dicts()}
+    complaints = []
+    if parts.height != len(PARTS) or not parts.select((pl.col("good") == pl.col("bad")).all()).item():
+        complaints.append(f"good + bad by part: {shown}; wanted as many of both in each of {', '.join(PARTS)}")
+    if broken:
+        complaints.append(f"{broken} samples that are good by construction break a rule; look at column `violations`")
+    return check_result(context, complaints, {"parts": shown, "good_samples_that_break_a_rule": broken})
 
 
 @dg.asset_check(asset=filtered_samples, blocking=True, partitions_def=scenario_partitions)
-def filter_keeps_enough(filtered_samples: pl.DataFrame) -> dg.AssetCheckResult:
+def filter_keeps_enough(context: dg.AssetCheckExecutionContext, filtered_samples: pl.DataFrame) -> dg.AssetCheckResult:
     """At least half of the training samples are kept: a judge that rejects more does not know the task."""
     train = filtered_samples.filter(pl.col("fold") == "train")
     share = float(train["kept"].sum()) / max(train.height, 1)
-    return dg.AssetCheckResult(
-        passed=share >= MINIMUM_KEPT, metadata={"kept_share": round(share, 3), "wanted": MINIMUM_KEPT}
-    )
+    complaints = []
+    if share < MINIMUM_KEPT:
+        complaints.append(
+            f"{share:.0%} of {train.height} training samples are kept, {MINIMUM_KEPT:.0%} wanted; column `reason` says "
+            "why each was rejected. Where it was the judge, give it more samples (`judge` in the scenario's counts)."
+        )
+    return check_result(context, complaints, {"kept_share": round(share, 3), "minimum_kept_share": MINIMUM_KEPT})

@@ -13,7 +13,8 @@ from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
 
 WORDS: Final = ("正确", "错误")
-_QUESTION: Final = "上面的结果与信息是否完全一致？只回答正确或错误。"
+_QUESTION: Final = "以上结果正确还是错误？"
+_CHANCE: Final = 0.05  # the usual level of significance
 CALIBRATION_FILE: Final = "calibration.json"
 
 
@@ -24,63 +25,60 @@ def judge_prompt(scenario: Scenario, message: str, answer: str) -> list[dict[str
 
 
 class Calibration(BaseModel):
-    """How a score becomes a probability and a decision.
+    """How a score becomes a decision.
 
-    slope, intercept: Platt scaling of the score's logit. threshold: on the raw score; at or above it a sample is kept.
-    precision, recall: measured on the calibration part at that threshold.
+    threshold: at or above it a sample is kept. precision, recall: on the calibration part at that threshold. p_value:
+    the chance that a judge that knows nothing ranks the calibration part as well as this one.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    slope: float
-    intercept: float
     threshold: float
     precision: float
     recall: float
+    p_value: float
 
 
-class FilterSettings(BaseModel):
-    """Numbers of judging and filtering."""
+class CalibrationSettings(BaseModel):
+    """What the judge's threshold is chosen for."""
 
     wanted_precision: float = Field(default=0.95, description="Share of good samples among those kept.", gt=0, le=1)
     minimum_recall: float = Field(default=0.9, description="Share of good samples that must be kept.", gt=0, le=1)
-    score_batch_size: int = by_profile(demo=8, full=64, description="Samples a forward pass.", ge=1)
 
 
-def calibrate(
-    labels: Sequence[bool], scores: Sequence[float], wanted_precision: float, minimum_recall: float
-) -> Calibration:
-    """Fit the calibration on labelled scores.
+class ScoringSettings(BaseModel):
+    """How fast the judge reads; no result depends on it."""
 
-    The threshold is the lowest score at which precision is as wanted. Where that would throw away more good samples
-    than `minimum_recall` allows, or no score reaches it, it is the most precise of those that do not: a judge that is
-    unsure rejects little.
+    score_batch_size: int = by_profile(demo=8, full=64, description="Samples per forward pass.", ge=1)
+
+
+def calibrate(labels: Sequence[bool], scores: Sequence[float], settings: CalibrationSettings) -> Calibration:
+    """Choose the threshold on labelled scores.
+
+    It is the lowest score at which precision is as wanted. Where that would throw away more good samples than
+    `minimum_recall` allows, or no score reaches it, it is the most precise of those that do not. A judge whose ranking
+    of good before bad may be chance (one-sided Mann-Whitney test) rejects nothing: its threshold is 0.
 
     Raises:
         ValueError: only one label occurs.
     """
     import numpy as np
-    from sklearn.linear_model import LogisticRegression
+    from scipy.stats import mannwhitneyu
 
     if len(set(labels)) < 2:
         raise ValueError("calibration needs good and bad samples; raise `judge` in the scenario's counts.")
     truth, raw = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
-    clipped = np.clip(raw, 1e-6, 1 - 1e-6)
-    fitted = LogisticRegression().fit(np.log(clipped / (1 - clipped)).reshape(-1, 1), truth)
+    p_value = float(mannwhitneyu(raw[truth], raw[~truth], alternative="greater").pvalue)
+    if p_value > _CHANCE:
+        return Calibration(threshold=0.0, precision=float(truth.mean()), recall=1.0, p_value=p_value)
     points = []
     for threshold in sorted(set(raw.tolist())):
         kept = raw >= threshold
         points.append((threshold, float(truth[kept].mean()), float((kept & truth).sum() / truth.sum())))
-    allowed = [point for point in points if point[2] >= minimum_recall]
-    precise = [point for point in allowed if point[1] >= wanted_precision]
+    allowed = [point for point in points if point[2] >= settings.minimum_recall]
+    precise = [point for point in allowed if point[1] >= settings.wanted_precision]
     threshold, precision, recall = precise[0] if precise else max(allowed, key=lambda point: (point[1], -point[0]))
-    return Calibration(
-        slope=float(fitted.coef_[0, 0]),
-        intercept=float(fitted.intercept_[0]),
-        threshold=threshold,
-        precision=precision,
-        recall=recall,
-    )
+    return Calibration(threshold=threshold, precision=precision, recall=recall, p_value=p_value)
 
 
 def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:

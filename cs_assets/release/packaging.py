@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cs_assets.evaluation.reporting import Report, markdown
+from cs_assets.evaluation.reporting import EvaluationReport, markdown
 from cs_assets.profiles import by_profile
 
 
@@ -19,7 +19,7 @@ class ReleaseSettings(BaseModel):
 
 
 class Release(BaseModel):
-    """What was decided. `version` is the MLflow model version; `champion` says whether it took the alias."""
+    """What was decided. `version` is the MLflow model version; `champion` says whether it has the alias."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +31,7 @@ class Release(BaseModel):
     champion: bool = False
 
 
-def model_card(report: Report, title: str, base: str, licence: str, samples: int) -> str:
+def model_card(report: EvaluationReport, title: str, base: str, licence: str, samples: int) -> str:
     """Return the model card as Markdown."""
     return f"""# {title} (`{report.scenario}`)
 

@@ -47,7 +47,7 @@ def preference_pairs(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "by_part": dict(table.group_by("part").len().sort("part").iter_rows()),
         },
     )
@@ -56,7 +56,7 @@ def preference_pairs(
 class RewardModelConfig(dg.Config, RewardSettings):
     """Numbers of the reward model's training."""
 
-    score_batch_size: int = by_profile(demo=8, full=64, description="Sequences a forward pass in the test.", ge=1)
+    score_batch_size: int = by_profile(demo=8, full=64, description="Sequences per forward pass in the test.", ge=1)
     margin: bool = Field(default=True, description="Ask the loss for the pair's margin between the two rewards.")
 
 
@@ -78,12 +78,15 @@ def reward_model(
     preference_pairs: pl.DataFrame,
 ) -> dg.MaterializeResult[ModelFolder]:
     """奖励模型: a one-number head on the base, higher for the better answer."""
+    # `score_batch_size` is left out of what the model is kept under: it changes the speed of the test alone.
     scenario = load_scenario(context.partition_key)
     settings = settings_of(config, RewardSettings)
     base = base_models.resolve(config.base_model, context.log.info)
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        pairs = preferences(scenario, preference_pairs.filter(pl.col("part") == "train"), config.margin)
+        pairs = preferences(scenario, preference_pairs.filter(pl.col("part") == "train"))
+        if not config.margin:
+            pairs = [pair.model_copy(update={"margin": 0.0}) for pair in pairs]
         log = train_reward_model(base.path, pairs, settings, folder, work, report)
         tested = preference_pairs.filter(pl.col("part") != "train")
         conversations = [
@@ -100,6 +103,5 @@ def reward_model(
         )
         return log.metrics() | pairwise_accuracy(tested, values[: tested.height], values[tested.height :])
 
-    return trained_model(
-        context, store, tracking, base, config, {"data": preference_pairs, "scenario": scenario.spec}, train
-    )
+    inputs = {"data": preference_pairs, "scenario": scenario.spec, "margin": config.margin}
+    return trained_model(context, store, tracking, base, settings, inputs, train)

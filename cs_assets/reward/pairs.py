@@ -82,14 +82,14 @@ def pairwise_accuracy(pairs: pl.DataFrame, chosen: list[float], rejected: list[f
     return {name: float(value) for name, value in figures.items() if value is not None}  # type: ignore[arg-type]
 
 
-def preferences(scenario: Scenario, pairs: pl.DataFrame, with_margin: bool) -> list[Preference]:
+def preferences(scenario: Scenario, pairs: pl.DataFrame) -> list[Preference]:
     """Return the table's rows as the trainers take them."""
     return [
         Preference(
             prompt=scenario.prompt(row["message"]),
             chosen=row["chosen"],
             rejected=row["rejected"],
-            margin=row["margin"] if with_margin else 0.0,
+            margin=row["margin"],
         )
         for row in pairs.iter_rows(named=True)
     ]

@@ -2,6 +2,7 @@
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from cs_assets.atoms.shipping import BLOCK_COUNT
 from cs_assets.model_assets import tracked_figures
@@ -10,6 +11,18 @@ from cs_assets.samples.render import render_samples
 from cs_assets.scenario import load_scenario
 from resources.store import Store, fingerprint
 from resources.tracking import Tracking
+
+
+class RenderedSamplesConfig(dg.Config):
+    """How many samples each fold gets; empty: what `counts` in scenario.yaml says for the profile."""
+
+    judge: int | None = Field(default=None, description="Samples for judge and calibration; each gets a bad twin.")
+    train: int | None = Field(default=None, description="Samples to train the adapter on.")
+    validation: int | None = Field(default=None, description="Samples whose loss is watched while training.")
+    test_iid: int | None = Field(default=None, description="Test: known templates, known entity blocks.")
+    test_template_ood: int | None = Field(default=None, description="Test: unseen template families.")
+    test_entity_ood: int | None = Field(default=None, description="Test: unseen entity blocks.")
+    test_noise: int | None = Field(default=None, description="Test: every message with one of the harder noises.")
 
 
 @dg.asset(
@@ -21,20 +34,22 @@ from resources.tracking import Tracking
 )
 def rendered_samples(
     context: dg.AssetExecutionContext,
+    config: RenderedSamplesConfig,
     store: Store,
     tracking: Tracking,
     template_variants: pl.DataFrame,
     atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """样本: every sample with its ground truth by construction, its fold, variation tags, template and entity block."""
-    table = render_samples(load_scenario(context.partition_key), template_variants, atomic_table, BLOCK_COUNT)
+    scenario = load_scenario(context.partition_key).with_counts(**config.model_dump())
+    table = render_samples(scenario, template_variants, atomic_table, BLOCK_COUNT)
     tags = table.explode("tags").group_by("tags").len().sort("tags")
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "by_fold": dict(table.group_by("fold", maintain_order=True).len().iter_rows()),
             "tags": {tag or "none": count for tag, count in tags.iter_rows()},
             "mean_message_characters": float(table["message"].str.len_chars().mean() or 0),  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from cs_assets.check_results import check_result
 from cs_assets.partitions import scenario_partitions
 from cs_assets.samples.assets import rendered_samples
 from cs_assets.scenario import load_scenario
@@ -17,7 +18,14 @@ def truth_is_recoverable(context: dg.AssetCheckExecutionContext, rendered_sample
         for row in rendered_samples.iter_rows(named=True)
         if (violations := family.verify(row["message"], row["answer"]))
     }
-    return dg.AssetCheckResult(
-        passed=rendered_samples.height > 0 and not broken,
-        metadata={"samples": rendered_samples.height, "broken": len(broken), "first": dict(list(broken.items())[:5])},
+    complaints = [] if rendered_samples.height else ["there is no sample; look at the scenario's counts"]
+    complaints += [f"{sample_id}: {detail}" for sample_id, detail in broken.items()]
+    return check_result(
+        context,
+        complaints,
+        {
+            "samples": rendered_samples.height,
+            "samples_that_break_a_rule": len(broken),
+            "first_faults": dict(list(broken.items())[:5]),
+        },
     )

@@ -38,7 +38,7 @@ def training_splits(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            "mlflow_run": tracked_figures(context, store, tracking, key, {"rows": table.height}),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "by_split": dict(table.group_by("split", maintain_order=True).len().iter_rows()),
             "leakage_proof": dg.MetadataValue.md(preview(leakage_proof(table))),
         },
@@ -54,7 +54,7 @@ class LoraAdapterConfig(dg.Config, TrainingSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )

@@ -4,7 +4,7 @@ import pytest
 
 from cs_assets.evaluation.checks import tuned_beats_base
 from cs_assets.evaluation.gate import GATE_SPLIT, gate
-from cs_assets.evaluation.reporting import Cell, Report
+from cs_assets.evaluation.reporting import Cell, EvaluationReport
 from cs_assets.evaluation.statistics import Interval
 from cs_assets_tests.conftest import evaluated
 
@@ -14,8 +14,8 @@ def cell(model: str, mean: float, low: float, high: float, split: str = GATE_SPL
     return Cell(split=split, model=model, exact=figures, strict_json=figures, field_accuracy=figures)
 
 
-def report(*cells: Cell) -> Report:
-    return Report(scenario="s", cells=list(cells), p_values={}, per_field={}, judge={}, reward={})
+def report(*cells: Cell) -> EvaluationReport:
+    return EvaluationReport(scenario="s", cells=list(cells), p_values={}, per_field={}, judge={}, reward={})
 
 
 BASE = cell("base", 0.3, 0.2, 0.4)
@@ -47,8 +47,13 @@ def test_missing_figures_keep_it_closed(cells: tuple[Cell, ...]) -> None:
     assert gate(report(*cells), minimum_exact=0.0) == [f"no base or tuned figures on {GATE_SPLIT}"]
 
 
-def test_the_check_warns_and_does_not_block() -> None:
-    assert evaluated(tuned_beats_base, report(BASE, cell("tuned", 0.8, 0.7, 0.9))).passed
+def test_the_check_warns_does_not_block_and_says_what_to_do() -> None:
+    passed = evaluated(tuned_beats_base, report(BASE, cell("tuned", 0.8, 0.7, 0.9)))
+    assert passed.passed
+    assert passed.metadata["reasons"].value == "none"
     failed = evaluated(tuned_beats_base, report(BASE))
     assert not failed.passed
     assert failed.severity.value == "WARN"
+    reason, advice = (failed.description or "").splitlines()
+    assert reason == failed.metadata["reasons"].value == f"no base or tuned figures on {GATE_SPLIT}"
+    assert "`counts` in scenario.yaml" in advice

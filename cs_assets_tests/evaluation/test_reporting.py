@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from cs_assets.evaluation.predicting import SCHEMA
-from cs_assets.evaluation.reporting import Report, html_page, make_report, markdown, worst_failures
+from cs_assets.evaluation.reporting import EvaluationReport, html_page, make_report, markdown, worst_failures
 
 SPLIT = "test_template_ood"
 
@@ -42,11 +42,11 @@ def predictions() -> pl.DataFrame:
 
 
 @pytest.fixture
-def report(predictions: pl.DataFrame) -> Report:
+def report(predictions: pl.DataFrame) -> EvaluationReport:
     return make_report("address_extraction", predictions, {"auc": 0.9}, {"accuracy": 0.8})
 
 
-def test_each_split_and_model_has_a_cell(report: Report) -> None:
+def test_each_split_and_model_has_a_cell(report: EvaluationReport) -> None:
     assert [(c.split, c.model) for c in report.cells] == [
         ("test_iid", "base"),
         ("test_iid", "tuned"),
@@ -60,12 +60,12 @@ def test_each_split_and_model_has_a_cell(report: Report) -> None:
     assert (tuned.exact.mean, tuned.strict_json.mean) == (0.75, 1.0)
 
 
-def test_a_cell_that_is_not_there_is_none(report: Report) -> None:
+def test_a_cell_that_is_not_there_is_none(report: EvaluationReport) -> None:
     assert report.cell("test_noise", "tuned") is None
     assert report.cell(SPLIT, "aligned") is None
 
 
-def test_base_and_tuned_are_compared_pair_by_pair(report: Report) -> None:
+def test_base_and_tuned_are_compared_pair_by_pair(report: EvaluationReport) -> None:
     assert report.p_values == {"test_iid": 1.0, SPLIT: 0.5}
 
 
@@ -74,18 +74,18 @@ def test_without_a_base_there_is_no_comparison(predictions: pl.DataFrame) -> Non
     assert make_report("s", tuned, {}, {}).p_values == {}
 
 
-def test_accuracy_by_field_goes_over_all_splits(report: Report) -> None:
+def test_accuracy_by_field_goes_over_all_splits(report: EvaluationReport) -> None:
     assert report.per_field == {"base": {"姓名": 1.0, "电话": 0.4}, "tuned": {"姓名": 0.8, "电话": 0.8}}
 
 
-def test_the_order_of_the_predictions_does_not_matter(predictions: pl.DataFrame, report: Report) -> None:
+def test_the_order_of_the_predictions_does_not_matter(predictions: pl.DataFrame, report: EvaluationReport) -> None:
     again = make_report("address_extraction", predictions.reverse(), {"auc": 0.9}, {"accuracy": 0.8})
     assert again.p_values == report.p_values
     assert [c.exact.mean for c in again.cells] == [c.exact.mean for c in report.cells]
 
 
-def test_a_report_survives_its_json(report: Report) -> None:
-    assert Report.model_validate_json(report.model_dump_json()) == report
+def test_a_report_survives_its_json(report: EvaluationReport) -> None:
+    assert EvaluationReport.model_validate_json(report.model_dump_json()) == report
 
 
 def test_no_predictions_are_answered_with_what_to_do() -> None:
@@ -93,7 +93,7 @@ def test_no_predictions_are_answered_with_what_to_do() -> None:
         make_report("s", table(), {}, {})
 
 
-def test_markdown_has_a_line_a_cell(report: Report) -> None:
+def test_markdown_has_a_line_a_cell(report: EvaluationReport) -> None:
     lines = markdown(report).splitlines()
     assert len(lines) == 2 + len(report.cells)
     assert lines[2].startswith("| test_iid | base | 1 | 100.0 % [100.0, 100.0] |")
@@ -112,7 +112,7 @@ def test_failures_come_worst_first_and_of_one_model_only() -> None:
 
 
 def test_the_page_says_before_and_after_and_escapes_what_customers_and_models_wrote(
-    report: Report, predictions: pl.DataFrame
+    report: EvaluationReport, predictions: pl.DataFrame
 ) -> None:
     page = html_page(report, predictions, "收货 <信息>", ["<p>plot</p>"])
     assert "<b>25 %</b> before, <b>75 %</b> after tuning (4 messages)" in page
@@ -125,12 +125,12 @@ def test_the_page_says_before_and_after_and_escapes_what_customers_and_models_wr
     assert "http" not in page
 
 
-def test_a_failure_of_format_alone_is_called_so(report: Report) -> None:
+def test_a_failure_of_format_alone_is_called_so(report: EvaluationReport) -> None:
     page = html_page(report, table(row("tuned", 1, strict=0.0)), "t", [])
     assert "format only" in page
 
 
-def test_a_page_without_failures_says_none(report: Report) -> None:
+def test_a_page_without_failures_says_none(report: EvaluationReport) -> None:
     assert "<p>none</p>" in html_page(report, table(row("tuned", 1)), "t", [])
 
 

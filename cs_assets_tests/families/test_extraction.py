@@ -100,20 +100,6 @@ def test_awkward_characters_survive_in_the_answer(scenario: Scenario, name: str)
     assert truth_of(scenario, "{{名字.param.输出}}", 姓名=name)[1]["姓名"] == without_spaces(name)
 
 
-@pytest.mark.parametrize(
-    ("slot", "fields"),
-    [
-        ("电话", ("电话",)),
-        ("地址.param.县", ("县",)),
-        ("含地区的详细地址", ("详细地址",)),
-        ("订单号", ()),
-        ("旧电话", ()),
-    ],
-)
-def test_a_slot_knows_the_fields_it_fills(scenario: Scenario, slot: str, fields: tuple[str, ...]) -> None:
-    assert scenario.family.fields_of_slot(slot) == fields
-
-
 @given(data=st.data())
 def test_what_is_rendered_breaks_no_rule(
     scenario: Scenario, seeds: list[SentenceTemplate], atoms: pl.DataFrame, data: st.DataObject
@@ -292,6 +278,14 @@ def test_a_model_that_only_opens_brackets_gets_a_score(scenario: Scenario) -> No
 
 def test_strict_reading_allows_white_space_around_the_object() -> None:
     assert read_strict(f"\n {ANSWER} \n", FIELDS) == TRUTH
+
+
+@pytest.mark.parametrize("first", ["李四", "张三"])
+def test_a_doubled_key_is_not_strict_and_the_last_value_is_read(scenario: Scenario, first: str) -> None:
+    doubled = ANSWER.replace('{"姓名"', f'{{"姓名": "{first}", "姓名"')
+    assert read_strict(doubled, FIELDS) is None
+    score = scenario.family.score(doubled, ANSWER)
+    assert (score.exact, score.strict_json, score.field_accuracy) == (0, 0, 1)
 
 
 @pytest.mark.parametrize(

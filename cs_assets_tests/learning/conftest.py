@@ -15,7 +15,7 @@ SMALL: dict[str, Any] = {
     "learning_rate": 1e-2,
     "epochs": 3,
     "batch_size": 2,
-    "checkpoint_steps": 4,
+    "checkpoint_steps": 2,
     "top_layers": 1.0,
     "rank": 4,
     "max_length": 128,
@@ -27,13 +27,19 @@ class Interrupted(Exception):
     """The machine went away."""
 
 
-@pytest.fixture
-def resumed_equals_undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Train], None]:
-    """Assert that a training cut at step 6 and started again ends where an undisturbed one ends."""
+@pytest.fixture(params=[4, 6])
+def resumed_equals_undisturbed(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[Train], None]:
+    """Assert that a training cut after a checkpoint and started again ends where an undisturbed one ends.
+
+    The parameter is the step of the checkpoint. With four steps per epoch, as eight samples in batches of two make, it
+    stands after the first epoch, and in the middle of the second.
+    """
     monkeypatch.setattr(training, "progress_callback", functools.partial(progress_callback, every=0.0))
 
     def cut(progress: Progress) -> None:
-        if progress.step == 6:
+        if progress.step == request.param + 1:
             raise Interrupted
 
     def check(train: Train) -> None:
@@ -41,7 +47,7 @@ def resumed_equals_undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         with pytest.raises(Interrupted):
             train(tmp_path / "cut", tmp_path / "cut_work", cut)
         resumed = train(tmp_path / "cut", tmp_path / "cut_work", lambda progress: None)
-        assert (whole.resumed_at, resumed.resumed_at) == (0, 4)
+        assert (whole.resumed_at, resumed.resumed_at) == (0, request.param)
         assert [point.step for point in resumed.curve] == [point.step for point in whole.curve]
         assert resumed.final_loss == pytest.approx(whole.final_loss, abs=1e-3)
         expected, got = adapter_weights(tmp_path / "whole"), adapter_weights(tmp_path / "cut")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from cs_assets.learning import inference
 from cs_assets.learning.inference import generate, rewards, verdict_scores
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer
 
@@ -50,6 +51,21 @@ def test_generation_keeps_the_order_of_the_prompts_at_any_batch_size(model: Any,
     assert seen[-2:] == [(4, 6), (6, 6)]
     alone = [generate(model, tokenizer, [prompt], max_new_tokens=8, batch_size=4)[0] for prompt in PROMPTS]
     assert alone == one
+
+
+def test_answers_that_end_before_their_batch_does_are_reported(
+    model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tokenizer.apply_chat_template(PROMPTS[0], tokenize=False, add_generation_prompt=True)
+    asked = tokenizer(text, return_tensors="pt", add_special_tokens=False)
+    first = int(model.generate(**asked, max_new_tokens=1, do_sample=False)[0, -1])
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(inference, "_SECONDS_BETWEEN_REPORTS", 0.0)
+    monkeypatch.setattr(model.generation_config, "eos_token_id", first)  # the first prompt's answer ends at once
+    generate(model, tokenizer, PROMPTS, max_new_tokens=8, batch_size=6, report=lambda *done: seen.append(done))
+    assert 0 < seen[0][0] < 6
+    assert seen[-1] == (6, 6)
+    assert seen == sorted(seen)
 
 
 def test_verdict_scores_are_probabilities_and_do_not_depend_on_the_batch_size(model: Any, tokenizer: Any) -> None:

@@ -73,6 +73,17 @@ def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(
     )
 
 
+def test_a_training_cut_within_its_only_epoch_goes_on_with_the_samples_it_has_not_seen(
+    tiny_model: Path, resumed_equals_undisturbed: Any
+) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    resumed_equals_undisturbed(
+        lambda folder, work, report: train_adapter(
+            str(tiny_model), [conversation(i) for i in range(16)], [], settings, folder, work, report
+        )
+    )
+
+
 def test_top_layers_names_the_share_of_layers_with_an_adapter(tiny_model: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"top_layers": 0.5, "epochs": 0.25})
     train_adapter(str(tiny_model), CONVERSATIONS, [], settings, tmp_path / "model", tmp_path / "work")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cs_assets.quality.judging import WORDS, auc, calibrate, judge_metrics, judge_prompt
+from cs_assets.quality.judging import WORDS, CalibrationSettings, auc, calibrate, judge_metrics, judge_prompt
 from cs_assets.scenario import Scenario
 
 SCORED = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=4, max_size=40).filter(
@@ -31,7 +31,10 @@ def test_threshold_is_the_lowest_of_the_wanted_precision_that_keeps_enough(
     rows: list[tuple[bool, float]], wanted: float, least: float
 ) -> None:
     labels, scores = [label for label, _ in rows], [score for _, score in rows]
-    found = calibrate(labels, scores, wanted, least)
+    found = calibrate(labels, scores, CalibrationSettings(wanted_precision=wanted, minimum_recall=least))
+    if found.p_value > 0.05:
+        assert (found.threshold, found.recall) == (0.0, 1.0)
+        return
     kept = kept_at(labels, scores, found.threshold)
     assert found.threshold in scores
     assert found.precision == pytest.approx(sum(kept) / len(kept))
@@ -46,28 +49,33 @@ def test_threshold_is_the_lowest_of_the_wanted_precision_that_keeps_enough(
         assert all(precision < found.precision for t, precision in precisions.items() if t < found.threshold)
 
 
+def threshold_for(labels: list[bool], scores: list[float], least: float) -> float:
+    return calibrate(labels, scores, CalibrationSettings(wanted_precision=0.95, minimum_recall=least)).threshold
+
+
 def test_a_judge_that_is_unsure_rejects_little() -> None:
-    labels, scores = [True] * 9 + [False] * 3, [0.9, *[0.6] * 7, 0.3, 0.7, 0.4, 0.2]
-    assert calibrate(labels, scores, 0.95, 0.1).threshold == 0.9  # precise, and eight of nine good ones are gone
-    unsure = calibrate(labels, scores, 0.95, 0.8)
-    assert (unsure.threshold, unsure.precision, unsure.recall) == (0.6, 8 / 9, 8 / 9)
-    assert calibrate(labels, scores, 0.95, 1.0).threshold == 0.3
+    labels, scores = [True] * 18 + [False] * 6, [0.9, 0.9, *[0.6] * 14, 0.3, 0.3, 0.7, 0.4, 0.2, 0.2, 0.2, 0.2]
+    assert threshold_for(labels, scores, 0.1) == 0.9  # precise, and eight of nine good ones are gone
+    assert threshold_for(labels, scores, 0.8) == 0.6
+    assert threshold_for(labels, scores, 1.0) == 0.3
+
+
+def test_a_judge_that_may_rank_by_chance_rejects_nothing() -> None:
+    guessing = calibrate([True, False] * 6, [0.1, 0.9, 0.8, 0.2, 0.5, 0.4] * 2, CalibrationSettings())
+    assert (guessing.threshold, guessing.precision, guessing.recall) == (0.0, 0.5, 1.0)
+    assert guessing.p_value > 0.05
 
 
 def test_a_judge_that_parts_the_labels_keeps_all_good_ones() -> None:
-    found = calibrate([True, True, False, False], [0.9, 0.7, 0.4, 0.1], 0.95, 0.9)
+    found = calibrate([True] * 4 + [False] * 4, [1.0, 0.9, 0.8, 0.7, 0.4, 0.1, 0.1, 0.0], CalibrationSettings())
     assert (found.threshold, found.precision, found.recall) == (0.7, 1.0, 1.0)
-    assert found.slope > 0
-
-
-def test_scores_of_zero_and_one_can_be_calibrated() -> None:
-    assert calibrate([True, False], [1.0, 0.0], 0.95, 0.9).threshold == 1.0
+    assert found.p_value < 0.05
 
 
 @pytest.mark.parametrize("label", [True, False])
 def test_one_label_alone_cannot_be_calibrated(label: bool) -> None:
     with pytest.raises(ValueError, match="needs good and bad samples; raise `judge`"):
-        calibrate([label] * 3, [0.1, 0.5, 0.9], 0.95, 0.9)
+        calibrate([label] * 3, [0.1, 0.5, 0.9], CalibrationSettings())
 
 
 def scored(rows: list[tuple[bool, float, list[str], bool]]) -> pl.DataFrame:

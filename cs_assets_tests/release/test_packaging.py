@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cs_assets.evaluation.reporting import Cell, Report, markdown
+from cs_assets.evaluation.reporting import Cell, EvaluationReport, markdown
 from cs_assets.evaluation.statistics import Interval
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.release.packaging import Release, ReleaseSettings, merge, model_card, pack
 
 
 @pytest.fixture
-def report() -> Report:
+def report() -> EvaluationReport:
     figures = Interval(mean=0.8, low=0.7, high=0.9, n=40)
     cell = Cell(split="test_iid", model="tuned", exact=figures, strict_json=figures, field_accuracy=figures)
-    return Report(scenario="address_extraction", cells=[cell], p_values={}, per_field={}, judge={}, reward={})
+    return EvaluationReport(scenario="address_extraction", cells=[cell], p_values={}, per_field={}, judge={}, reward={})
 
 
-def test_the_card_tells_base_licence_size_and_figures(report: Report) -> None:
+def test_the_card_tells_base_licence_size_and_figures(report: EvaluationReport) -> None:
     card = model_card(report, "收货信息抽取", "embedded", "Apache-2.0", 176)
     assert card.startswith("# 收货信息抽取 (`address_extraction`)\n")
     assert "`embedded` (Apache-2.0)" in card

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cs_assets.quality.filtering import filter_samples
 from cs_assets.reward.checks import pairs_are_sound
-from cs_assets.reward.pairs import SCHEMA, PairSettings, make_pairs, pairwise_accuracy
+from cs_assets.reward.pairs import SCHEMA, PairSettings, make_pairs, pairwise_accuracy, preferences
 from cs_assets.scenario import Scenario
 from cs_assets.training.splits import make_splits
 from cs_assets_tests.conftest import evaluated
@@ -51,6 +51,10 @@ def test_the_margin_is_the_share_of_broken_fields(scenario: Scenario, pairs: pl.
         score = scenario.family.score(row["rejected"], row["chosen"])
         assert row["margin"] == pytest.approx(1 - score.field_accuracy)
         assert 0 <= row["margin"] <= 1
+
+
+def test_the_trainers_are_given_the_margin(scenario: Scenario, pairs: pl.DataFrame) -> None:
+    assert [pair.margin for pair in preferences(scenario, pairs)] == pairs["margin"].to_list()
 
 
 def test_held_out_corruptions_occur_in_their_test_only(scenario: Scenario, pairs: pl.DataFrame) -> None:
@@ -100,9 +104,14 @@ def test_a_tie_is_never_right(rewards: list[float]) -> None:
 
 def test_the_blocking_check_finds_equal_answers_and_shared_messages(pairs: pl.DataFrame) -> None:
     assert evaluated(pairs_are_sound, pairs).passed
-    assert not evaluated(pairs_are_sound, pairs.with_columns(rejected="chosen")).passed
-    assert not evaluated(pairs_are_sound, pairs.with_columns(message=pl.lit("张三"))).passed
-    assert not evaluated(pairs_are_sound, pairs.filter(pl.col("part") != "train")).passed
+    for broken, complaint in (
+        (pairs.with_columns(rejected="chosen"), "same answer twice"),
+        (pairs.with_columns(message=pl.lit("张三")), "repeat a message of the training"),
+        (pairs.filter(pl.col("part") != "train"), "no training pairs"),
+    ):
+        result = evaluated(pairs_are_sound, broken)
+        assert not result.passed
+        assert complaint in (result.description or "")
 
 
 def one_value(splits: pl.DataFrame) -> pl.DataFrame:
