@@ -29,6 +29,7 @@ from cs_assets.quality.judging import (
     CalibrationSettings,
     ScoringSettings,
     calibrate,
+    calibration_cases,
     judge_metrics,
     judge_prompt,
 )
@@ -82,7 +83,7 @@ class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSetti
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -105,8 +106,8 @@ def kto_judge(
         held_back = judge_data.filter(pl.col("part") != "train")
         scores = _score(context, scenario, base.path, str(folder), held_back, config.score_batch_size)
         scored = held_back.with_columns(score=pl.Series(scores, dtype=pl.Float64))
-        calibration_part = scored.filter(pl.col("part") == "calibration")
-        calibration = calibrate(calibration_part["label"].to_list(), calibration_part["score"].to_list(), wanted)
+        cases = calibration_cases(scored)
+        calibration = calibrate(cases["label"].to_list(), cases["score"].to_list(), wanted)
         (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
         tested = _with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
         tested.select("label", "score", "corruption_family", "unseen").write_parquet(folder / SCORES_FILE)

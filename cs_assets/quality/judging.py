@@ -52,25 +52,28 @@ class ScoringSettings(BaseModel):
     score_batch_size: int = by_profile(demo=8, full=64, description="Samples per forward pass.", ge=1)
 
 
+def calibration_cases(scored: pl.DataFrame) -> pl.DataFrame:
+    """Return the calibration part without what breaks a rule: in the filter the judge sees nothing of that kind."""
+    return scored.filter((pl.col("part") == "calibration") & (pl.col("violations").list.len() == 0))
+
+
 def calibrate(labels: Sequence[bool], scores: Sequence[float], settings: CalibrationSettings) -> Calibration:
-    """Choose the threshold on labelled scores.
+    """Choose the threshold on labelled scores, those of `calibration_cases`.
 
     It is the lowest score at which precision is as wanted. Where that would throw away more good samples than
     `minimum_recall` allows, or no score reaches it, it is the most precise of those that do not. A judge whose ranking
-    of good before bad may be chance (one-sided Mann-Whitney test) rejects nothing: its threshold is 0.
-
-    Raises:
-        ValueError: only one label occurs.
+    of good before bad may be chance (one-sided Mann-Whitney test), or was not put to the test because one label is
+    missing, rejects nothing: its threshold is 0.
     """
     import numpy as np
     from scipy.stats import mannwhitneyu
 
-    if len(set(labels)) < 2:
-        raise ValueError("calibration needs good and bad samples; raise `judge` in the scenario's counts.")
     truth, raw = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
-    p_value = float(mannwhitneyu(raw[truth], raw[~truth], alternative="greater").pvalue)
+    both = bool(truth.any() and not truth.all())
+    p_value = float(mannwhitneyu(raw[truth], raw[~truth], alternative="greater").pvalue) if both else 1.0
     if p_value > _CHANCE:
-        return Calibration(threshold=0.0, precision=float(truth.mean()), recall=1.0, p_value=p_value)
+        precision = float(truth.mean()) if len(truth) else 0.0
+        return Calibration(threshold=0.0, precision=precision, recall=1.0, p_value=p_value)
     points = []
     for threshold in sorted(set(raw.tolist())):
         kept = raw >= threshold

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cs_assets.quality.judging import WORDS, CalibrationSettings, auc, calibrate, judge_metrics, judge_prompt
+from cs_assets.quality.judging import (
+    WORDS,
+    CalibrationSettings,
+    auc,
+    calibrate,
+    calibration_cases,
+    judge_metrics,
+    judge_prompt,
+)
 from cs_assets.scenario import Scenario
 
 SCORED = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=4, max_size=40).filter(
@@ -72,10 +80,19 @@ def test_a_judge_that_parts_the_labels_keeps_all_good_ones() -> None:
     assert found.p_value < 0.05
 
 
-@pytest.mark.parametrize("label", [True, False])
-def test_one_label_alone_cannot_be_calibrated(label: bool) -> None:
-    with pytest.raises(ValueError, match="needs good and bad samples; raise `judge`"):
-        calibrate([label] * 3, [0.1, 0.5, 0.9], CalibrationSettings())
+@pytest.mark.parametrize("labels", [[True] * 3, [False] * 3, []])
+def test_a_judge_that_was_not_put_to_the_test_rejects_nothing(labels: list[bool]) -> None:
+    found = calibrate(labels, [0.1, 0.5, 0.9][: len(labels)], CalibrationSettings())
+    assert (found.threshold, found.recall, found.p_value) == (0.0, 1.0, 1.0)
+
+
+def test_the_threshold_is_chosen_on_what_the_rules_let_through(labelled: pl.DataFrame) -> None:
+    cases = calibration_cases(labelled)
+    assert set(cases["part"]) == {"calibration"}
+    assert cases["violations"].list.len().max() == 0
+    caught = labelled.filter((pl.col("part") == "calibration") & (pl.col("violations").list.len() > 0))
+    assert caught.height
+    assert cases.height == labelled.filter(pl.col("part") == "calibration").height - caught.height
 
 
 def scored(rows: list[tuple[bool, float, list[str], bool]]) -> pl.DataFrame:
