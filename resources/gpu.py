@@ -127,8 +127,6 @@ class _ProcessStepHandler(StepHandler):
         step_key = _step_key(step_handler_context)
         if step_key in self._steps:  # a retry: what an earlier attempt holds must be free first
             self._steps[step_key].end(GRACE_SECONDS)
-        for ended in filter(_StepProcess.has_exited, self._steps.values()):
-            ended.end(patience=0)  # or it would stay a zombie until the run ends
         gpus = int(step_handler_context.step_tags[step_key].get(GPUS_TAG, "0"))
         command = list(step_handler_context.execute_step_args.get_command_args())
         if command[0] == "dagster":  # the environment of this process may not be on the PATH, or behind another one
