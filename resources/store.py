@@ -290,7 +290,7 @@ class TableIOManager(_UPathIOManager):
         write_whole(path, obj.write_parquet)
 
     def load_from_path(self, context: InputContext, path: UPath) -> pl.DataFrame:
-        return pl.read_parquet(path.read_bytes())
+        return pl.read_parquet(_content_of(context, path))
 
     def get_metadata(self, context: OutputContext, obj: pl.DataFrame) -> dict[str, MetadataValue]:
         columns = [TableColumn(name, str(dtype)) for name, dtype in obj.schema.items()]
@@ -311,7 +311,23 @@ class RecordIOManager(_UPathIOManager):
         write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
     def load_from_path(self, context: InputContext, path: UPath) -> BaseModel:
-        return context.dagster_type.typing_type.model_validate_json(path.read_text(encoding="utf-8"))
+        return context.dagster_type.typing_type.model_validate_json(_content_of(context, path))
+
+
+def _content_of(context: InputContext, path: UPath) -> bytes:
+    """Return the bytes of an asset that another one reads.
+
+    Raises:
+        FileNotFoundError: it was not materialized yet; the message says how to.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        name = context.asset_key.to_user_string()
+        raise FileNotFoundError(
+            f"{path}: there is no {name} for this partition yet. Materialize it first; on the command line, "
+            f"`--select '*<asset>'` takes all that an asset needs with it."
+        ) from error
 
 
 def preview(table: pl.DataFrame, rows: int = _PREVIEW_ROWS) -> str:

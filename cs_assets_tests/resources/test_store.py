@@ -417,6 +417,21 @@ def test_tables_and_records_come_back_through_the_io_managers(tmp_path: Path) ->
     assert "李\\|四" in metadata["preview"].value
 
 
+def test_an_asset_that_was_not_materialized_is_named_with_what_to_do(tmp_path: Path) -> None:
+    @dg.asset
+    def table() -> pl.DataFrame:
+        return pl.DataFrame({"a": [1]})
+
+    @dg.asset
+    def reader(table: pl.DataFrame) -> None: ...
+
+    result = dg.materialize(
+        [table, reader], resources=io_managers(str(tmp_path)), selection=[reader], raise_on_error=False
+    )
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert "there is no table for this partition yet. Materialize it first" in str(failure.event_specific_data)
+
+
 def test_the_io_managers_work_in_an_object_store() -> None:
     _, seen = materialize("memory://io-managers")
     assert_frame_equal(seen["table"], TABLE)
