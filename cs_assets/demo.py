@@ -6,6 +6,7 @@ full log goes to a file. What it prints and writes to `demo.json` is read from w
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from resources.store import Store, default_root
 
 _POLL_SECONDS: Final = 0.5
 _BAR: Final = "─" * 100
+# How Dagster's message begins that a step was not run because another one failed.
+_SKIPPED: Final = "Dependencies for step "
 _BESIDE_JUDGE: Final = (("auc_rules", "rules alone"), ("auc_with_rules", "rules and judge"))
 # What a stage's line shows of its metadata: key, label, format.
 _FIGURES: Final = (
@@ -83,7 +86,7 @@ def main() -> int:
             preexec_fn=lambda: die_with_parent(parent),  # a demo that is killed leaves no run behind
         )
         try:
-            stages, peak = _watch(instance, process)
+            stages, peak = _watch(instance, process, worker_tag(process.pid))
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
@@ -108,8 +111,14 @@ def _asset_names() -> list[str]:
     return [key.to_user_string() for key in defs.resolve_asset_graph().toposorted_asset_keys]
 
 
-def _watch(instance: dg.DagsterInstance, process: subprocess.Popen) -> tuple[dict[str, Stage], float]:
-    """Print a line a stage until the run's process ends; return the stages and the peak memory of all processes, MB."""
+def _watch(instance: dg.DagsterInstance, process: subprocess.Popen, worker: str) -> tuple[dict[str, Stage], float]:
+    """Print a line a stage until the run's process ends; return the stages and the peak memory of all processes, MB.
+
+    Args:
+        instance: where the run's events are read.
+        process: executes the run.
+        worker: the tag by which the run is known as that of `process`.
+    """
     stages = {name: Stage(name) for name in _asset_names()}
     done: list[str] = []
     peak = 0.0
@@ -119,7 +128,7 @@ def _watch(instance: dg.DagsterInstance, process: subprocess.Popen) -> tuple[dic
         ended = process.poll() is not None
         peak = max(peak, _memory_mb(process.pid))
         if run_id is None:
-            runs = instance.get_runs(dg.RunsFilter(tags={WORKER_TAG: worker_tag(process.pid)}), limit=1)
+            runs = instance.get_runs(dg.RunsFilter(tags={WORKER_TAG: worker}), limit=1)
             run_id = runs[0].run_id if runs else None
         if run_id is not None:
             connection = instance.get_records_for_run(run_id, cursor=cursor)
@@ -133,6 +142,10 @@ def _watch(instance: dg.DagsterInstance, process: subprocess.Popen) -> tuple[dic
 
 def _show(entry: EventLogEntry, stages: dict[str, Stage], done: list[str]) -> None:
     """Take one event in: remember it, and print what a person wants to see of it."""
+    if entry.dagster_event is None and entry.level == logging.ERROR and not entry.user_message.startswith(_SKIPPED):
+        _print_over("")
+        print(entry.user_message, flush=True)
+        return
     stage = stages.get(entry.step_key or "")
     if stage is None:
         return
@@ -150,7 +163,15 @@ def _show(entry: EventLogEntry, stages: dict[str, Stage], done: list[str]) -> No
         stage.failed = event.event_type == DagsterEventType.STEP_FAILURE
         done.append(stage.name)
         _print_over("")
-        print(stage.line(len(done), len(stages), "FAILED" if stage.failed else stage.summary()), flush=True)
+        print(stage.line(len(done), len(stages), _cause(event) if stage.failed else stage.summary()), flush=True)
+
+
+def _cause(event: dg.DagsterEvent) -> str:
+    """Return why a step failed: what its code raised, without Dagster's words around it."""
+    error = event.step_failure_data.error
+    if error is None:
+        return "FAILED without a message; look into the log"
+    return f"FAILED: {(error.cause or error).message.strip()}"
 
 
 def _print_over(text: str) -> None:
