@@ -330,9 +330,15 @@ defs = dg.Definitions(
 
 def materialize(folder: Path, selection: str) -> subprocess.Popen[str]:
     (folder / "tiny.py").write_text(DEFINITIONS)
+    # Dagster's copy of a step's output to the console loses what was printed just before the end (dagster #23336).
+    settings = {
+        "NOTES": str(folder),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "DAGSTER_COMPUTE_LOG_TAIL_WAIT_AFTER_FINISH": "1",
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "dagster", "asset", "materialize", "-f", "tiny.py", "--select", selection],
-        env=environment(folder, NOTES=str(folder), DAGSTER_DISABLE_TELEMETRY="1"),
+        env=environment(folder, **settings),
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
