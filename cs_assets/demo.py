@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +75,7 @@ def main() -> int:
     out = Path("data") / "out"
     out.mkdir(parents=True, exist_ok=True)
     log = out / "demo.log"
-    began = time.monotonic()
+    began, started = time.monotonic(), datetime.now(UTC)
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "cs_assets.definitions"]
     print(f"materializing the whole chain for {scenario}; the full log is in {log}\n", flush=True)
     with log.open("w", encoding="utf-8") as file, dg.DagsterInstance.get() as instance:
@@ -86,7 +87,8 @@ def main() -> int:
             preexec_fn=lambda: die_with_parent(parent),  # a demo that is killed leaves no run behind
         )
         try:
-            stages, peak = _watch(instance, process, worker_tag(process.pid))
+            mine = dg.RunsFilter(tags={WORKER_TAG: worker_tag(process.pid)}, created_after=started)
+            stages, peak = _watch(instance, process, mine)
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
@@ -111,13 +113,15 @@ def _asset_names() -> list[str]:
     return [key.to_user_string() for key in defs.resolve_asset_graph().toposorted_asset_keys]
 
 
-def _watch(instance: dg.DagsterInstance, process: subprocess.Popen, worker: str) -> tuple[dict[str, Stage], float]:
+def _watch(
+    instance: dg.DagsterInstance, process: subprocess.Popen, mine: dg.RunsFilter
+) -> tuple[dict[str, Stage], float]:
     """Print a line a stage until the run's process ends; return the stages and the peak memory of all processes, MB.
 
     Args:
         instance: where the run's events are read.
         process: executes the run.
-        worker: the tag by which the run is known as that of `process`.
+        mine: finds the run that `process` executes.
     """
     stages = {name: Stage(name) for name in _asset_names()}
     done: list[str] = []
@@ -128,7 +132,7 @@ def _watch(instance: dg.DagsterInstance, process: subprocess.Popen, worker: str)
         ended = process.poll() is not None
         peak = max(peak, _memory_mb(process.pid))
         if run_id is None:
-            runs = instance.get_runs(dg.RunsFilter(tags={WORKER_TAG: worker}), limit=1)
+            runs = instance.get_runs(mine, limit=1)
             run_id = runs[0].run_id if runs else None
         if run_id is not None:
             connection = instance.get_records_for_run(run_id, cursor=cursor)

@@ -10,31 +10,29 @@ it, and the launcher below lets Dagster's run monitoring end those whose process
       class: WatchfulRunLauncher
 """
 
+import os
 import socket
 
 import dagster as dg
 import psutil
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 
-WORKER_TAG = ".dagster/cs_assets/worker"  # Dagster hides tags with its dotted prefix in the UI
+# Dagster hides tags with its dotted prefix in the UI.
+WORKER_TAG = ".dagster/cs_assets/worker"
+STARTED_TAG = ".dagster/cs_assets/worker_started"
+# The start of one and the same process, read twice, differs by what the clock was corrected in between.
+CLOCK_TOLERANCE_SECONDS = 60.0
 
 
 def note_worker(instance: dg.DagsterInstance, run_id: str) -> None:
     """Write this process into the tags of the run that it executes."""
-    instance.add_run_tags(run_id, {WORKER_TAG: _worker(psutil.Process())})
+    started = psutil.Process().create_time()
+    instance.add_run_tags(run_id, {WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: str(started)})
 
 
 def worker_tag(pid: int) -> str:
-    """Return the tag's value for a process of this host: host, id and start, because ids are given again.
-
-    Raises:
-        psutil.NoSuchProcess: there is none.
-    """
-    return _worker(psutil.Process(pid))
-
-
-def _worker(process: psutil.Process) -> str:
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.1f}"
+    """Return the value of `WORKER_TAG` for a process of this host."""
+    return f"{socket.gethostname()}:{pid}"
 
 
 class WatchfulRunLauncher(dg.DefaultRunLauncher):
@@ -46,15 +44,17 @@ class WatchfulRunLauncher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Say that the worker failed only where that is certain: it ran on this host, and is gone."""
-        noted = run.tags.get(WORKER_TAG, "")
-        host, _, process = noted.partition(":")
-        pid = process.partition(":")[0]
-        if not noted or host != socket.gethostname():
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        try:
-            alive = worker_tag(int(pid)) == noted and psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            alive = False
-        if alive:
+        host, _, pid = run.tags.get(WORKER_TAG, "").rpartition(":")
+        if host != socket.gethostname() or _lives(int(pid), float(run.tags[STARTED_TAG])):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {pid} of the run is gone; it was killed")
+
+
+def _lives(pid: int, started: float) -> bool:
+    """Whether the process that began at `started` (seconds since 1970) runs; its id may have been given again."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) <= CLOCK_TOLERANCE_SECONDS
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psutil
 import pytest
 from dagster._core.launcher.base import WorkerStatus
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
-from resources.run_worker import WORKER_TAG, WatchfulRunLauncher, worker_tag
+from resources.run_worker import STARTED_TAG, WORKER_TAG, WatchfulRunLauncher, worker_tag
 
+STARTED = psutil.Process().create_time()
 ROOT = Path(__file__).resolve().parents[2]
 INSTANCE = """
 run_launcher:
@@ -82,14 +84,15 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "status"),
+    ("tags", "status"),
     [
-        ("", WorkerStatus.RUNNING),  # it has not noted itself yet
-        ("another-host:1:1.0", WorkerStatus.RUNNING),  # nobody here can know
-        (worker_tag(os.getpid()), WorkerStatus.RUNNING),
-        (worker_tag(os.getpid()).rpartition(":")[0] + ":1.0", WorkerStatus.FAILED),  # its id was given again
+        ({}, WorkerStatus.RUNNING),  # it has not noted itself yet
+        ({WORKER_TAG: "another-host:1", STARTED_TAG: "1.0"}, WorkerStatus.RUNNING),  # nobody here can know
+        ({WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: str(STARTED)}, WorkerStatus.RUNNING),
+        ({WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: str(STARTED - 2)}, WorkerStatus.RUNNING),  # clock corrected
+        ({WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: "1.0"}, WorkerStatus.FAILED),  # its id was given again
     ],
 )
-def test_the_worker_is_called_dead_only_where_that_is_certain(tag: str, status: WorkerStatus) -> None:
-    run = dg.DagsterRun(job_name="chain", tags={WORKER_TAG: tag} if tag else {})
+def test_the_worker_is_called_dead_only_where_that_is_certain(tags: dict[str, str], status: WorkerStatus) -> None:
+    run = dg.DagsterRun(job_name="chain", tags=tags)
     assert WatchfulRunLauncher().check_run_worker_health(run).status is status
