@@ -6,7 +6,7 @@ import json
 import dagster as dg
 
 from cs_assets.partitions import scenario_partitions
-from cs_assets.scenario import SCENARIO_FILE, scenario_names, scenarios_folder, template_files
+from cs_assets.scenario import scenario_names, scenarios_folder
 
 chain_job = dg.define_asset_job(
     "chain",
@@ -74,10 +74,11 @@ def _new_partitions(context: dg.SensorEvaluationContext) -> list:
 
 
 def _content_hash(name: str) -> str:
-    """Hash what the twin of a scenario is made from: its templates and its scenario.yaml, by path and content."""
+    """Hash what the twin of a scenario is made from: every file of its folder, by path and content."""
     folder = scenarios_folder() / name
     digest = hashlib.sha256()
-    templates = [path for name in ("templates", "templates/human") for path in template_files(folder / name)]
-    for path in [folder / SCENARIO_FILE, *templates]:
+    # What an editor leaves behind (.#01.j2, 01.j2~) is no part of the scenario.
+    files = (path for path in folder.rglob("*") if path.is_file())
+    for path in sorted(path for path in files if not path.name.startswith(".") and not path.name.endswith("~")):
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

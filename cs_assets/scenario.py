@@ -17,9 +17,10 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from cs_assets.families.base import Family
+from cs_assets.families.base import Family, Sample
+from cs_assets.families.definition import Definition, ScenarioError, read_templates, read_text, template_files
 from cs_assets.families.registry import FAMILIES
-from cs_assets.families.syntax import SentenceTemplate, parse_template
+from cs_assets.families.syntax import SentenceTemplate
 from cs_assets.profiles import PROFILE_NAMES, ProfileName, current_profile
 
 SCENARIO_FILE: Final = "scenario.yaml"
@@ -42,10 +43,6 @@ ATOM_BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
         "旧地址",
     )
 }
-
-
-class ScenarioError(ValueError):
-    """A scenario folder that cannot be used; the message names file and key or line, what was found and allowed."""
 
 
 class Counts(BaseModel):
@@ -83,6 +80,7 @@ class ScenarioSpec(BaseModel):
     noise_share: Annotated[float, Field(ge=0, le=1)] = 0.3
     holdout_templates: Annotated[float, Field(gt=0, lt=1)] = 0.25
     holdout_corruptions: list[str] = []
+    options: dict[str, Any] = {}
     counts: dict[ProfileName, Counts]
 
     @field_validator("family")
@@ -142,17 +140,18 @@ class Scenario:
 
     @functools.cached_property
     def family(self) -> Family:
-        """The family with this scenario's answer template.
+        """The family, made for this scenario.
 
         Raises:
-            ScenarioError: the answer template is missing.
-            TemplateError: it is malformed.
+            ScenarioError: a file or an option that the family needs is missing or malformed.
+            TemplateError: an answer template is malformed.
         """
-        path = self.folder / "templates" / "bot.j2"
-        if not path.is_file():
-            raise ScenarioError(f"{path}: missing. It holds the answer as JSON with slots.")
-        template = parse_template(_read_text(path), str(path), self.slots)
-        return FAMILIES[self.spec.family](template, self.slots)
+        return FAMILIES[self.spec.family](Definition(self.folder, self.slots, self.spec.options))
+
+    @property
+    def seeds_folder(self) -> Path:
+        """Where the human-written templates stand: a file each, in a folder of its unit's name if there are units."""
+        return self.folder / "templates" / "human"
 
     def seed_paths(self) -> list[Path]:
         """Return the human-written template files in stable order.
@@ -160,47 +159,55 @@ class Scenario:
         Raises:
             ScenarioError: the folder is missing or holds no `*.j2`.
         """
-        folder = self.folder / "templates" / "human"
-        paths = template_files(folder)
+        paths = template_files(self.seeds_folder)
         if not paths:
-            raise ScenarioError(f"{folder}: no template found. Put at least one sentence with slots there, as 01.j2.")
+            raise ScenarioError(
+                f"{self.seeds_folder}: no template found. Put at least one sentence with slots there, as 01.j2."
+            )
         return paths
 
-    def seed_templates(self) -> list[SentenceTemplate]:
-        """Parse and check every seed.
+    def seeds(self) -> dict[str, SentenceTemplate]:
+        """Parse and check every seed; return them by their path without the suffix, such as `refund/01`.
 
         Raises:
+            ScenarioError: there is none.
             TemplateError: the first bad one, with file and line.
         """
-        return [parse_template(_read_text(p), str(p), self.slots) for p in self.seed_paths()]
+        self.seed_paths()
+        return read_templates(self.seeds_folder, self.slots)
 
-    def prompt(self, message: str) -> list[dict[str, str]]:
-        """Return the chat messages that ask the model about a customer's message."""
-        system = [{"role": "system", "content": self.spec.system}] if self.spec.system else []
-        return [*system, {"role": "user", "content": f"{message}\n{self.spec.instruction}"}]
+    def prompt(self, message: str, tools: str = "") -> list[dict[str, str]]:
+        """Return the chat messages that ask the model about a customer's message; `tools` as in `base.Sample`."""
+        system = "\n".join(part for part in (self.spec.system, f"可用的函数：{tools}" if tools else "") if part)
+        head = [{"role": "system", "content": system}] if system else []
+        return [*head, {"role": "user", "content": f"{message}\n{self.spec.instruction}"}]
 
-    def examples(self) -> tuple[list[dict[str, Any]], list[str]]:
-        """Read `examples.jsonl`: the good lines, and one message for each broken one. Empty lines are skipped."""
+    def conversation(self, sample: Sample) -> list[dict[str, str]]:
+        """Return the chat messages of a whole case: the prompt and what the answer stands for."""
+        return [*self.prompt(sample.message, sample.tools), *self.family.completion(sample.answer)]
+
+    def examples(self) -> tuple[list[Sample], list[str]]:
+        """Read `examples.jsonl`: the good lines, and one message for each broken one. Empty lines are skipped.
+
+        A line is an object with `message`, `answer` (an object for an answer that is JSON, else a text) and, where
+        functions are on offer, `tools`.
+        """
         path = self.folder / "examples.jsonl"
-        rows: list[dict[str, Any]] = []
+        rows: list[Sample] = []
         broken: list[str] = []
-        lines = _read_text(path).split("\n") if path.is_file() else []
+        lines = read_text(path).split("\n") if path.is_file() else []
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
-                if not isinstance(row, dict) or set(row) != {"message", "answer"}:
+                if not isinstance(row, dict) or set(row) - {"tools"} != {"message", "answer"}:
                     raise ValueError("the keys must be message and answer")
-                rows.append(row)
+                texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in row.items()}
+                rows.append(Sample.model_validate(texts))
             except ValueError as error:
                 broken.append(f"{path}, line {number}: {error}")
         return rows, broken
-
-
-def template_files(folder: Path) -> list[Path]:
-    """Return the `*.j2` files of a folder, sorted; what an editor leaves there (`.#01.j2`) does not count."""
-    return sorted(path for path in folder.glob("*.j2") if path.is_file() and not path.name.startswith("."))
 
 
 def scenarios_folder() -> Path:
@@ -228,18 +235,6 @@ def load_scenario(name: str) -> Scenario:
     return Scenario(folder, _read_spec(folder / SCENARIO_FILE))
 
 
-def _read_text(path: Path) -> str:
-    """Read a file as UTF-8.
-
-    Raises:
-        ScenarioError: it is in another encoding.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"{path}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
-
-
 class _UniqueKeys(yaml.SafeLoader):
     """YAML as everyone reads it, but a key that stands twice is an error, not a silent choice of the last."""
 
@@ -256,7 +251,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def _read_spec(path: Path) -> ScenarioSpec:
     try:
-        content = yaml.load(_read_text(path), Loader=_UniqueKeys)
+        content = yaml.load(read_text(path), Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

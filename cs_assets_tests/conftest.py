@@ -1,7 +1,8 @@
 """Fixtures that several test files share: a tiny model, an LLM endpoint, a small scenario, an isolated store."""
 
+import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
-from cs_assets.atoms.shipping import BLOCK_COUNT, shipping_atoms
+from cs_assets.atoms.shipping import shipping_atoms
+from cs_assets.families.base import Rendered, Scene
 from cs_assets.families.syntax import SentenceTemplate
 from cs_assets.quality.labelling import label_samples
 from cs_assets.samples.render import render_samples
@@ -70,7 +72,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
 @pytest.fixture(scope="session")
 def seeds(scenario: Scenario) -> list[SentenceTemplate]:
     """The human-written templates, parsed."""
-    return scenario.seed_templates()
+    return list(scenario.seeds().values())
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +90,7 @@ def variants(scenario: Scenario, atoms: pl.DataFrame) -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def rendered(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame) -> pl.DataFrame:
     """The samples of every fold."""
-    return render_samples(scenario, variants, atoms, BLOCK_COUNT)
+    return render_samples(scenario, variants, atoms)
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +105,15 @@ def evaluated(check: Any, *arguments: Any) -> dg.AssetCheckResult:
     assert isinstance(result, dg.AssetCheckResult)
     assert result.passed or result.description
     return result
+
+
+def rendered_alone(scenario: Scenario, template: SentenceTemplate, atoms: Mapping[str, Any]) -> Rendered:
+    """Render a template that needs no other."""
+
+    def pick(unit: str) -> SentenceTemplate:
+        raise LookupError(unit)
+
+    return scenario.family.render(template, atoms, Scene(random.Random(0), pick))
 
 
 def copy_small_scenario(folder: Path) -> None:

@@ -28,11 +28,11 @@ def test_it_reads_the_example_of_the_readme(base: str) -> None:
     [answer] = generate(
         load_causal_lm(base),
         load_tokenizer(base),
-        [scenario.prompt(example["message"])],
+        [scenario.prompt(example.message)],
         max_new_tokens=128,
         batch_size=1,
     )
-    read = read_repaired(answer, scenario.family.fields)
+    read = read_repaired(answer, tuple(json.loads(example.answer)))
     assert read["姓名"] == "张三"
     assert read["电话"] == "13800138000"
 
@@ -40,8 +40,7 @@ def test_it_reads_the_example_of_the_readme(base: str) -> None:
 def test_a_training_step_lowers_the_loss(base: str, tmp_path: Path) -> None:
     scenario = load_scenario("address_extraction")
     [example], _ = scenario.examples()
-    answer = {"role": "assistant", "content": json.dumps(example["answer"], ensure_ascii=False)}
-    conversation = [*scenario.prompt(example["message"]), answer]
+    conversation = scenario.conversation(example)
     settings = TrainingSettings(base_model=base, epochs=2, batch_size=1, warmup=0.0, learning_rate=3e-4)
     (tmp_path / "adapter").mkdir()
     (tmp_path / "work").mkdir()

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from cs_assets.atoms.bundles import BUNDLES
+from cs_assets.families.base import Sample
 from cs_assets.families.registry import FAMILIES
 from cs_assets.families.syntax import TemplateError
 from cs_assets.scenario import (
@@ -50,7 +51,7 @@ def complaint_about_seed(scenarios: Path, text: str) -> str:
     path = seed_folder(scenarios) / "00_bad.j2"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(TemplateError) as caught:
-        load_scenario(NAME).seed_templates()
+        load_scenario(NAME).seeds()
     assert str(path) in str(caught.value)
     return str(caught.value)
 
@@ -59,11 +60,11 @@ def complaint_about_seed(scenarios: Path, text: str) -> str:
 def test_every_committed_scenario_is_sound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CS_SCENARIOS", str(SCENARIOS))
     scenario = load_scenario(name)
-    assert scenario.family.fields
-    assert len(scenario.seed_templates()) >= 2
+    assert scenario.family.corruption_families
+    assert len(scenario.seeds()) >= 12
     rows, broken = scenario.examples()
     assert broken == []
-    assert all(set(row["answer"]) == set(scenario.family.fields) for row in rows)
+    assert [scenario.family.verify(sample) for sample in rows] == [[] for _ in rows]
 
 
 def test_catalog_lists_folders_with_a_spec_only(scenarios: Path) -> None:
@@ -197,7 +198,7 @@ def test_all_mistakes_of_a_spec_come_at_once(scenarios: Path) -> None:
 def test_a_file_in_another_encoding_is_named(scenarios: Path, name: str) -> None:
     (scenarios / NAME / name).write_bytes("title: 收货信息".encode("gbk"))
     with pytest.raises((ScenarioError, TemplateError), match=Path(name).name):
-        load_scenario(NAME).seed_templates() and load_scenario(NAME).family
+        load_scenario(NAME).seeds() and load_scenario(NAME).family
 
 
 # --- templates
@@ -207,7 +208,7 @@ def test_an_empty_template_folder_is_named(scenarios: Path) -> None:
     for path in seed_folder(scenarios).iterdir():
         path.unlink()
     with pytest.raises(ScenarioError, match=r"no template found\. Put at least one sentence") as caught:
-        load_scenario(NAME).seed_templates()
+        load_scenario(NAME).seeds()
     assert str(seed_folder(scenarios)) in str(caught.value)
 
 
@@ -240,7 +241,7 @@ def test_the_line_of_an_unknown_slot_is_right_where_its_first_name_stands_earlie
 
 def test_a_missing_answer_template_is_named(scenarios: Path) -> None:
     (scenarios / NAME / "templates" / "bot.j2").unlink()
-    with pytest.raises(ScenarioError, match=r"bot\.j2: missing\. It holds the answer as JSON"):
+    with pytest.raises(ScenarioError, match=r"bot\.j2: missing\. It holds the answer with its slots"):
         _ = load_scenario(NAME).family
 
 
@@ -269,7 +270,7 @@ def test_an_answer_template_of_another_shape_is_named(scenarios: Path, text: str
 # --- examples.jsonl
 
 
-def examples(scenarios: Path, text: str) -> tuple[list[dict], list[str]]:
+def examples(scenarios: Path, text: str) -> tuple[list[Sample], list[str]]:
     (scenarios / NAME / "examples.jsonl").write_text(text, encoding="utf-8")
     return load_scenario(NAME).examples()
 
@@ -284,7 +285,7 @@ def test_empty_lines_of_the_examples_are_fine(scenarios: Path, ending: str) -> N
 @pytest.mark.parametrize("bad", ['{"message": "张三", ', "not JSON", "[1, 2]", '{"message": "张三"}', "5"])
 def test_a_broken_line_is_reported_with_its_number_and_the_rest_kept(scenarios: Path, bad: str) -> None:
     rows, broken = examples(scenarios, f"{LINE}\n{bad}\n{LINE}\n")
-    assert rows == [json.loads(LINE)] * 2
+    assert rows == [Sample(message="张三，13800138000", answer='{"姓名": "张三"}')] * 2
     assert len(broken) == 1
     assert f"{scenarios / NAME / 'examples.jsonl'}, line 2: " in broken[0]
 
@@ -301,7 +302,8 @@ def test_missing_examples_are_fine(scenarios: Path) -> None:
 
 def test_a_line_separator_within_a_message_does_not_end_the_line(scenarios: Path) -> None:
     row = {"message": "张三\u202813800138000", "answer": {}}
-    assert examples(scenarios, json.dumps(row, ensure_ascii=False) + "\n") == ([row], [])
+    found, _ = examples(scenarios, json.dumps(row, ensure_ascii=False) + "\n")
+    assert [sample.message for sample in found] == [row["message"]]
 
 
 # --- what a scenario offers

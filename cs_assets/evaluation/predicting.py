@@ -49,8 +49,8 @@ def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
 def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[Message]]:
     """Return each case's chat prompt; `shots` (message, answer) go before it as turns of the same conversation."""
     found = []
-    for message in cases["message"]:
-        *system, user = scenario.prompt(message)
+    for message, tools in cases.select("message", "tools").iter_rows():
+        *system, user = scenario.prompt(message, tools)
         turns = [
             turn
             for shot in shots
@@ -62,10 +62,7 @@ def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]
 
 def few_shots(scenario: Scenario, splits: pl.DataFrame, count: int) -> list[dict[str, str]]:
     """Return examples for the few-shot prompt: the scenario's real ones first, then training samples."""
-    real = [
-        {"message": row["message"], "answer": json.dumps(row["answer"], ensure_ascii=False)}
-        for row in scenario.examples()[0]
-    ]
+    real = [example.model_dump(include={"message", "answer"}) for example in scenario.examples()[0]]
     train = splits.filter(pl.col("split") == "train").sort("sample_id").select("message", "answer").to_dicts()
     return (real + train)[:count]
 

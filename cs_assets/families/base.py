@@ -3,17 +3,23 @@
 Here belong the protocol and its value types. A family's own rules stand in its own file; this one knows none of
 them.
 
-A sample is one training or test case: `message` is what the customer typed, `answer` is the exact text the model
-shall return. The truth comes from the atoms, never from a model.
+A sample is one training or test case: `message` is what the customer typed (or the transcript of a session), `answer`
+is the exact text the model shall return. The truth comes from the atoms, never from a model.
 """
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from cs_assets.families.syntax import Segment, SentenceTemplate
+
+CUSTOMER: Final = "客户"
+SHOP: Final = "客服"
+# A chat message as every chat template takes it.
+ChatMessage = dict[str, str]
 
 
 class Value(BaseModel):
@@ -22,15 +28,50 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Rendered(Value):
-    """A message with its ground truth, before noise."""
+class Sample(Value):
+    """One case. `tools` are the functions on offer as a JSON list in OpenAI's format, empty where there are none."""
+
+    message: str
+    answer: str
+    tools: str = ""
+
+
+class Turn(Value):
+    """What one side says at a time. A message that is no dialogue is one turn without a speaker."""
 
     segments: list[Segment]
+    speaker: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments)
+
+
+class Rendered(Value):
+    """A sample with its turns, before noise. Noise may change the words of the customer's turns, and no value."""
+
+    turns: list[Turn]
     answer: str
+    tools: str = ""
 
     @property
     def message(self) -> str:
-        return "".join(segment.text for segment in self.segments)
+        return "\n".join(f"{turn.speaker}：{turn.text}" if turn.speaker else turn.text for turn in self.turns)
+
+    @property
+    def sample(self) -> Sample:
+        return Sample(message=self.message, answer=self.answer, tools=self.tools)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a family may draw from while it renders one sample.
+
+    rng: the sample's own generator. pick: returns a template of a unit, from those that the sample's fold may use.
+    """
+
+    rng: random.Random
+    pick: Callable[[str], SentenceTemplate]
 
 
 class Violation(Value):
@@ -51,9 +92,9 @@ class Corruption(Value):
 class Score(Value):
     """The metrics of one prediction; all in [0, 1].
 
-    strict_json: the prediction is the wanted JSON object and nothing else.
-    exact: every field is right (and strict).
-    fields: per field 1.0 or 0.0, read from repaired JSON where the strict reading fails.
+    strict_json: the prediction has the wanted format and nothing else.
+    exact: everything is right (and strict).
+    fields: per part of the answer how right it is, read from a repaired prediction where the strict reading fails.
     """
 
     strict_json: float
@@ -66,19 +107,34 @@ class Score(Value):
 
 
 class Family(Protocol):
-    """The verbs that a family offers. It is built from one scenario's answer template."""
+    """The verbs that a family offers. It is built from one scenario's `Definition`."""
 
-    fields: tuple[str, ...]
-
-    def render(self, template: SentenceTemplate, atoms: Mapping[str, Any]) -> Rendered:
-        """Render one sample; a field that the template does not mention is absent in the answer."""
+    @property
+    def values_are_copied(self) -> bool:
+        """Whether every value of the answer is copied from the message, so that it may be typed in another way."""
         ...
 
-    def verify(self, message: str, answer: str) -> list[Violation]:
+    def opens(self, unit: str) -> bool:
+        """Tell whether a template of this unit may begin a sample; the others are only picked while one renders."""
+        ...
+
+    def render(self, template: SentenceTemplate, atoms: Mapping[str, Any], scene: Scene) -> Rendered:
+        """Render one sample that begins with `template`."""
+        ...
+
+    def completion(self, answer: str) -> list[ChatMessage]:
+        """Return the answer as the chat messages a model is trained on; what is not the assistant's has no loss."""
+        ...
+
+    def verify(self, sample: Sample) -> list[Violation]:
         """Return the rules that the answer breaks for this message; empty means good."""
         ...
 
-    def corrupt(self, message: str, answer: str, rng: random.Random, families: Sequence[str]) -> Corruption | None:
+    def check_template(self, template: SentenceTemplate, atoms: Mapping[str, Any]) -> list[Violation]:
+        """Return what hinders reading the truth back from this one template, rendered with these atoms."""
+        ...
+
+    def corrupt(self, sample: Sample, rng: random.Random, families: Sequence[str]) -> Corruption | None:
         """Return a wrong answer of one of the corruption `families`, None where none of their kinds applies."""
         ...
 
@@ -88,3 +144,43 @@ class Family(Protocol):
 
     @property
     def corruption_families(self) -> tuple[str, ...]: ...
+
+
+# A corruption takes the sample and a generator, and returns a wrong answer, or None where it does not apply.
+Corrupter = Callable[[Sample, random.Random], str | None]
+
+
+class SingleMessageFamily:
+    """What families have in common whose samples are one message and one answer.
+
+    A family sets `corruptions` (corruption family -> kind -> corrupter) and offers `render` and `verify`.
+    """
+
+    values_are_copied: ClassVar[bool] = False
+    corruptions: Mapping[str, Mapping[str, Corrupter]]
+
+    def opens(self, unit: str) -> bool:
+        return True
+
+    def completion(self, answer: str) -> list[ChatMessage]:
+        return [{"role": "assistant", "content": answer}]
+
+    def check_template(self: Family, template: SentenceTemplate, atoms: Mapping[str, Any]) -> list[Violation]:
+        return self.verify(self.render(template, atoms, Scene(random.Random(0), _no_partner)).sample)
+
+    @property
+    def corruption_families(self) -> tuple[str, ...]:
+        return tuple(self.corruptions)
+
+    def corrupt(self, sample: Sample, rng: random.Random, families: Sequence[str]) -> Corruption | None:
+        kinds = [(family, name, make) for family in families for name, make in self.corruptions[family].items()]
+        rng.shuffle(kinds)
+        for family, name, make in kinds:
+            corrupted = make(sample, rng)
+            if corrupted is not None and corrupted != sample.answer:
+                return Corruption(answer=corrupted, kind=name, family=family)
+        return None
+
+
+def _no_partner(unit: str) -> SentenceTemplate:
+    raise LookupError(f"a template of unit {unit!r} was asked for where one template is rendered alone.")

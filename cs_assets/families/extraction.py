@@ -14,10 +14,11 @@ import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from cs_assets.families.base import Corruption, Rendered, Score, Violation
-from cs_assets.families.syntax import SentenceTemplate, TemplateError
+from cs_assets.families.base import Corrupter, Rendered, Sample, Scene, Score, SingleMessageFamily, Turn, Violation
+from cs_assets.families.definition import Definition
+from cs_assets.families.syntax import Segment, SentenceTemplate, TemplateError
 
 _SPACE = re.compile(r"\s+")
 _MEMBER = re.compile(r'"([^"]+)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|null)')
@@ -81,21 +82,24 @@ def _unescaped(text: str) -> str:
         return text
 
 
-class ExtractionFamily:
+class ExtractionFamily(SingleMessageFamily):
     """The verbs of `base.Family` for one answer template.
 
     Raises:
         TemplateError: the answer template does not render to a JSON object of strings.
     """
 
-    def __init__(self, answer_template: SentenceTemplate, slots: frozenset[str]) -> None:
-        self._answer_template = answer_template
-        self._slots = slots
+    values_are_copied: ClassVar[bool] = True
+
+    def __init__(self, definition: Definition) -> None:
+        self._answer_template = definition.answer_template()
+        self._slots = definition.slots
+        self.corruptions = CORRUPTIONS
         try:
-            self.fields: tuple[str, ...] = tuple(self._answer(dict.fromkeys(slots, "")))
+            self.fields: tuple[str, ...] = tuple(self._answer(dict.fromkeys(self._slots, "")))
         except ValueError as error:
             raise TemplateError(
-                f"{answer_template.source}: does not render to a JSON object ({error}). Write each value as "
+                f"{self._answer_template.source}: does not render to a JSON object ({error}). Write each value as "
                 '"姓名": {{名字.param.输出 | tojson}}.'
             ) from error
 
@@ -105,16 +109,19 @@ class ExtractionFamily:
             raise ValueError("it must be an object whose values are strings")
         return {key: without_spaces(value) for key, value in parsed.items()}
 
-    def render(self, template: SentenceTemplate, atoms: Mapping[str, Any]) -> Rendered:
+    def render(self, template: SentenceTemplate, atoms: Mapping[str, Any], scene: Scene) -> Rendered:
         segments = template.render(atoms)
-        values = dict.fromkeys(self._slots, "") | {s.slot: s.text for s in segments if s.slot}
-        return Rendered(segments=segments, answer=dump_answer(self._answer(values)))
+        return Rendered(turns=[Turn(segments=segments)], answer=self.copied_answer(segments))
 
-    def verify(self, message: str, answer: str) -> list[Violation]:
-        values = read_strict(answer, self.fields)
+    def copied_answer(self, segments: Sequence[Segment]) -> str:
+        """Return the answer to a message of these segments: what stands in them is what is copied."""
+        return dump_answer(self._answer(dict.fromkeys(self._slots, "") | {s.slot: s.text for s in segments if s.slot}))
+
+    def verify(self, sample: Sample) -> list[Violation]:
+        values = read_strict(sample.answer, self.fields)
         if values is None:
             return [Violation(rule="strict_json", detail=f"not a JSON object with the keys {', '.join(self.fields)}")]
-        source = without_spaces(message)
+        source = without_spaces(sample.message)
         found = [
             Violation(rule="copied", detail=f"{key}: {value!r} does not stand in the message")
             for key, value in values.items()
@@ -127,21 +134,8 @@ class ExtractionFamily:
         ]
         if not any(values.values()):
             found.append(Violation(rule="empty", detail="no field has a value"))
-        found += [rule for check in (_phone_rule, _postcode_rule) for rule in check(message, values)]
+        found += [rule for check in (_phone_rule, _postcode_rule) for rule in check(sample.message, values)]
         return found
-
-    @property
-    def corruption_families(self) -> tuple[str, ...]:
-        return tuple(CORRUPTIONS)
-
-    def corrupt(self, message: str, answer: str, rng: random.Random, families: Sequence[str]) -> Corruption | None:
-        kinds = [(family, name, make) for family in families for name, make in CORRUPTIONS[family].items()]
-        rng.shuffle(kinds)
-        for family, name, make in kinds:
-            corrupted = make(message, json.loads(answer), rng)
-            if corrupted is not None and corrupted != answer:
-                return Corruption(answer=corrupted, kind=name, family=family)
-        return None
 
     def score(self, prediction: str, answer: str) -> Score:
         truth = json.loads(answer)
@@ -297,8 +291,8 @@ def _prose_around(message: str, values: Values, rng: random.Random) -> str:
     return rng.choice(("好的，解析结果如下：\n", "根据您提供的信息：", "解析结果：")) + dump_answer(values)
 
 
-Corrupter = Callable[[str, Values, random.Random], str | None]
-CORRUPTIONS: Final[dict[str, dict[str, Corrupter]]] = {
+ValueCorrupter = Callable[[str, Values, random.Random], str | None]
+_KINDS: Final[dict[str, dict[str, ValueCorrupter]]] = {
     "omission": {"blank_field": _blank_field, "cut_value": _cut_value},
     "boundary": {"neighbour_swallowed": _neighbour_swallowed, "region_kept_in_detail": _region_kept_in_detail},
     "invention": {
@@ -312,4 +306,14 @@ CORRUPTIONS: Final[dict[str, dict[str, Corrupter]]] = {
         "shifted_region": _shifted_region,
     },
     "format": {"fenced": _fenced, "missing_key": _missing_key, "prose_around": _prose_around},
+}
+
+
+def _of_values(make: ValueCorrupter) -> Corrupter:
+    """Return the corrupter of samples that `make`, a corrupter of values, stands for."""
+    return lambda sample, rng: make(sample.message, json.loads(sample.answer), rng)
+
+
+CORRUPTIONS: Final[dict[str, dict[str, Corrupter]]] = {
+    family: {name: _of_values(make) for name, make in kinds.items()} for family, kinds in _KINDS.items()
 }

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from cs_assets.families.base import Family
+from cs_assets.families.definition import Definition
 from cs_assets.families.extraction import ExtractionFamily
-from cs_assets.families.syntax import SentenceTemplate
 
-# Built from the scenario's answer template and the slots that its atoms define.
-FAMILIES: Final[dict[str, Callable[[SentenceTemplate, frozenset[str]], Family]]] = {"extraction": ExtractionFamily}
+FAMILIES: Final[dict[str, Callable[[Definition], Family]]] = {
+    "extraction": ExtractionFamily,
+}

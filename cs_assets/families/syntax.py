@@ -88,12 +88,17 @@ def _collect_slots(node: nodes.Node, source: str, found: list[tuple[str, int]]) 
 
 
 class SentenceTemplate:
-    """A parsed template. `slots` are dotted paths in the order of the text, repeated as often as they occur."""
+    """A parsed template. `slots` are dotted paths in the order of the text, repeated as often as they occur.
 
-    def __init__(self, text: str, source: str, slots: tuple[str, ...]) -> None:
+    `unit` is the folder it stands in: the class, the tool or the step that its sentence is for; empty where a scenario
+    has one kind of sentence only.
+    """
+
+    def __init__(self, text: str, source: str, slots: tuple[str, ...], unit: str = "") -> None:
         self.text = text
         self.source = source
         self.slots = slots
+        self.unit = unit
         self._compiled = _environment().from_string(text)
 
     def literals(self) -> str:
@@ -145,13 +150,16 @@ def _marked_atoms(atoms: Mapping[str, Any], slots: set[str], prefix: str = "") -
     return marked
 
 
-def parse_template(text: str, source: str, allowed_slots: frozenset[str] | None = None) -> SentenceTemplate:
+def parse_template(
+    text: str, source: str, allowed_slots: frozenset[str] | None = None, unit: str = ""
+) -> SentenceTemplate:
     """Parse and check a template.
 
     Args:
         text: the Jinja2 text; one trailing newline is dropped, as editors add it.
         source: where it comes from, for error messages: a file or the id of a variant.
         allowed_slots: the slots that the scenario's atoms define; None allows any.
+        unit: the folder that it stands in.
 
     Raises:
         TemplateError: it is empty, too long, not Jinja2, holds more than text and slots, or names an unknown slot.
@@ -175,4 +183,4 @@ def parse_template(text: str, source: str, allowed_slots: frozenset[str] | None 
             raise TemplateError(
                 f"{source}, line {line}: unknown slot {slot!r}; allowed are {', '.join(sorted(allowed_slots))}."
             )
-    return SentenceTemplate(text, source, tuple(slot for slot, _ in slots))
+    return SentenceTemplate(text, source, tuple(slot for slot, _ in slots), unit)

@@ -23,11 +23,11 @@ def train_adapter(
     work: Path,
     report: Report = silent,
 ) -> TrainingLog:
-    """Train a LoRA adapter on conversations whose last message is the answer.
+    """Train a LoRA adapter on conversations; what the assistant says in them is the answer, the rest has no loss.
 
     Args:
         base: folder of the base model.
-        conversations: training samples; each ends with the assistant's message.
+        conversations: training samples; each ends with the assistant's message and may hold earlier ones.
         validation: samples for the validation loss, measured at the end; may be empty.
         settings: numbers of the training.
         folder: receives adapter, tokenizer and training log.
@@ -55,8 +55,10 @@ def train_adapter(
             train_sampling_strategy=_sampling(settings.epochs),
             eval_strategy="no",
         ),
-        train_dataset=Dataset.from_list([_pair(messages) for messages in conversations]),
-        eval_dataset=Dataset.from_list([_pair(messages) for messages in validation]) if validation else None,
+        train_dataset=Dataset.from_list([pair for messages in conversations for pair in _pairs(messages)]),
+        eval_dataset=(
+            Dataset.from_list([pair for messages in validation for pair in _pairs(messages)]) if validation else None
+        ),
         processing_class=tokenizer,
         peft_config=lora_config(model, settings, "CAUSAL_LM"),
     )
@@ -83,5 +85,13 @@ def _sampling(epochs: float) -> str:
     return "group_by_length" if epochs <= 1 else "random"
 
 
-def _pair(messages: list[Message]) -> dict[str, list[Message]]:
-    return {"prompt": messages[:-1], "completion": messages[-1:]}
+def _pairs(messages: list[Message]) -> list[dict[str, list[Message]]]:
+    """Return prompt and completion for each of the assistant's messages.
+
+    A trajectory becomes a pair a step: what was observed stands in the prompt, where no token has a loss.
+    """
+    return [
+        {"prompt": messages[:number], "completion": [message]}
+        for number, message in enumerate(messages)
+        if message["role"] == "assistant"
+    ]

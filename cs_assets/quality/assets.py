@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from cs_assets import plots
+from cs_assets.families.base import Sample
 from cs_assets.learning.inference import verdict_scores
 from cs_assets.learning.kto import JudgeSettings, Verdict, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
@@ -129,7 +130,7 @@ def kto_judge(
 
 def _verdicts(scenario: Scenario, judge_data: pl.DataFrame) -> list[Verdict]:
     rows = judge_data.filter(pl.col("part") == "train").iter_rows(named=True)
-    return [Verdict(prompt=judge_prompt(scenario, r["message"], r["answer"]), correct=r["label"]) for r in rows]
+    return [Verdict(prompt=judge_prompt(scenario, Sample.model_validate(r)), correct=r["label"]) for r in rows]
 
 
 def _with_unseen(tested: pl.DataFrame, held_out: list[str]) -> pl.DataFrame:
@@ -143,9 +144,7 @@ def _score(
     context: dg.AssetExecutionContext, scenario: Scenario, base: str, adapter: str, samples: pl.DataFrame, batch: int
 ) -> list[float]:
     model, tokenizer = load_causal_lm(base, adapter), load_tokenizer(base)
-    prompts = [
-        judge_prompt(scenario, message, answer) for message, answer in samples.select("message", "answer").iter_rows()
-    ]
+    prompts = [judge_prompt(scenario, Sample.model_validate(row)) for row in samples.iter_rows(named=True)]
     return verdict_scores(
         model, tokenizer, prompts, WORDS, batch_size=batch, report=batch_reporter(context, "samples judged")
     )

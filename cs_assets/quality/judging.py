@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from cs_assets.families.base import Sample
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
 
@@ -18,10 +19,10 @@ _CHANCE: Final = 0.05  # the usual level of significance
 CALIBRATION_FILE: Final = "calibration.json"
 
 
-def judge_prompt(scenario: Scenario, message: str, answer: str) -> list[dict[str, str]]:
+def judge_prompt(scenario: Scenario, sample: Sample) -> list[dict[str, str]]:
     """Return what the judge reads: instruction, input and answer, and the question."""
-    *system, user = scenario.prompt(message)
-    return [*system, {"role": "user", "content": f"{user['content']}\n{answer}\n{_QUESTION}"}]
+    *system, user = scenario.prompt(sample.message, sample.tools)
+    return [*system, {"role": "user", "content": f"{user['content']}\n{sample.answer}\n{_QUESTION}"}]
 
 
 class Calibration(BaseModel):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from cs_assets.families.base import Sample
 from cs_assets.samples import render
 from cs_assets.scenario import Scenario
 
@@ -39,13 +40,13 @@ def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
         part = _part(position, judge_rows)
         rng = random.Random(f"{scenario.spec.seed}:{sample['sample_id']}")
         families = unseen if part == "test" and unseen and position % 2 else seen
-        corruption = scenario.family.corrupt(sample["message"], sample["answer"], rng, families)
-        corruption = corruption or scenario.family.corrupt(sample["message"], sample["answer"], rng, seen)
+        case = Sample.model_validate(sample)
+        corruption = scenario.family.corrupt(case, rng, families) or scenario.family.corrupt(case, rng, seen)
         if corruption is None:
             raise ValueError(f"{sample['sample_id']}: no corruption applies to the answer {sample['answer']}")
         rows.append(_row(scenario, sample, part=part))
         twin = sample | {"sample_id": f"{sample['sample_id']}-bad", "answer": corruption.answer}
-        twin["messages"] = [*sample["messages"][:-1], {"role": "assistant", "content": corruption.answer}]
+        twin["messages"] = scenario.conversation(case.model_copy(update={"answer": corruption.answer}))
         rows.append(_row(scenario, twin, part=part, kind=corruption.kind, family=corruption.family))
         position += 1
     return pl.DataFrame(rows, schema=SCHEMA)
@@ -70,7 +71,7 @@ def _part(position: int, total: int) -> str:
 
 
 def _row(scenario: Scenario, sample: dict[str, Any], part: str, kind: str = "", family: str = "") -> dict[str, Any]:
-    violations = scenario.family.verify(sample["message"], sample["answer"])
+    violations = scenario.family.verify(Sample.model_validate(sample))
     return sample | {
         "part": part,
         "label": not kind,

@@ -90,7 +90,7 @@ def reward_model(
         log = train_reward_model(base.path, pairs, settings, folder, work, report)
         tested = preference_pairs.filter(pl.col("part") != "train")
         conversations = [
-            [*scenario.prompt(row["message"]), {"role": "assistant", "content": row[side]}]
+            [*scenario.prompt(row["message"], row["tools"]), {"role": "assistant", "content": row[side]}]
             for side in ("chosen", "rejected")
             for row in tested.iter_rows(named=True)
         ]

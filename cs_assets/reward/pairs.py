@@ -6,6 +6,7 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel
 
+from cs_assets.families.base import Sample
 from cs_assets.learning.reward import Preference
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
@@ -14,6 +15,7 @@ SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
     "part": pl.String,  # train, test_seen, test_unseen
     "message": pl.String,
+    "tools": pl.String,
     "chosen": pl.String,
     "rejected": pl.String,
     "margin": pl.Float64,
@@ -48,12 +50,12 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
     rows: list[dict[str, Any]] = []
     for number, sample in enumerate(samples[: tests + settings.train_pairs]):
         part = "train" if number >= tests else "test_unseen" if held_out and number % 2 else "test_seen"
-        corruption = None
+        corruption, case = None, Sample.model_validate(sample)
         if part == "test_unseen":
-            corruption = scenario.family.corrupt(sample["message"], sample["answer"], rng, held_out)
+            corruption = scenario.family.corrupt(case, rng, held_out)
         if corruption is None:
             part = "test_seen" if part == "test_unseen" else part
-            corruption = scenario.family.corrupt(sample["message"], sample["answer"], rng, seen)
+            corruption = scenario.family.corrupt(case, rng, seen)
         if corruption is None:
             continue
         rows.append(
@@ -61,6 +63,7 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
                 "sample_id": sample["sample_id"],
                 "part": part,
                 "message": sample["message"],
+                "tools": sample["tools"],
                 "chosen": sample["answer"],
                 "rejected": corruption.answer,
                 "margin": 1.0 - scenario.family.score(corruption.answer, sample["answer"]).field_accuracy,
@@ -86,7 +89,7 @@ def preferences(scenario: Scenario, pairs: pl.DataFrame) -> list[Preference]:
     """Return the table's rows as the trainers take them."""
     return [
         Preference(
-            prompt=scenario.prompt(row["message"]),
+            prompt=scenario.prompt(row["message"], row["tools"]),
             chosen=row["chosen"],
             rejected=row["rejected"],
             margin=row["margin"],

@@ -4,7 +4,6 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from cs_assets.atoms.shipping import BLOCK_COUNT
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
 from cs_assets.samples.render import render_samples
@@ -42,7 +41,7 @@ def rendered_samples(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """样本: every sample with its ground truth by construction, its fold, variation tags, template and entity block."""
     scenario = load_scenario(context.partition_key).with_counts(**config.model_dump())
-    table = render_samples(scenario, template_variants, atomic_table, BLOCK_COUNT)
+    table = render_samples(scenario, template_variants, atomic_table)
     tags = table.explode("tags").group_by("tags").len().sort("tags")
     key = fingerprint(table=table)
     return dg.MaterializeResult(

@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from cs_assets.check_results import check_result
+from cs_assets.families.base import Sample
 from cs_assets.partitions import scenario_partitions
 from cs_assets.samples.assets import rendered_samples
 from cs_assets.scenario import load_scenario
@@ -16,7 +17,7 @@ def truth_is_recoverable(context: dg.AssetCheckExecutionContext, rendered_sample
     broken = {
         row["sample_id"]: violations[0].detail
         for row in rendered_samples.iter_rows(named=True)
-        if (violations := family.verify(row["message"], row["answer"]))
+        if (violations := family.verify(Sample.model_validate(row)))
     }
     complaints = [] if rendered_samples.height else ["there is no sample; look at the scenario's counts"]
     complaints += [f"{sample_id}: {detail}" for sample_id, detail in broken.items()]

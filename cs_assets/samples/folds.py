@@ -12,8 +12,10 @@ The fold is fixed before a sample is rendered, by template family times entity b
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final
+
+from cs_assets.atoms.blocks import BLOCK_COUNT
 
 FOLDS: Final = (
     "train",
@@ -28,28 +30,31 @@ TEST_FOLDS: Final = FOLDS[3:]
 HELD_OUT_BLOCKS: Final = frozenset({9})
 
 
-def held_out_families(families: Iterable[str], share: float, seed: int) -> frozenset[str]:
-    """Choose the template families that only `test_template_ood` sees; at least one, and never all.
+def held_out_families(units: Mapping[str, str], share: float, seed: int) -> frozenset[str]:
+    """Choose the template families that only `test_template_ood` sees; of each unit at least one, and never all.
 
     Args:
-        families: the ids of the template families.
+        units: template family -> the unit it belongs to.
         share: wanted share in (0, 1).
         seed: the scenario's seed.
 
     Raises:
-        ValueError: there are fewer than two families.
+        ValueError: a unit has fewer than two families.
     """
-    ordered = sorted(set(families))
-    if len(ordered) < 2:
-        raise ValueError(
-            f"{len(ordered)} template family: at least two are needed, one to train on and one to hold out. "
-            "Write a second template that differs in more than punctuation."
-        )
-    count = min(len(ordered) - 1, max(1, round(share * len(ordered))))
-    return frozenset(random.Random(f"{seed}:held-out families").sample(ordered, count))
+    held_out: list[str] = []
+    for unit in sorted(set(units.values())):
+        ordered = sorted(family for family in units if units[family] == unit)
+        if len(ordered) < 2:
+            raise ValueError(
+                f"{len(ordered)} template family{f' in unit {unit}' if unit else ''}: at least two are needed, one to "
+                "train on and one to hold out. Write a second template that differs in more than punctuation."
+            )
+        count = min(len(ordered) - 1, max(1, round(share * len(ordered))))
+        held_out += random.Random(f"{seed}:held-out families{unit}").sample(ordered, count)
+    return frozenset(held_out)
 
 
-def blocks_of(fold: str, block_count: int) -> frozenset[int]:
+def blocks_of(fold: str) -> frozenset[int]:
     """Return the entity blocks that a fold may draw atoms from."""
-    every = frozenset(range(block_count))
+    every = frozenset(range(BLOCK_COUNT))
     return HELD_OUT_BLOCKS if fold == "test_entity_ood" else every - HELD_OUT_BLOCKS

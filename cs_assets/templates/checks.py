@@ -22,7 +22,7 @@ _REMEDIES: Final = {
 
 @dg.asset_check(asset=template_variants, blocking=True, partitions_def=scenario_partitions)
 def seeds_are_accepted(context: dg.AssetCheckExecutionContext, template_variants: pl.DataFrame) -> dg.AssetCheckResult:
-    """Every seed passed its gates, and there are at least two families: one to train on, one to hold out."""
+    """Every seed passed its gates, and each unit has at least two families: one to train on, one to hold out."""
     folder = scenarios_folder() / context.partition_key / "templates" / "human"
     rejected = _rejected_seeds(template_variants)
     return check_result(
@@ -41,12 +41,14 @@ def complaints(variants: pl.DataFrame, folder: Path) -> list[str]:
     for row in _rejected_seeds(variants).iter_rows(named=True):
         remedy = _REMEDIES.get(row["reason"].partition(":")[0], "Mend the sentence, or delete the file.")
         found.append(f"{folder / row['seed_file']}: {row['reason']}. {remedy}")
-    families = variants.filter("accepted")["family"].n_unique()
-    if families < MINIMUM_FAMILIES:
-        found.append(
-            f"{folder}: the accepted sentences form {families} template families, at least {MINIMUM_FAMILIES} are "
-            "needed: one to train on, one to hold out. Add a sentence with other words or another order of slots."
-        )
+    for (unit,), group in sorted(variants.group_by("unit"), key=lambda item: str(item[0])):
+        families = group.filter("accepted")["family"].n_unique()
+        if families < MINIMUM_FAMILIES:
+            found.append(
+                f"{folder / str(unit)}: the accepted sentences form {families} template families, at least "
+                f"{MINIMUM_FAMILIES} are needed: one to train on, one to hold out. Add a sentence with other words or "
+                "another order of slots."
+            )
     return found
 
 

@@ -31,7 +31,7 @@ def signature(template: SentenceTemplate) -> str:
 
 
 def family_ids(seeds: Mapping[str, SentenceTemplate]) -> dict[str, str]:
-    """Return, for each seed file, the id of its template family: the name of the first seed with the same signature.
+    """Return, for each seed, the id of its template family: the name of the first seed with the same signature.
 
     Splits keep families apart, so near-copies share one. The id is a name and no hash of the text, so that a changed
     word changes the samples of its template and no others.
@@ -39,7 +39,7 @@ def family_ids(seeds: Mapping[str, SentenceTemplate]) -> dict[str, str]:
     founders: dict[str, str] = {}
     for name in sorted(seeds):
         founders.setdefault(signature(seeds[name]), name)
-    return {name: founders[signature(seed)].removesuffix(".j2") for name, seed in seeds.items()}
+    return {name: founders[signature(seed)] for name, seed in seeds.items()}
 
 
 def rejection(
@@ -59,7 +59,7 @@ def rejection(
         probes: atom rows for the round trip; a few with awkward values say more than many plain ones.
     """
     try:
-        variant = parse_template(text, "variant", allowed_slots)
+        variant = parse_template(text, "variant", allowed_slots, seed.unit)
     except TemplateError as error:
         return f"parse: {error}"
     if Counter(variant.slots) != Counter(seed.slots):
@@ -76,9 +76,8 @@ def rejection(
     if all(boundary_is_lost(variant.render(atoms)) for atoms in probes):
         return "boundary: two numbers run into each other"
     for atoms in probes:
-        lost = _lost_value(variant, family, atoms)
-        if lost:
-            return f"round trip: {lost}"
+        for violation in family.check_template(variant, atoms):
+            return f"round trip: {violation.detail}"
     return ""
 
 
@@ -87,9 +86,3 @@ def _difference(found: Sequence[str], wanted: Sequence[str]) -> str:
     added = Counter(found) - Counter(wanted)
     words = [f"lost {slot}" for slot in missing.elements()] + [f"added {slot}" for slot in added.elements()]
     return ", ".join(words)
-
-
-def _lost_value(variant: SentenceTemplate, family: Family, atoms: Mapping[str, Any]) -> str:
-    rendered = family.render(variant, atoms)
-    violations = family.verify(rendered.message, rendered.answer)
-    return violations[0].detail if violations else ""

@@ -24,7 +24,7 @@ $template"""
 class LLMVariants(NamedTuple):
     """What an LLM wrote, and what became of the requests, one a seed.
 
-    texts: per seed file name, (text, cost) of each variant.
+    texts: per seed name, (text, cost) of each variant.
     answers: how many requests ended how: `ok`, `unreadable`, or the status of a result without text.
     problems: one line for each way in which requests failed, with the first seeds and the reason.
     from_cache: how many answers had been paid for before.
@@ -44,7 +44,7 @@ def llm_variants(scenario: Scenario, client: ChatClient, per_seed: int) -> LLMVa
     Raises:
         LLMError: the endpoint refused or went away; what was paid for is in the cache.
     """
-    paths, seeds = scenario.seed_paths(), scenario.seed_templates()
+    seeds = scenario.seeds()
     requests = [
         ChatRequest(
             messages=[
@@ -56,25 +56,25 @@ def llm_variants(scenario: Scenario, client: ChatClient, per_seed: int) -> LLMVa
             parameters={"temperature": 1.0},
             purpose=PURPOSE,
         )
-        for seed in seeds
+        for seed in seeds.values()
     ]
     texts: dict[str, list[tuple[str, float]]] = {}
     failures: dict[tuple[str, str], list[str]] = {}
     wasted = 0.0
     results = client.complete(requests)
-    for path, result in zip(paths, results, strict=True):
+    for name, result in zip(seeds, results, strict=True):
         found, status, reason = _read(result)
         if found:
-            texts[path.name] = [(text, result.cost / len(found)) for text in found]
+            texts[name] = [(text, result.cost / len(found)) for text in found]
             continue
-        failures.setdefault((status, reason), []).append(path.name)
+        failures.setdefault((status, reason), []).append(name)
         if result.status in ("ok", "empty"):  # the others were never paid for
             client.mark_wasted(result.key)
             wasted += result.cost
     answers = Counter({"ok": len(texts)} if texts else {})
     for (status, _), names in failures.items():
         answers[status] += len(names)
-    problems = [_problem(status, reason, names, len(paths)) for (status, reason), names in failures.items()]
+    problems = [_problem(status, reason, names, len(seeds)) for (status, reason), names in failures.items()]
     return LLMVariants(texts, dict(answers), problems, sum(result.cached for result in results), wasted)
 
 

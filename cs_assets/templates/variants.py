@@ -17,6 +17,7 @@ from cs_assets.templates.rewrite import rewrite
 SCHEMA: Final[dict[str, Any]] = {
     "template_id": pl.String,
     "family": pl.String,
+    "unit": pl.String,  # the folder of the seed: class, tool or step; empty where there are none
     "origin": pl.String,  # seed, rewrite or llm
     "seed_file": pl.String,
     "text": pl.String,
@@ -37,12 +38,12 @@ def template_variants(
     Args:
         scenario: the scenario; `counts.variants_per_seed` says how many rewrites a seed gets.
         probes: atom rows for the slot round-trip.
-        llm_texts: per seed file name, what an LLM wrote with its cost; empty without an endpoint.
+        llm_texts: per seed name, what an LLM wrote with its cost; empty without an endpoint.
 
     Raises:
         TemplateError: a seed is bad, with file and line. A seed is a person's work: it is mended, not skipped.
     """
-    seeds = {path.name: seed for path, seed in zip(scenario.seed_paths(), scenario.seed_templates(), strict=True)}
+    seeds = scenario.seeds()
     families = family_ids(seeds)
     owner = {signature(seed): families[name] for name, seed in seeds.items()}
     rows: list[dict[str, Any]] = []
@@ -64,10 +65,11 @@ def template_variants(
                 owner.setdefault(signature(parse_template(text, "variant")), families[name])
             rows.append(
                 {
-                    "template_id": f"{name.removesuffix('.j2')}-{number:02d}",
+                    "template_id": f"{name}-{number:02d}",
                     "family": families[name],
+                    "unit": seed.unit,
                     "origin": origin,
-                    "seed_file": name,
+                    "seed_file": f"{name}.j2",
                     "text": text,
                     "slots": _slots(text),
                     "accepted": not reason,

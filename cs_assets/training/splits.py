@@ -16,10 +16,12 @@ SCHEMA: Final[dict[str, Any]] = {
     "split": pl.String,
     "message": pl.String,
     "answer": pl.String,
+    "tools": pl.String,
     "messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
     "tags": pl.List(pl.String),
     "template_id": pl.String,
     "template_family": pl.String,
+    "unit_families": pl.List(pl.String),
     "template_origin": pl.String,
     "entity_block": pl.UInt8,
 }
@@ -59,12 +61,17 @@ def _compare(train: pl.DataFrame, other: pl.DataFrame, name: str) -> dict[str, A
     return {
         "split": name,
         "n": other.height,
-        "shared_families": len(set(other["template_family"]) & set(train["template_family"])),
+        "shared_families": len(_families(other) & _families(train)),
         "shared_blocks": len(set(other["entity_block"]) & set(train["entity_block"])),
         "identical": other.filter(pl.col("message").is_in(train["message"].implode())).height,
         "max_similarity": max(similarity, default=0.0),
         "mean_similarity": sum(similarity) / max(len(similarity), 1),
     }
+
+
+def _families(samples: pl.DataFrame) -> set[str]:
+    """Return every template family that a sample was made of, the first and those of later turns."""
+    return set(samples["unit_families"].explode())
 
 
 def nearest_similarity(messages: list[str], others: list[str]) -> list[float]:

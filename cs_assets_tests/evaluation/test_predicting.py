@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from cs_assets.evaluation import predicting
+from cs_assets.families.base import Sample
 from cs_assets.quality.filtering import filter_samples
 from cs_assets.samples.folds import TEST_FOLDS
 from cs_assets.scenario import Scenario, load_scenario
@@ -46,7 +47,7 @@ def test_shots_are_the_real_examples_first_then_training_samples(scenario: Scena
     shots = predicting.few_shots(scenario, splits, 3)
     train = set(splits.filter(pl.col("split") == "train")["message"])
     assert shots[0]["message"].startswith("张三，13800138000")
-    assert scenario.family.verify(shots[0]["message"], shots[0]["answer"]) == []
+    assert scenario.family.verify(Sample.model_validate(shots[0])) == []
     assert {shot["message"] for shot in shots[1:]} <= train
     assert len(shots) == 3
 
@@ -65,7 +66,7 @@ def test_predictions_are_scored_in_the_order_of_the_cases(scenario: Scenario, ca
     assert table["exact"].to_list() == [0.0] + [1.0] * (cases.height - 1)
     assert table["prediction"].to_list() == answers
     assert table["sample_id"].equals(cases["sample_id"])
-    assert set(json.loads(table["fields"][1])) == set(scenario.family.fields)
+    assert set(json.loads(table["fields"][1])) == set(json.loads(cases["answer"][1]))
     assert set(table["model"]) == {"tuned"}
 
 

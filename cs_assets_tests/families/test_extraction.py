@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cs_assets.families.extraction import CORRUPTIONS, dump_answer, read_repaired, read_strict, without_spaces
+from cs_assets.families.base import Sample
+from cs_assets.families.extraction import (
+    CORRUPTIONS,
+    ExtractionFamily,
+    dump_answer,
+    read_repaired,
+    read_strict,
+    without_spaces,
+)
 from cs_assets.families.syntax import SentenceTemplate, parse_template
 from cs_assets.scenario import Scenario
+from cs_assets_tests.conftest import rendered_alone
 
 FIELDS = ("姓名", "电话", "邮编", "省", "市", "县", "详细地址")
 MESSAGE = "张三，13800138000，广东省深圳市南山区高新技术园区创新大厦，518057"
@@ -39,7 +48,7 @@ def atoms(**changes: str) -> dict[str, Any]:
 
 
 def truth_of(scenario: Scenario, text: str, **changes: str) -> tuple[str, dict[str, str]]:
-    rendered = scenario.family.render(parse_template(text, "t", scenario.slots), atoms(**changes))
+    rendered = rendered_alone(scenario, parse_template(text, "t", scenario.slots), atoms(**changes))
     return rendered.message, json.loads(rendered.answer)
 
 
@@ -49,16 +58,17 @@ def truth_of(scenario: Scenario, text: str, **changes: str) -> tuple[str, dict[s
 def test_the_example_of_the_documentation_renders_exactly(scenario: Scenario) -> None:
     [path] = [p for p in scenario.seed_paths() if p.name == "01_comma_separated.j2"]
     template = parse_template(path.read_text(encoding="utf-8"), str(path), scenario.slots)
-    rendered = scenario.family.render(template, atoms())
+    rendered = rendered_alone(scenario, template, atoms())
     assert rendered.message == MESSAGE
     assert rendered.answer == ANSWER
 
 
 def test_the_example_of_the_documentation_is_the_committed_one(scenario: Scenario) -> None:
-    assert scenario.examples()[0][0] == {"message": MESSAGE, "answer": TRUTH}
+    assert scenario.examples()[0][0] == Sample(message=MESSAGE, answer=ANSWER)
 
 
 def test_fields_are_the_keys_of_the_answer_template(scenario: Scenario) -> None:
+    assert isinstance(scenario.family, ExtractionFamily)
     assert scenario.family.fields == FIELDS
 
 
@@ -106,19 +116,19 @@ def test_what_is_rendered_breaks_no_rule(
 ) -> None:
     template = data.draw(st.sampled_from(seeds))
     row = atoms.row(data.draw(st.integers(0, atoms.height - 1)), named=True)
-    rendered = scenario.family.render(template, row)
-    assert scenario.family.verify(rendered.message, rendered.answer) == []
+    rendered = rendered_alone(scenario, template, row)
+    assert scenario.family.verify(rendered.sample) == []
 
 
 # --- verify
 
 
 def rules(scenario: Scenario, answer: str, message: str = MESSAGE) -> set[str]:
-    return {violation.rule for violation in scenario.family.verify(message, answer)}
+    return {violation.rule for violation in scenario.family.verify(Sample(message=message, answer=answer))}
 
 
 def test_the_true_answer_breaks_no_rule(scenario: Scenario) -> None:
-    assert scenario.family.verify(MESSAGE, ANSWER) == []
+    assert scenario.family.verify(Sample(message=MESSAGE, answer=ANSWER)) == []
 
 
 @pytest.mark.parametrize(
@@ -138,7 +148,7 @@ def test_the_true_answer_breaks_no_rule(scenario: Scenario) -> None:
     ],
 )
 def test_anything_but_the_wanted_object_breaks_strict_json(scenario: Scenario, answer: str) -> None:
-    [violation] = scenario.family.verify(MESSAGE, answer)
+    [violation] = scenario.family.verify(Sample(message=MESSAGE, answer=answer))
     assert violation.rule == "strict_json"
     assert all(field in violation.detail for field in FIELDS)
 
@@ -184,7 +194,7 @@ def test_a_corruption_is_wrong_and_of_the_family_asked_for(
 ) -> None:
     sample = data.draw(samples(rendered))
     message = sample["message"] + "，谢谢"  # so that every value has a neighbour to swallow
-    found = scenario.family.corrupt(message, sample["answer"], random.Random(seed), [family])
+    found = scenario.family.corrupt(Sample(message=message, answer=sample["answer"]), random.Random(seed), [family])
     assert found is not None
     assert found.answer != sample["answer"]
     assert scenario.family.score(found.answer, sample["answer"]).exact == 0
@@ -198,7 +208,7 @@ def test_the_same_seed_gives_the_same_corruption(
 ) -> None:
     sample = data.draw(samples(rendered))
     first, second = (
-        scenario.family.corrupt(sample["message"], sample["answer"], random.Random(seed), FAMILIES) for _ in range(2)
+        scenario.family.corrupt(Sample.model_validate(sample), random.Random(seed), FAMILIES) for _ in range(2)
     )
     assert first is not None
     assert first == second
@@ -207,7 +217,8 @@ def test_the_same_seed_gives_the_same_corruption(
 def test_every_kind_of_corruption_occurs(scenario: Scenario) -> None:
     short = dump_answer(TRUTH | {"省": "广东", "邮编": ""})
     message = MESSAGE.replace("广东省", "广东").replace("，518057", "")
-    found = [scenario.family.corrupt(message, short, random.Random(seed), FAMILIES) for seed in range(200)]
+    case = Sample(message=message, answer=short)
+    found = [scenario.family.corrupt(case, random.Random(seed), FAMILIES) for seed in range(200)]
     assert {corruption.kind for corruption in found if corruption is not None} == KINDS
     assert None not in found
 
@@ -216,14 +227,14 @@ def test_every_kind_of_corruption_occurs(scenario: Scenario) -> None:
 def test_a_kind_that_applies_changes_the_example(scenario: Scenario, kind: str) -> None:
     [make] = [kinds[kind] for kinds in CORRUPTIONS.values() if kind in kinds]
     values = TRUTH | {"省": "广东", "邮编": ""}
-    corrupted = make(MESSAGE, dict(values), random.Random(3))
+    corrupted = make(Sample(message=MESSAGE, answer=dump_answer(values)), random.Random(3))
     assert corrupted is not None
     assert scenario.family.score(corrupted, dump_answer(values)).exact == 0
 
 
 def test_a_family_that_does_not_apply_corrupts_nothing(scenario: Scenario) -> None:
     answer = dump_answer(dict.fromkeys(FIELDS, "") | {"姓名": "张三"})
-    assert scenario.family.corrupt("张三", answer, random.Random(1), ["boundary"]) is None
+    assert scenario.family.corrupt(Sample(message="张三", answer=answer), random.Random(1), ["boundary"]) is None
 
 
 # --- score

@@ -9,7 +9,7 @@ import torch
 
 from cs_assets.learning import sft
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets.learning.sft import train_adapter
+from cs_assets.learning.sft import _pairs, train_adapter
 from cs_assets.learning.training import TrainingLog, TrainingSettings
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
@@ -98,3 +98,12 @@ def test_top_layers_names_the_share_of_layers_with_an_adapter(tiny_model: Path, 
 def test_nothing_to_train_on_is_an_error_that_says_where_to_look(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="filtered_samples"):
         train_adapter(str(tiny_model), [], [], SETTINGS, tmp_path / "model", tmp_path / "work")
+
+
+def test_each_of_the_assistants_messages_is_learned_with_all_before_it_as_prompt() -> None:
+    turns = [("user", "充电器坏了"), ("assistant", "查空闲时段"), ("tool", "周五上午"), ("assistant", "周五上午可以吗")]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    assert _pairs(messages) == [
+        {"prompt": messages[:1], "completion": messages[1:2]},
+        {"prompt": messages[:3], "completion": messages[3:]},
+    ]

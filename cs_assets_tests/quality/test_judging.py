@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cs_assets.families.base import Sample
 from cs_assets.quality.judging import (
     WORDS,
     CalibrationSettings,
@@ -26,7 +27,7 @@ def kept_at(labels: list[bool], scores: list[float], threshold: float) -> list[b
 
 
 def test_the_judge_reads_instruction_message_and_answer(scenario: Scenario) -> None:
-    system, user = judge_prompt(scenario, "张三", '{"姓名": "张三"}')
+    system, user = judge_prompt(scenario, Sample(message="张三", answer='{"姓名": "张三"}'))
     assert system["content"] == scenario.spec.system
     head, answer, question = user["content"].rsplit("\n", 2)
     assert head == scenario.prompt("张三")[-1]["content"]

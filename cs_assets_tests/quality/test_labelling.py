@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from cs_assets.families.base import Sample
 from cs_assets.quality.checks import labels_are_balanced
 from cs_assets.quality.labelling import PARTS, SCHEMA, label_samples
 from cs_assets.scenario import Scenario
@@ -58,7 +59,7 @@ def test_violations_are_those_of_the_family(scenario: Scenario, labelled: pl.Dat
     broken = labelled.filter(pl.col("violations").list.len() > 0)
     assert broken.height
     for row in broken.iter_rows(named=True):
-        found = scenario.family.verify(row["message"], row["answer"])
+        found = scenario.family.verify(Sample.model_validate(row))
         assert row["violations"] == [f"{v.rule}: {v.detail}" for v in found]
 
 
@@ -72,7 +73,8 @@ def test_held_out_corruptions_occur_in_the_test_part_only(scenario: Scenario, re
     labelled = label_samples(holding_out(scenario, "exchange"), judge_fold(rendered, copies=8))
     by_part = {part: set(group["corruption_family"]) - {""} for (part,), group in labelled.group_by("part")}
     assert "exchange" not in by_part["train"] | by_part["calibration"]
-    assert {"exchange", "omission"} <= by_part["test"]
+    assert "exchange" in by_part["test"]
+    assert by_part["test"] - {"exchange"}
 
 
 def test_without_held_out_corruptions_every_family_occurs_in_training(

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cs_assets.families.base import Sample
 from cs_assets.families.syntax import Segment, SentenceTemplate, boundary_is_lost
 from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE, NoiseFunction
 from cs_assets.scenario import Scenario
+from cs_assets_tests.conftest import rendered_alone
 
 EVERY_NOISE = TRAINING_NOISE | TEST_NOISE
 
@@ -57,9 +59,9 @@ def test_the_truth_can_be_read_back_from_a_noisy_message(
 ) -> None:
     template = data.draw(st.sampled_from(seeds))
     row = atoms.row(data.draw(st.integers(0, atoms.height - 1)), named=True)
-    rendered = scenario.family.render(template, row)
-    message = applied(name, rendered.segments, seed)
-    assert scenario.family.verify(message, rendered.answer) == []
+    rendered = rendered_alone(scenario, template, row)
+    message = applied(name, rendered.turns[0].segments, seed)
+    assert scenario.family.verify(Sample(message=message, answer=rendered.answer)) == []
 
 
 @pytest.mark.parametrize("name", EVERY_NOISE)

@@ -8,13 +8,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from cs_assets.atoms.shipping import BLOCK_COUNT
+from cs_assets.families.base import Sample
 from cs_assets.families.syntax import parse_template
 from cs_assets.samples.folds import FOLDS, HELD_OUT_BLOCKS
 from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE
 from cs_assets.samples.render import SCHEMA, render_samples
 from cs_assets.scenario import Scenario
 from cs_assets.templates.variants import template_variants
+from cs_assets_tests.conftest import rendered_alone
 
 
 def changed(
@@ -35,7 +36,7 @@ def plain_messages(scenario: Scenario, samples: pl.DataFrame, variants: pl.DataF
         row["atom_id"]: row for row in atoms.filter(pl.col("atom_id").is_in(samples["atom_id"].implode())).to_dicts()
     }
     return [
-        scenario.family.render(parse_template(texts[template], template), rows[atom]).message
+        rendered_alone(scenario, parse_template(texts[template], template), rows[atom]).message
         for template, atom in samples.select("template_id", "atom_id").iter_rows()
     ]
 
@@ -48,7 +49,7 @@ def test_every_fold_has_the_wanted_size(scenario: Scenario, rendered: pl.DataFra
 
 
 def test_no_sample_breaks_a_rule(scenario: Scenario, rendered: pl.DataFrame) -> None:
-    broken = [row for row in rendered.to_dicts() if scenario.family.verify(row["message"], row["answer"])]
+    broken = [row for row in rendered.to_dicts() if scenario.family.verify(Sample.model_validate(row))]
     assert broken == []
 
 
@@ -91,7 +92,7 @@ def test_training_never_sees_the_noise_of_the_test(rendered: pl.DataFrame) -> No
 def test_the_share_of_noise_is_the_wanted_one(
     scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame, share: float, low: float, high: float
 ) -> None:
-    samples = render_samples(changed(scenario, noise_share=share), variants, atoms, BLOCK_COUNT)
+    samples = render_samples(changed(scenario, noise_share=share), variants, atoms)
     tagged = samples.filter(pl.col("fold") != "test_noise")["tags"].list.len().mean()
     assert isinstance(tagged, float)
     assert low <= tagged <= high
@@ -107,7 +108,7 @@ def test_a_sample_without_tag_is_the_plain_sentence(
 def test_a_sample_with_a_tag_is_not_the_plain_sentence(
     scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame
 ) -> None:
-    noisy = render_samples(changed(scenario, counts={"test_noise": 60}), variants, atoms, BLOCK_COUNT)
+    noisy = render_samples(changed(scenario, counts={"test_noise": 60}), variants, atoms)
     noisy = noisy.filter(pl.col("tags").list.len() > 0)
     plain = plain_messages(scenario, noisy, variants, atoms)
     assert [m for m, p in zip(noisy["message"], plain, strict=True) if m == p] == []
@@ -116,18 +117,18 @@ def test_a_sample_with_a_tag_is_not_the_plain_sentence(
 def test_the_same_seed_gives_identical_frames_and_another_does_not(
     scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame, rendered: pl.DataFrame
 ) -> None:
-    assert render_samples(scenario, variants, atoms, BLOCK_COUNT).equals(rendered)
-    assert not render_samples(changed(scenario, seed=5), variants, atoms, BLOCK_COUNT).equals(rendered)
+    assert render_samples(scenario, variants, atoms).equals(rendered)
+    assert not render_samples(changed(scenario, seed=5), variants, atoms).equals(rendered)
 
 
 def test_rejected_variants_are_passed_over(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame) -> None:
     marked = variants.with_columns(accepted=pl.col("origin") == "seed")
-    samples = render_samples(scenario, marked, atoms, BLOCK_COUNT)
+    samples = render_samples(scenario, marked, atoms)
     assert set(samples["template_origin"]) == {"seed"}
 
 
 def test_every_family_gets_its_turn(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame) -> None:
-    samples = of(render_samples(changed(scenario, counts={"train": 90}), variants, atoms, BLOCK_COUNT), "train")
+    samples = of(render_samples(changed(scenario, counts={"train": 90}), variants, atoms), "train")
     sizes = samples.group_by("template_family").len()["len"]
     assert sizes.max() - sizes.min() <= 1  # type: ignore[operator]
 
@@ -137,14 +138,14 @@ def test_too_few_atoms_are_answered_with_the_folds_and_what_to_do(
 ) -> None:
     said = r"^18 atoms for the 48 samples of train, validation, .*test_noise: raise `rows` of atomic_table"
     with pytest.raises(ValueError, match=said):
-        render_samples(scenario, variants, atoms.filter(pl.col("entity_block") == 1).head(18), BLOCK_COUNT)
+        render_samples(scenario, variants, atoms.filter(pl.col("entity_block") == 1).head(18))
 
 
 def test_one_family_is_answered_with_what_to_do(
     scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame
 ) -> None:
     with pytest.raises(ValueError, match="at least two are needed"):
-        render_samples(scenario, variants.head(1), atoms, BLOCK_COUNT)
+        render_samples(scenario, variants.head(1), atoms)
 
 
 def test_a_template_that_no_atoms_suit_is_named(
@@ -152,7 +153,7 @@ def test_a_template_that_no_atoms_suit_is_named(
 ) -> None:
     glued = variants.with_columns(text=pl.lit("{{邮编}}{{邮编}}"))
     with pytest.raises(ValueError, match=r"^\d\d_\w+-\d\d: none of \d+ atoms gives a sample.*mend the template"):
-        render_samples(scenario, glued, atoms, BLOCK_COUNT)
+        render_samples(scenario, glued, atoms)
 
 
 def test_a_changed_template_changes_its_own_samples_only(
@@ -163,7 +164,7 @@ def test_a_changed_template_changes_its_own_samples_only(
     path = folder / "templates" / "human" / "42_chat_short_lines.j2"
     path.write_text(path.read_text(encoding="utf-8").replace("在吗", "在不在呀"), encoding="utf-8")
     edited = changed(scenario, folder)
-    again = render_samples(edited, template_variants(edited, atoms.head(3).to_dicts()), atoms, BLOCK_COUNT)
+    again = render_samples(edited, template_variants(edited, atoms.head(3).to_dicts()), atoms)
     others = pl.col("template_id").str.starts_with("42_").not_()
     columns = ["sample_id", "message", "answer"]
     assert again.filter(others).select(columns).equals(rendered.filter(others).select(columns))

@@ -135,7 +135,7 @@ def test_what_an_llm_wrote_stands_in_the_table_with_verdict_reason_and_cost(
     assert seen["by_origin"]["llm, accepted"] == 1
     assert seen["rejected_for"]["literal entity"] == 1
     assert seen["peak_rss_mb"] > 0
-    assert "1 of 2 seeds: unreadable (02_chat.j2): no JSON object" in logged(capsys, "WARNING")
+    assert "1 of 2 seeds: unreadable (02_chat): no JSON object" in logged(capsys, "WARNING")
 
 
 def test_a_second_materialization_pays_for_nothing_and_gives_the_same_table(

@@ -127,13 +127,13 @@ def test_punctuation_and_spaces_do_not_found_a_family(text: str) -> None:
     template = parse_template(text, "t")
     assert signature(template) == "电话|邮编|"
     plain = parse_template("{{电话}}{{邮编}}", "t")
-    assert family_ids({"02_other.j2": template, "01_plain.j2": plain}) == {
-        "02_other.j2": "01_plain",
-        "01_plain.j2": "01_plain",
+    assert family_ids({"02_other": template, "01_plain": plain}) == {
+        "02_other": "01_plain",
+        "01_plain": "01_plain",
     }
 
 
 @pytest.mark.parametrize("text", ["{{邮编}}{{电话}}", "{{电话}}邮编{{邮编}}", "{{电话}}{{邮编}}{{邮编}}"])
 def test_other_words_or_another_order_found_one(text: str) -> None:
-    seeds = {"01_plain.j2": parse_template("{{电话}}{{邮编}}", "t"), "02_other.j2": parse_template(text, "t")}
-    assert family_ids(seeds) == {"01_plain.j2": "01_plain", "02_other.j2": "02_other"}
+    seeds = {"01_plain": parse_template("{{电话}}{{邮编}}", "t"), "02_other": parse_template(text, "t")}
+    assert family_ids(seeds) == {"01_plain": "01_plain", "02_other": "02_other"}

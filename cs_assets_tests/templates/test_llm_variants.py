@@ -43,14 +43,14 @@ def test_each_seed_is_asked_about_once_with_its_text_and_the_count(scenario: Sce
     contents = [str(request.messages[0]["content"]) for request in endpoint.asked]
     assert len(contents) == len(scenario.seed_paths())
     assert all("写出3条" in content for content in contents)
-    assert all(c.endswith(seed.text) for c, seed in zip(contents, scenario.seed_templates(), strict=True))
+    assert all(c.endswith(seed.text) for c, seed in zip(contents, scenario.seeds().values(), strict=True))
     assert {request.purpose for request in endpoint.asked} == {PURPOSE}
 
 
 def test_variants_share_the_cost_of_their_answer(scenario: Scenario) -> None:
     written, endpoint = ask(scenario, answer("喂 {{电话}}", "打{{电话}}"))
-    assert set(written.texts) == {path.name for path in scenario.seed_paths()}
-    assert written.texts["01_comma_separated.j2"] == [("喂 {{电话}}", 0.3), ("打{{电话}}", 0.3)]
+    assert set(written.texts) == set(scenario.seeds())
+    assert written.texts["01_comma_separated"] == [("喂 {{电话}}", 0.3), ("打{{电话}}", 0.3)]
     assert written.answers == {"ok": len(scenario.seed_paths())}
     assert (written.from_cache, written.wasted, written.problems, endpoint.wasted) == (1, 0.0, [], [])
 
@@ -64,7 +64,7 @@ def test_an_answer_that_cannot_be_read_is_counted_and_marked_as_wasted(scenario:
     assert written.wasted == pytest.approx(0.6 * seeds)
     assert len(endpoint.wasted) == seeds
     [problem] = written.problems
-    assert problem.startswith(f"{seeds} of {seeds} seeds: unreadable (01_comma_separated.j2, ")
+    assert problem.startswith(f"{seeds} of {seeds} seeds: unreadable (01_comma_separated, ")
 
 
 def test_why_an_answer_could_not_be_read_is_told(scenario: Scenario) -> None:
@@ -87,9 +87,9 @@ def test_what_was_refused_is_counted_by_its_status_and_its_reason_kept(scenario:
 def test_an_answer_in_prose_is_read(scenario: Scenario) -> None:
     written, _ = ask(scenario, f"好的：\n```json\n{answer('喂 {{电话}}')}\n```")
     assert set(written.answers) == {"ok"}
-    assert written.texts["01_comma_separated.j2"] == [("喂 {{电话}}", 0.6)]
+    assert written.texts["01_comma_separated"] == [("喂 {{电话}}", 0.6)]
 
 
 def test_what_is_no_text_is_left_out(scenario: Scenario) -> None:
     written, _ = ask(scenario, answer("喂 {{电话}}", 5, None))
-    assert written.texts["01_comma_separated.j2"] == [("喂 {{电话}}", 0.6)]
+    assert written.texts["01_comma_separated"] == [("喂 {{电话}}", 0.6)]

@@ -13,7 +13,7 @@ from cs_assets.templates.checks import complaints
 from cs_assets.templates.gates import signature
 from cs_assets.templates.variants import SCHEMA, template_variants
 
-SEED = "01_comma_separated.j2"
+SEED = "01_comma_separated"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def two_seeds(scenario: Scenario, tmp_path: Path) -> Scenario:
     shutil.copytree(scenario.folder, folder)
     for path in (folder / "templates" / "human").iterdir():
         path.unlink()
-    write(folder, SEED, "{{名字.param.输出}}，{{电话}}")
+    write(folder, f"{SEED}.j2", "{{名字.param.输出}}，{{电话}}")
     write(folder, "02_chat.j2", "亲，我叫{{名字.param.输出}}，打{{电话}}找我")
     return with_counts(scenario, folder, variants_per_seed=0)
 
@@ -108,7 +108,7 @@ def test_variants_of_two_families_never_differ_in_punctuation_only(
 ) -> None:
     texts = {
         SEED: [("在吗，{{名字.param.输出}} {{电话}}", 0.0)],
-        "02_chat.j2": [("在吗 {{名字.param.输出}}，{{电话}}", 0.0)],
+        "02_chat": [("在吗 {{名字.param.输出}}，{{电话}}", 0.0)],
     }
     accepted = template_variants(two_seeds, probes, texts).filter("accepted")
     owners = {(signature(parse_template(row["text"], "t")), row["family"]) for row in accepted.to_dicts()}
@@ -147,7 +147,7 @@ def test_the_blocking_check_wants_every_seed_and_two_families(
     assert families.startswith("human: the accepted sentences form 1 template families, at least 2 are needed")
     rejected = table.head(1).with_columns(accepted=pl.lit(False), reason=pl.lit("length: too long"))
     [seed] = complaints(pl.concat([rejected, table]), folder)
-    assert seed.startswith(f"{folder / SEED}: length: too long. ")
+    assert seed.startswith(f"{folder / SEED}.j2: length: too long. ")
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_clean_splits_have_a_proof_without_leaks(splits: pl.DataFrame) -> None:
     [
         ("validation", "message", "validation: 1 messages stand in train word for word"),
         ("test_iid", "message", "test_iid: 1 messages stand in train word for word"),
-        ("test_template_ood", "template_family", "test_template_ood: 1 template families are trained on"),
+        ("test_template_ood", "unit_families", "test_template_ood: 1 template families are trained on"),
         ("test_entity_ood", "entity_block", "test_entity_ood: 1 entity blocks are trained on"),
     ],
 )
