@@ -10,8 +10,9 @@ is the exact text the model shall return. The truth comes from the atoms, never 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from cs_assets.families.syntax import Segment, SentenceTemplate
@@ -109,11 +110,6 @@ class Score(Value):
 class Family(Protocol):
     """The verbs that a family offers. It is built from one scenario's `Definition`."""
 
-    @property
-    def values_are_copied(self) -> bool:
-        """Whether every value of the answer is copied from the message, so that it may be typed in another way."""
-        ...
-
     def opens(self, unit: str) -> bool:
         """Tell whether a template of this unit may begin a sample; the others are only picked while one renders."""
         ...
@@ -146,6 +142,24 @@ class Family(Protocol):
     def corruption_families(self) -> tuple[str, ...]: ...
 
 
+@runtime_checkable
+class CopyingFamily(Protocol):
+    """What a family may offer besides whose answers are copied: a value may be typed in another way."""
+
+    def copied_answer(self, segments: Sequence[Segment]) -> str:
+        """Return the answer to a message of these segments: what stands in them is what is copied."""
+        ...
+
+
+@runtime_checkable
+class ColumnFamily(Protocol):
+    """What a family may offer besides, whose samples are one plain template and one row of atoms: columns at a time."""
+
+    def answer_columns(self, slots: pl.DataFrame) -> pl.DataFrame | None: ...
+
+    def verify_columns(self, messages: pl.Series, answers: pl.DataFrame) -> pl.Series: ...
+
+
 # A corruption takes the sample and a generator, and returns a wrong answer, or None where it does not apply.
 Corrupter = Callable[[Sample, random.Random], str | None]
 
@@ -156,7 +170,6 @@ class SingleMessageFamily:
     A family sets `corruptions` (corruption family -> kind -> corrupter) and offers `render` and `verify`.
     """
 
-    values_are_copied: ClassVar[bool] = False
     corruptions: Mapping[str, Mapping[str, Corrupter]]
 
     def opens(self, unit: str) -> bool:

@@ -10,17 +10,22 @@ Example (`address_extraction`):
      "详细地址": "高新技术园区创新大厦"}
 """
 
+import functools
 import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
+
+import polars as pl
 
 from cs_assets.families.base import Corrupter, Rendered, Sample, Scene, Score, SingleMessageFamily, Turn, Violation
 from cs_assets.families.definition import Definition
 from cs_assets.families.syntax import Segment, SentenceTemplate, TemplateError
 
 _SPACE = re.compile(r"\s+")
+# The same in the syntax of Polars, whose \s lacks the separators.
+_COLUMN_SPACE = r"[\s\x1c-\x1f]+"
 _MEMBER = re.compile(r'"([^"]+)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|null)')
 _MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 
@@ -89,8 +94,6 @@ class ExtractionFamily(SingleMessageFamily):
         TemplateError: the answer template does not render to a JSON object of strings.
     """
 
-    values_are_copied: ClassVar[bool] = True
-
     def __init__(self, definition: Definition) -> None:
         self._answer_template = definition.answer_template()
         self._slots = definition.slots
@@ -114,8 +117,71 @@ class ExtractionFamily(SingleMessageFamily):
         return Rendered(turns=[Turn(segments=segments)], answer=self.copied_answer(segments))
 
     def copied_answer(self, segments: Sequence[Segment]) -> str:
-        """Return the answer to a message of these segments: what stands in them is what is copied."""
         return dump_answer(self._answer(dict.fromkeys(self._slots, "") | {s.slot: s.text for s in segments if s.slot}))
+
+    @functools.cached_property
+    def field_sources(self) -> dict[str, tuple[str, ...]] | None:
+        """Return, for each field, the slots of which the first with a value fills it.
+
+        Found by filling every slot with a mark and taking away, one after the other, those that show. None where a
+        field is more than the value of one slot.
+        """
+        marks = {slot: f"\ue003{number}\ue003" for number, slot in enumerate(sorted(self._slots))}
+        slot_of = {mark: slot for slot, mark in marks.items()}
+        sources: dict[str, list[str]] = {field: [] for field in self.fields}
+        for field, found in sources.items():
+            left = dict(marks)
+            while value := self._answer(left)[field]:
+                if value not in slot_of:
+                    return None
+                found.append(slot_of[value])
+                left[slot_of[value]] = ""
+        return {field: tuple(found) for field, found in sources.items()}
+
+    def answer_columns(self, slots: pl.DataFrame) -> pl.DataFrame | None:
+        """Return the answers to many messages: a column for each field, and `answer`.
+
+        Args:
+            slots: a column for each slot, empty where the message does not show it.
+
+        Returns:
+            None where the answer template is richer than one slot a field.
+        """
+        if self.field_sources is None:
+            return None
+        fields = {}
+        for field, sources in self.field_sources.items():
+            value = pl.lit("")
+            for slot in reversed([source for source in sources if source in slots.columns]):
+                value = pl.when(pl.col(slot) != "").then(pl.col(slot)).otherwise(value)
+            fields[field] = value.str.replace_all(_COLUMN_SPACE, "")
+        # The canonical spelling of a mark shows what stands between the values.
+        written = dump_answer(dict.fromkeys(fields, "\ue003")).split("\ue003")
+        parts = [part for text, field in zip(written, fields, strict=False) for part in (pl.lit(text), pl.col(field))]
+        # `with_columns` first, because a field without a column of its own is one value, not one for each row.
+        return (
+            slots.with_columns(**fields)
+            .select(*fields)
+            .with_columns(answer=pl.concat_str([*parts, pl.lit(written[-1])]))
+        )
+
+    def verify_columns(self, messages: pl.Series, answers: pl.DataFrame) -> pl.Series:
+        """Return of each sample of `answer_columns` whether it is good as it is: `verify` would find nothing.
+
+        Where a character in the message might need an escape in the answer, it is not: the values stand in the answer
+        as they are.
+        """
+        table = answers.with_columns(message=messages, source=messages.str.replace_all(_COLUMN_SPACE, ""))
+        copied = [pl.col("source").str.contains(pl.col(field), literal=True) for field in self.fields]
+        good = pl.all_horizontal(copied) & ~pl.col("source").str.contains(r'["\\\x00-\x1f]')
+        good = good & pl.any_horizontal(pl.col(field) != "" for field in self.fields)
+        if "电话" in self.fields:
+            digits = pl.col("电话").str.count_matches(r"[\d*]")
+            missed = pl.col("message").str.contains(r"(?:^|\D)1[3-9]\d{9}(?:\D|$)")
+            good = good & pl.when(pl.col("电话") == "").then(~missed).otherwise(digits >= 7)
+        if "邮编" in self.fields:
+            good = good & pl.col("邮编").str.contains(r"^(?:\d{6})?$")
+        return table.select(good).to_series()
 
     def verify(self, sample: Sample) -> list[Violation]:
         values = read_strict(sample.answer, self.fields)

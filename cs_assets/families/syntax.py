@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict
@@ -99,7 +99,10 @@ class SentenceTemplate:
         self.source = source
         self.slots = slots
         self.unit = unit
-        self._compiled = _environment().from_string(text)
+
+    @functools.cached_property
+    def _compiled(self) -> Template:
+        return _environment().from_string(self.text)
 
     def literals(self) -> str:
         """Return the template's own words, slots left out."""
@@ -134,7 +137,7 @@ def boundary_is_lost(segments: list[Segment]) -> bool:
     """Tell whether a value runs into its neighbour such that no reader could part them: digits on both sides."""
     shown = [segment for segment in segments if segment.text]
     return any(
-        (left.slot or right.slot) and left.text[-1].isdigit() and right.text[0].isdigit()
+        (left.slot or right.slot) and left.text[-1].isdecimal() and right.text[0].isdecimal()
         for left, right in itertools.pairwise(shown)
     )
 

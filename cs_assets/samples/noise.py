@@ -1,9 +1,11 @@
 """Noise: what happens to a sentence on its way from a customer's thumb, with the ground truth kept right.
 
 Each function changes the template's own words and what stands between the values, never a value. Its name is the
-sample's variation tag.
+sample's variation tag. Where a scenario's answers are copied from the message, a spelling (`SPELLINGS`) may cover the
+values as well, because the answer is then read from the message as it was typed.
 """
 
+import functools
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -95,7 +97,7 @@ def doubled_punctuation(segments: Segments, rng: random.Random) -> Segments:
     return _map_words(segments, lambda text: _PUNCTUATION.sub(lambda m: m.group() * rng.choice((2, 3)), text))
 
 
-def mistyped_words(segments: Segments, rng: random.Random) -> Segments:
+def homophone(segments: Segments, rng: random.Random) -> Segments:
     """Pick the wrong word on a pinyin keyboard, once a message."""
     found = [(i, *pair) for i, s in enumerate(segments) for pair in _HOMOPHONES if not s.slot and pair[0] in s.text]
     if not found:
@@ -116,12 +118,162 @@ def interrupted(segments: Segments, rng: random.Random) -> Segments:
     return [*segments[:at], Segment(text=text[:end] + remark + text[end:]), *segments[at + 1 :]]
 
 
+# Said in another way, with the same meaning wherever it stands.
+_COLLOQUIAL: Final = (
+    ("请问一下", "问下"),
+    ("请问", "问下"),
+    ("什么时候", "啥时候"),
+    ("为什么", "咋"),
+    ("怎么样", "咋样"),
+    ("怎么", "咋"),
+    ("什么", "啥"),
+    ("没有", "没"),
+    ("您好", "哈喽"),
+    ("你好", "哈喽"),
+    ("谢谢", "谢啦"),
+    ("可以吗", "行不"),
+    ("是不是", "是不"),
+    ("能不能", "能不"),
+    ("现在", "这会儿"),
+    ("非常", "老"),
+    ("一下", "下"),
+    ("快递", "件儿"),
+)
+
+
+def colloquial(segments: Segments, rng: random.Random) -> Segments:
+    """Talk as one talks at home: 咋, 啥, 行不."""
+
+    def loosely(text: str) -> str:
+        for formal, loose in _COLLOQUIAL:
+            text = text.replace(formal, loose)
+        return text
+
+    return _map_words(segments, loosely)
+
+
+# What a customer in a hurry leaves out. Nothing here names a value or says what the customer wants.
+_DISPENSABLE: Final = re.compile(
+    r"^(?:[您你]好[，,！!。\s]*|亲[，,]\s*|在吗[，,？?\s]*|老板[，,]\s*|请问(?:一下)?[，,]?)"
+    r"|麻烦(?:您|你)?(?=帮|给|把|寄|发|送)"
+    r"|(?:[，,。！!\s]*(?:谢谢|谢谢啦|谢谢了|多谢|辛苦了|辛苦啦|拜托了))+[~～。！!]*$"
+    r"|(?<=[\u4e00-\u9fff])[吧啊呀哈哦啦]+(?=[，。！？,!?]|$)"
+)
+
+
+def elided(segments: Segments, rng: random.Random) -> Segments:
+    """Leave out greeting, thanks and particles."""
+    return _map_words(segments, lambda text: _DISPENSABLE.sub("", text))
+
+
+_POLITE_OPENERS: Final = ("您好，麻烦您了，", "您好，打扰了，", "不好意思打扰一下，", "亲，辛苦您看一下，", "您好，")
+_POLITE_ENDS: Final = ("，谢谢您", "，麻烦您啦", "，辛苦您了", "，非常感谢", "，谢谢您的帮助", "，麻烦了哈")
+
+
+def polite(segments: Segments, rng: random.Random) -> Segments:
+    """Begin or end with a courtesy; one that is there already is enough."""
+    text = "".join(segment.text for segment in segments)
+    ending = [] if re.search("谢|辛苦|麻烦", text) or _ENDED.search(text) else [Segment(text=rng.choice(_POLITE_ENDS))]
+    opening = [] if _has_beginning(segments) else [Segment(text=rng.choice(_POLITE_OPENERS))]
+    chosen = rng.choice([side for side in ("open", "end", "both") if opening or side != "open"])
+    return [*(opening if chosen != "end" else []), *segments, *(ending if chosen != "open" else [])]
+
+
+_ENDED: Final = re.compile(r"[:：？?~！!]\s*$|[）)】\]]$")
+_ANGRY_OPENERS: Final = (
+    "搞什么啊，",
+    "真是服了，",
+    "我说第三遍了，",
+    "你们到底有没有人看消息，",
+    "烦死了，",
+    "赶紧的，",
+)
+_ANGRY_ENDS: Final = ("，赶紧的", "！！！", "，别再让我说一遍", "，能不能上点心", "，快点行不行！", "，真是醉了")
+
+
+def angry(segments: Segments, rng: random.Random) -> Segments:
+    """Lose patience before or after saying what there is to say, and shout the full stops."""
+    louder = _map_words(segments, lambda text: text.replace("。", "！！").replace("~", "！"))
+    if _EMPTY_LABEL.search("".join(segment.text for segment in segments)):
+        return louder if _has_beginning(segments) else [Segment(text=rng.choice(_ANGRY_OPENERS)), *louder]
+    if _has_beginning(segments) or rng.random() < 0.5:
+        return [*louder, Segment(text=rng.choice(_ANGRY_ENDS))]
+    return [Segment(text=rng.choice(_ANGRY_OPENERS)), *louder]
+
+
+# Typed without looking up: the keyboard stayed in Latin letters for a word.
+_PINYIN: Final = (
+    ("收货地址", "dizhi"),
+    ("地址", "dizhi"),
+    ("电话", "dianhua"),
+    ("手机号", "sjh"),
+    ("手机", "shouji"),
+    ("姓名", "xingming"),
+    ("收件人", "sjr"),
+    ("收货人", "shr"),
+    ("邮编", "youbian"),
+    ("谢谢", "xiexie"),
+    ("什么", "shenme"),
+    ("怎么", "zenme"),
+    ("快递", "kuaidi"),
+    ("发货", "fahuo"),
+    ("麻烦", "mafan"),
+    ("可以", "keyi"),
+    ("订单", "dingdan"),
+    ("退款", "tuikuan"),
+    ("今天", "jintian"),
+    ("现在", "xianzai"),
+    ("客服", "kefu"),
+    ("你好", "nihao"),
+    ("您好", "ninhao"),
+    ("没有", "meiyou"),
+    ("东西", "dongxi"),
+    ("帮我", "bangwo"),
+)
+
+
+def pinyin(segments: Segments, rng: random.Random) -> Segments:
+    """Leave a word or two in pinyin."""
+    found = [(i, *pair) for i, s in enumerate(segments) for pair in _PINYIN if not s.slot and pair[0] in s.text]
+    typed = list(segments)
+    for at, word, letters in rng.sample(found, min(len(found), rng.choice((1, 1, 2)))):
+        typed[at] = Segment(text=typed[at].text.replace(word, letters, 1))
+    return typed
+
+
+@functools.lru_cache(maxsize=1)
+def _traditional_converter() -> Callable[[str], str]:
+    from opencc import OpenCC
+
+    convert: Callable[[str], str] = OpenCC("s2t").convert
+    return convert
+
+
+_FULL_WIDTH: Final = {code: code + 0xFEE0 for code in range(0x21, 0x7F) if chr(code).isalnum()}
+# How a whole message may be typed, values included.
+SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
+    "traditional": lambda text: _traditional_converter()(text),
+    "full_width": lambda text: text.translate(_FULL_WIDTH),
+}
+
+
+def traditional(segments: Segments, rng: random.Random) -> Segments:
+    """Write in traditional characters, as customers of Hong Kong, Macao and Taiwan do."""
+    return _map_words(segments, SPELLINGS["traditional"])
+
+
+def full_width(segments: Segments, rng: random.Random) -> Segments:
+    """Type letters and digits in full width."""
+    return _map_words(segments, SPELLINGS["full_width"])
+
+
 TRAINING_NOISE: Final[dict[str, NoiseFunction]] = {
-    f.__name__: f for f in (emoji, filler, half_width, extra_spaces, line_breaks)
+    f.__name__: f
+    for f in (emoji, filler, half_width, extra_spaces, line_breaks, colloquial, elided, polite, full_width)
 }
 # Kept from training, so that `test_noise` measures what a model does with noise of a new kind.
 TEST_NOISE: Final[dict[str, NoiseFunction]] = {
-    f.__name__: f for f in (voice_to_text, doubled_punctuation, mistyped_words, interrupted)
+    f.__name__: f for f in (voice_to_text, doubled_punctuation, homophone, interrupted, angry, traditional, pinyin)
 }
 
 
@@ -136,3 +288,9 @@ def apply_noise(segments: Segments, functions: Mapping[str, NoiseFunction], rng:
         if "".join(segment.text for segment in noisy) != before and not boundary_is_lost(noisy):
             return noisy, name
     return segments, ""
+
+
+def spelled(segments: Segments, tag: str) -> Segments:
+    """Write the values in the spelling of `tag`, where it is one."""
+    spelling = SPELLINGS.get(tag, str)
+    return [Segment(text=spelling(segment.text), slot=segment.slot) for segment in segments]

@@ -4,16 +4,20 @@ Which template meets which atoms depends on ids and seed only; a changed templat
 that template and no others.
 """
 
+import copy
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import polars as pl
 
-from cs_assets.families.base import SHOP, Rendered, Scene
+from cs_assets.families.base import SHOP, ColumnFamily, CopyingFamily, Family, Rendered, Sample, Scene
 from cs_assets.families.syntax import SentenceTemplate, boundary_is_lost, parse_template
+from cs_assets.samples.columns import ColumnRenderer
 from cs_assets.samples.folds import FOLDS, blocks_of, held_out_families
-from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE, apply_noise
+from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE, NoiseFunction, apply_noise, spelled
 from cs_assets.scenario import Scenario
 
 SCHEMA: Final[dict[str, Any]] = {
@@ -48,16 +52,15 @@ def render_samples(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFra
     accepted = variants.filter("accepted").sort("template_id")
     units = dict(accepted.select("family", "unit").iter_rows())
     held_out = held_out_families(units, scenario.spec.holdout_templates, scenario.spec.seed)
+    atoms = atoms.sort("atom_id")
     pools = _pools(scenario, atoms)
+    unseen = pl.col("family").is_in(list(held_out))
+    known, new = Repertoire.of(accepted.filter(~unseen)), Repertoire.of(accepted.filter(unseen))
     rows: list[dict[str, Any]] = []
     for fold in FOLDS:
-        usable = pl.col("family").is_in(list(held_out))
-        templates = accepted.filter(usable if fold == "test_template_ood" else ~usable)
-        rows += _render_fold(scenario, fold, Repertoire.of(templates), pools[fold])
+        repertoire = new if fold == "test_template_ood" else known
+        rows += _render_fold(scenario, fold, repertoire, atoms, pools[fold])
     return pl.DataFrame(rows, schema=SCHEMA)
-
-
-Atoms = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,13 @@ class Repertoire:
         return Scene(rng, pick)
 
 
-def _pools(scenario: Scenario, atoms: pl.DataFrame) -> dict[str, list[list[Atoms]]]:
-    """Deal the atoms out: for each fold, one short list of candidates a sample, no atom in two lists."""
-    pools: dict[str, list[list[Atoms]]] = {}
+def _pools(scenario: Scenario, atoms: pl.DataFrame) -> dict[str, list[list[int]]]:
+    """Deal the atoms out: for each fold, the rows that each sample may try, no row in two lists."""
+    pools: dict[str, list[list[int]]] = {}
     for blocks in sorted({blocks_of(fold) for fold in FOLDS}, key=sorted):
         folds = [fold for fold in FOLDS if blocks_of(fold) == blocks]
         wanted = sum(getattr(scenario.counts, fold) for fold in folds)
-        rows = atoms.filter(pl.col("entity_block").is_in(list(blocks))).sort("atom_id").to_dicts()
+        rows = atoms["entity_block"].is_in(list(blocks)).arg_true().to_list()
         if len(rows) < wanted:
             raise ValueError(
                 f"{len(rows)} atoms for the {wanted} samples of {', '.join(folds)}: raise `rows` of atomic_table."
@@ -117,62 +120,123 @@ def _pools(scenario: Scenario, atoms: pl.DataFrame) -> dict[str, list[list[Atoms
     return pools
 
 
-def _render_fold(
-    scenario: Scenario, fold: str, repertoire: Repertoire, pool: list[list[Atoms]]
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Plan:
+    """What a sample is to be made of. Its generator depends on its number alone: no sample moves another."""
+
+    number: int
+    variant: Variant
+    candidates: list[int]
+    rng: random.Random
+
+
+def _plans(scenario: Scenario, fold: str, repertoire: Repertoire, pool: list[list[int]]) -> list[Plan]:
     order = random.Random(f"{scenario.spec.seed}:{fold}:order")
     families = sorted(
         family for unit, found in repertoire.units.items() if scenario.family.opens(unit) for family in found
     )
-    rows: list[dict[str, Any]] = []
+    plans = []
     for number, candidates in enumerate(pool):
         # Every family gets its turn, so that a family with many variants does not crowd out the others.
         if number % len(families) == 0:
             order.shuffle(families)
-        # A generator a sample: what happens in one sample moves no other.
         rng = random.Random(f"{scenario.spec.seed}:{fold}:{number}")
         variant = rng.choice(repertoire.families[families[number % len(families)]])
-        used = [variant.family]
-        rendered, row, tag = _render_one(scenario, fold, variant.template, candidates, repertoire.scene(rng, used))
+        plans.append(Plan(number, variant, candidates, rng))
+    return plans
+
+
+class Made(NamedTuple):
+    """A finished sample, the row of its atoms, its variation tag and the template families in it."""
+
+    sample: Sample
+    atom: int
+    tag: str
+    families: list[str]
+
+
+def _render_fold(
+    scenario: Scenario, fold: str, repertoire: Repertoire, atoms: pl.DataFrame, pool: list[list[int]]
+) -> list[dict[str, Any]]:
+    plans = _plans(scenario, fold, repertoire, pool)
+    by_column = _by_column(scenario, fold, plans, atoms)
+    ids = atoms.select("atom_id", "entity_block").rows()
+    rows: list[dict[str, Any]] = []
+    for plan in plans:
+        made = by_column.get(plan.number) or _render_one(scenario, fold, repertoire, plan, atoms)
         rows.append(
             {
-                "sample_id": f"{fold}-{number:05d}",
+                **made.sample.model_dump(),
+                "sample_id": f"{fold}-{plan.number:05d}",
                 "fold": fold,
-                "message": rendered.message,
-                "answer": rendered.answer,
-                "tools": rendered.tools,
-                "messages": scenario.conversation(rendered.sample),
-                "tags": [tag] if tag else [],
-                "template_id": variant.template_id,
-                "unit": variant.template.unit,
-                "template_family": variant.family,
-                "unit_families": list(dict.fromkeys(used)),
-                "template_origin": variant.origin,
-                "atom_id": row["atom_id"],
-                "entity_block": row["entity_block"],
+                "messages": scenario.conversation(made.sample),
+                "tags": [made.tag] if made.tag else [],
+                "template_id": plan.variant.template_id,
+                "unit": plan.variant.template.unit,
+                "template_family": plan.variant.family,
+                "unit_families": made.families,
+                "template_origin": plan.variant.origin,
+                "atom_id": ids[made.atom][0],
+                "entity_block": ids[made.atom][1],
             }
         )
     return rows
 
 
-def _render_one(
-    scenario: Scenario, fold: str, template: SentenceTemplate, candidates: list[Atoms], scene: Scene
-) -> tuple[Rendered, Atoms, str]:
+def _by_column(scenario: Scenario, fold: str, plans: list[Plan], atoms: pl.DataFrame) -> dict[int, Made]:
+    """Render by column what needs neither noise nor a second choice of atoms: sample number -> sample."""
+    family = scenario.family
+    if not isinstance(family, ColumnFamily) or fold == "test_noise":
+        return {}
+    plain = [plan for plan in plans if plan.candidates and not _is_noisy(scenario, fold, copy.copy(plan.rng))]
+    if not plain:
+        return {}
+    templates = {plan.variant.template_id: plan.variant.template for plan in plain}
+    numbers = {template_id: number for number, template_id in enumerate(templates)}
+    picks = np.array([numbers[plan.variant.template_id] for plan in plain], dtype=np.int64)
+    rows = [plan.candidates[0] for plan in plain]
+    table = ColumnRenderer(family, list(templates.values())).render(picks, atoms[rows])
+    return {
+        plan.number: Made(Sample(message=message, answer=answer), row, "", [plan.variant.family])
+        for plan, row, (message, answer, good) in zip(plain, rows, table.iter_rows(), strict=True)
+        if good
+    }
+
+
+def _is_noisy(scenario: Scenario, fold: str, rng: random.Random) -> bool:
+    return fold == "test_noise" or rng.random() < scenario.spec.noise_share
+
+
+def _render_one(scenario: Scenario, fold: str, repertoire: Repertoire, plan: Plan, atoms: pl.DataFrame) -> Made:
     """Render with the first atoms that suit the template: all its rules hold and no boundary is lost."""
-    for row in candidates:
-        rendered = scenario.family.render(template, row, scene)
+    rng, template = plan.rng, plan.variant.template
+    for row in plan.candidates:
+        used = [plan.variant.family]
+        rendered = scenario.family.render(template, atoms.row(row, named=True), repertoire.scene(rng, used))
         if any(boundary_is_lost(turn.segments) for turn in rendered.turns) or scenario.family.verify(rendered.sample):
             continue
-        if fold != "test_noise" and scene.rng.random() >= scenario.spec.noise_share:
-            return rendered, row, ""
-        functions = TEST_NOISE if fold == "test_noise" else TRAINING_NOISE
-        spoken = [number for number, turn in enumerate(rendered.turns) if turn.speaker != SHOP]
-        place = scene.rng.choice(spoken) if len(spoken) > 1 else spoken[0]
-        segments, tag = apply_noise(rendered.turns[place].segments, functions, scene.rng)
-        turns = list(rendered.turns)
-        turns[place] = turns[place].model_copy(update={"segments": segments})
-        return rendered.model_copy(update={"turns": turns}), row, tag
+        tag = ""
+        if _is_noisy(scenario, fold, rng):
+            functions = TEST_NOISE if fold == "test_noise" else TRAINING_NOISE
+            rendered, tag = _with_noise(scenario.family, rendered, functions, rng)
+        return Made(rendered.sample, row, tag, list(dict.fromkeys(used)))
     raise ValueError(
-        f"{template.source}: none of {len(candidates)} atoms gives a sample that keeps the rules; mend the template, "
-        "or raise `rows` of atomic_table."
+        f"{template.source}: none of {len(plan.candidates)} atoms gives a sample that keeps the rules; mend the "
+        "template, or raise `rows` of atomic_table."
     )
+
+
+def _with_noise(
+    family: Family, rendered: Rendered, functions: Mapping[str, NoiseFunction], rng: random.Random
+) -> tuple[Rendered, str]:
+    """Apply noise to what the customer says once, and return its tag."""
+    spoken = [number for number, turn in enumerate(rendered.turns) if turn.speaker != SHOP]
+    place = rng.choice(spoken) if len(spoken) > 1 else spoken[0]
+    segments, tag = apply_noise(rendered.turns[place].segments, functions, rng)
+    answer = rendered.answer
+    if isinstance(family, CopyingFamily):
+        segments = spelled(segments, tag)
+        answer = family.copied_answer(segments)
+    turns = list(rendered.turns)
+    turns[place] = turns[place].model_copy(update={"segments": segments})
+    return rendered.model_copy(update={"turns": turns, "answer": answer}), tag

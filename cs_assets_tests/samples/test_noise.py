@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cs_assets.families.base import Sample
+from cs_assets.families.base import CopyingFamily, Sample
 from cs_assets.families.syntax import Segment, SentenceTemplate, boundary_is_lost
-from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE, NoiseFunction
+from cs_assets.samples.noise import SPELLINGS, TEST_NOISE, TRAINING_NOISE, NoiseFunction, spelled
 from cs_assets.scenario import Scenario
 from cs_assets_tests.conftest import rendered_alone
 
@@ -85,6 +85,60 @@ def test_noise_without_chance(name: str, wanted: str) -> None:
     assert applied(name) == wanted
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "wanted"),
+    [
+        ("colloquial", "您好，请问什么时候发货", "哈喽，问下啥时候发货"),
+        ("elided", "你好，麻烦帮我催一下吧，谢谢啦~", "帮我催一下"),
+        ("elided", "在吗？东西呢", "东西呢"),
+        ("traditional", "麻烦发个快递，谢谢", "麻煩發個快遞，謝謝"),
+        ("full_width", "寄到3号楼A座", "寄到３号楼Ａ座"),
+        ("pinyin", "退款呢", "tuikuan呢"),
+    ],
+)
+def test_words_are_changed_as_the_name_says(name: str, words: str, wanted: str) -> None:
+    assert applied(name, [word(words)]) == wanted
+
+
+@pytest.mark.parametrize("name", ["colloquial", "elided", "traditional", "pinyin", "full_width", "homophone"])
+def test_words_without_an_occasion_stay(name: str) -> None:
+    assert applied(name, [word("在"), value("麻烦谢谢 3"), word("上")]) == "在麻烦谢谢 3上"
+
+
+@given(seed=st.integers())
+def test_courtesy_is_not_doubled_and_no_empty_label_gets_it_as_value(seed: int) -> None:
+    assert applied("polite", [word("您好，麻烦发到"), value("张三")], seed) == "您好，麻烦发到张三"
+    assert applied("polite", [value("张三"), word("，邮编：")], seed).endswith("，邮编：")
+
+
+@given(seed=st.integers())
+def test_anger_keeps_what_was_said(seed: int) -> None:
+    noisy = applied("angry", [word("我要退货。"), value("张三")], seed)
+    assert "我要退货！！张三" in noisy
+    assert noisy != "我要退货！！张三"
+    assert applied("angry", [value("张三"), word("，邮编：")], seed).endswith("，邮编：")
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "wanted"), [("traditional", "张三1", "張三1"), ("full_width", "张三12", "张三１２")]
+)
+def test_a_spelling_covers_the_values(tag: str, text: str, wanted: str) -> None:
+    assert spelled([value(text)], tag) == [value(wanted)]
+    assert spelled([value(text)], "emoji") == [value(text)]
+
+
+@pytest.mark.parametrize("tag", SPELLINGS)
+def test_values_typed_in_another_spelling_are_copied_so(
+    scenario: Scenario, seeds: list[SentenceTemplate], atoms: pl.DataFrame, tag: str
+) -> None:
+    assert isinstance(scenario.family, CopyingFamily)
+    for number, template in enumerate(seeds):
+        rendered = rendered_alone(scenario, template, atoms.row(number, named=True))
+        segments = spelled(EVERY_NOISE[tag](rendered.turns[0].segments, random.Random(1)), tag)
+        message = "".join(segment.text for segment in segments)
+        assert scenario.family.verify(Sample(message=message, answer=scenario.family.copied_answer(segments))) == []
+
+
 @pytest.mark.parametrize("name", ["emoji", "interrupted"])
 def test_noise_that_adds_leaves_the_rest(name: str) -> None:
     plain, noisy = "".join(s.text for s in SEGMENTS), applied(name)
@@ -121,17 +175,17 @@ def test_a_filler_stands_before_other_words(start: str) -> None:
 @given(seed=st.integers())
 def test_one_word_of_a_message_is_mistyped(seed: int) -> None:
     words = [word("收货人 "), value("收货地址"), word(" 手机号 "), value("138"), word("，麻烦发货，谢谢")]
-    noisy = EVERY_NOISE["mistyped_words"](words, random.Random(seed))
+    noisy = EVERY_NOISE["homophone"](words, random.Random(seed))
     changed = [(a.text, b.text) for a, b in zip(words, noisy, strict=True) if a != b]
     assert len(changed) == 1
     assert sum(a != b for a, b in zip(*changed[0], strict=True)) in (1, 2)
 
 
 def test_words_are_mistyped_as_a_pinyin_keyboard_does() -> None:
-    texts = {applied("mistyped_words", [word("收货"), value("张三")], seed=seed) for seed in range(20)}
+    texts = {applied("homophone", [word("收货"), value("张三")], seed=seed) for seed in range(20)}
     assert texts == {"收获张三"}
     plain = [value("张三"), word("，"), value("138")]
-    assert EVERY_NOISE["mistyped_words"](plain, random.Random(1)) == plain
+    assert EVERY_NOISE["homophone"](plain, random.Random(1)) == plain
 
 
 @given(seed=st.integers())
