@@ -68,6 +68,22 @@ def field_bars(per_field: Mapping[str, Mapping[str, float]]) -> str:
     return _data_uri(figure)
 
 
+def length_histogram(lengths: Sequence[int]) -> str:
+    """Return a data URI: how long the messages are, in characters."""
+    figure, axes = _figure("length of the messages", "characters", "samples")
+    axes.hist(list(lengths), bins=30, color=_COLOURS["tuned"])
+    return _data_uri(figure)
+
+
+def share_bars(title: str, counts: Mapping[str, int]) -> str:
+    """Return a data URI: how many samples there are of each name, the most frequent on top."""
+    names = sorted(counts, key=lambda name: (counts[name], name))
+    figure, axes = _figure(title, "samples", "")
+    figure.set_figheight(max(1.6, 0.28 * len(names) + 0.9))
+    axes.barh([name or "none" for name in names], [counts[name] for name in names], color=_COLOURS["tuned"])
+    return _data_uri(figure)
+
+
 def markdown_image(uri: str, title: str) -> str:
     """Return Markdown that shows a data URI."""
     return f"![{title}]({uri})"

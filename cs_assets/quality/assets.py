@@ -49,7 +49,7 @@ SCORES_FILE = "test_scores.parquet"
     partitions_def=scenario_partitions,
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
 )
 def labelled_samples(
     context: dg.AssetExecutionContext,
@@ -69,6 +69,7 @@ def labelled_samples(
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "good": table.height - bad.height,
             "corrupted": bad.height,
+            "near_duplicates": table.filter(pl.col("duplicate_of") != "").height,
             "corruption_kinds": dict(bad.group_by("corruption_kind").len().sort("corruption_kind").iter_rows()),
             "corruptions_caught_by_rules": round(caught / max(bad.height, 1), 3),
         },
@@ -159,7 +160,7 @@ class FilteredSamplesConfig(dg.Config, ScoringSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
 )
 def filtered_samples(

@@ -1,6 +1,7 @@
 """The filter: what rules and judge let through, and for what they did not, the reason.
 
-Held-out tests pass the rules only: a model that picked the questions of the test would pick the easy ones.
+Gates stand from cheap to dear: rules, near-duplicates, the judge. Held-out tests pass the first two only: a model that
+picked the questions of the test would pick the easy ones.
 """
 
 from collections.abc import Mapping
@@ -20,9 +21,11 @@ def candidates(labelled: pl.DataFrame) -> pl.DataFrame:
 
 
 def to_judge(labelled: pl.DataFrame) -> pl.DataFrame:
-    """Return the candidates that the judge must look at: of its folds, and not already rejected by a rule."""
+    """Return the candidates that the judge must look at: of its folds, and not already rejected."""
     return candidates(labelled).filter(
-        pl.col("fold").is_in(list(JUDGED_FOLDS)) & (pl.col("violations").list.len() == 0)
+        pl.col("fold").is_in(list(JUDGED_FOLDS))
+        & (pl.col("violations").list.len() == 0)
+        & (pl.col("duplicate_of") == "")
     )
 
 
@@ -42,6 +45,8 @@ def filter_samples(labelled: pl.DataFrame, scores: Mapping[str, float], threshol
     reason = (
         pl.when(broken)
         .then(pl.lit("rule: ") + pl.col("violations").list.first())
+        .when(pl.col("duplicate_of") != "")
+        .then(pl.lit("near-duplicate: of ") + pl.col("duplicate_of"))
         .when(doubted)
         .then(pl.format("judge: score {} below {}", pl.col("score").round(3), pl.lit(round(threshold, 3))))
         .otherwise(pl.lit(""))

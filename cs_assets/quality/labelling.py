@@ -10,6 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from cs_assets.families.base import Sample
+from cs_assets.quality.duplicates import near_duplicates
 from cs_assets.samples import render
 from cs_assets.scenario import Scenario
 
@@ -20,6 +21,7 @@ SCHEMA: Final[dict[str, Any]] = render.SCHEMA | {
     "corruption_kind": pl.String,
     "corruption_family": pl.String,
     "violations": pl.List(pl.String),  # rules that the answer breaks
+    "duplicate_of": pl.String,  # the earlier sample that this one repeats nearly word for word; empty for most
 }
 
 
@@ -31,11 +33,12 @@ def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
     """
     seen, unseen = _corruption_families(scenario)
     judge_rows = rendered.filter(pl.col("fold") == "judge").height
+    repeated = _repeated(scenario, rendered)
     position = 0
     rows: list[dict[str, Any]] = []
     for sample in rendered.iter_rows(named=True):
         if sample["fold"] != "judge":
-            rows.append(_row(scenario, sample, part=""))
+            rows.append(_row(scenario, sample, part="") | {"duplicate_of": repeated.get(sample["sample_id"], "")})
             continue
         part = _part(position, judge_rows)
         rng = random.Random(f"{scenario.spec.seed}:{sample['sample_id']}")
@@ -50,6 +53,14 @@ def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
         rows.append(_row(scenario, twin, part=part, kind=corruption.kind, family=corruption.family))
         position += 1
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _repeated(scenario: Scenario, rendered: pl.DataFrame) -> dict[str, str]:
+    """Return the samples that repeat another, which stands in train rather than in a test: sample_id -> sample_id."""
+    samples = rendered.filter(pl.col("fold") != "judge")
+    ids = samples["sample_id"].to_list()
+    found = near_duplicates(samples["message"].to_list(), samples["answer"].to_list(), scenario.spec.near_duplicates)
+    return {ids[number]: ids[first] for number, first in found.items()}
 
 
 def _corruption_families(scenario: Scenario) -> tuple[list[str], list[str]]:
@@ -78,4 +89,5 @@ def _row(scenario: Scenario, sample: dict[str, Any], part: str, kind: str = "", 
         "corruption_kind": kind,
         "corruption_family": family,
         "violations": [f"{v.rule}: {v.detail}" for v in violations],
+        "duplicate_of": "",
     }

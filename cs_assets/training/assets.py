@@ -6,15 +6,19 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
+from cs_assets import plots
 from cs_assets.learning.progress import Report
 from cs_assets.learning.sft import train_adapter
 from cs_assets.learning.training import TrainingSettings
 from cs_assets.model_assets import settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
+from cs_assets.scenario import load_scenario
+from cs_assets.training.data_page import data_page
+from cs_assets.training.measures import measure, nearest_sentences, plain_figures
 from cs_assets.training.splits import leakage_proof, make_splits
 from resources.base_model import BaseModels
 from resources.gpu import gpu
-from resources.store import ModelFolder, Store, fingerprint, preview
+from resources.store import ModelFolder, Store, fingerprint, preview, write_whole
 from resources.tracking import Tracking
 
 
@@ -23,16 +27,27 @@ from resources.tracking import Tracking
     partitions_def=scenario_partitions,
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
 )
 def training_splits(
     context: dg.AssetExecutionContext,
     store: Store,
     tracking: Tracking,
     filtered_samples: pl.DataFrame,
+    template_variants: pl.DataFrame,
+    atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Train, validation and four held-out tests: by template family x entity block, with the proof of no leakage."""
+    scenario = load_scenario(context.partition_key)
     table = make_splits(filtered_samples)
+    proof, measures = leakage_proof(table), measure(filtered_samples, template_variants, atomic_table)
+    of_split = {str(name): set(group["unit_families"].explode()) for (name,), group in table.group_by("split")}
+    sentences = nearest_sentences(
+        template_variants, of_split.get("train", set()), of_split.get("test_template_ood", set())
+    )
+    page = data_page(f"{scenario.spec.title}: the data", measures, table, proof, sentences, scenario.spec.seed)
+    path = store.location("reports", f"{scenario.name}-data.html")
+    write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8"))
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
@@ -40,7 +55,15 @@ def training_splits(
         metadata={
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "by_split": dict(table.group_by("split", maintain_order=True).len().iter_rows()),
-            "leakage_proof": dg.MetadataValue.md(preview(leakage_proof(table))),
+            "leakage_proof": dg.MetadataValue.md(preview(proof)),
+            "nearest_sentences": dg.MetadataValue.md(preview(sentences)),
+            **plain_figures(measures),
+            "slot_coverage": measures.coverage,
+            "rejected_share_by_gate": measures.gates,
+            "variation_tags": dg.MetadataValue.md(
+                plots.markdown_image(plots.share_bars("samples by variation tag", measures.tags), "variation tags")
+            ),
+            "data_page": dg.MetadataValue.path(str(path)),
         },
     )
 

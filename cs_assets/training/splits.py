@@ -37,7 +37,7 @@ def leakage_proof(splits: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row a split: n, shared_families, shared_blocks (how many template families and entity blocks occur in train
-        too), identical (messages that stand in train word for word), max_similarity and mean_similarity (of each
+        too), identical (samples that stand in train word for word), max_similarity and mean_similarity (of each
         message, the highest Jaccard similarity of character 3-grams to any training message).
     """
     train = splits.filter(pl.col("split") == "train")
@@ -57,13 +57,13 @@ _PROOF: Final = {
 
 
 def _compare(train: pl.DataFrame, other: pl.DataFrame, name: str) -> dict[str, Any]:
-    similarity = nearest_similarity(other["message"].to_list(), train["message"].to_list())
+    _, similarity = nearest(other["message"].to_list(), train["message"].to_list())
     return {
         "split": name,
         "n": other.height,
         "shared_families": len(_families(other) & _families(train)),
         "shared_blocks": len(set(other["entity_block"]) & set(train["entity_block"])),
-        "identical": other.filter(pl.col("message").is_in(train["message"].implode())).height,
+        "identical": other.join(train, on=["message", "answer"], how="semi").height,
         "max_similarity": max(similarity, default=0.0),
         "mean_similarity": sum(similarity) / max(len(similarity), 1),
     }
@@ -74,24 +74,27 @@ def _families(samples: pl.DataFrame) -> set[str]:
     return set(samples["unit_families"].explode())
 
 
-def nearest_similarity(messages: list[str], others: list[str]) -> list[float]:
-    """Return, for each message, the highest Jaccard similarity of character 3-grams to any of `others`."""
+def nearest(messages: list[str], others: list[str]) -> tuple[list[int], list[float]]:
+    """Return, for each message, which of `others` is most similar, and how much: Jaccard of character 3-grams."""
     import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer
 
     if not messages or not others:
-        return []
+        return [], []
     vectorizer = CountVectorizer(analyzer="char", ngram_range=(3, 3), binary=True, lowercase=False)
-    vectorizer.fit([*messages, *others])
+    vectorizer.fit([*messages, *others, "   "])  # blanks, so that texts of one or two characters have a vocabulary
     left, right = vectorizer.transform(messages).astype(np.float32), vectorizer.transform(others).astype(np.float32)
     right_sizes = np.asarray(right.sum(axis=1)).ravel()
-    nearest: list[float] = []
+    places: list[int] = []
+    similarity: list[float] = []
     for start in range(0, left.shape[0], 512):  # in slices, so that 5,000 x 5,000 samples do not fill the memory
         chunk = left[start : start + 512]
         shared = (chunk @ right.T).toarray()
         union = np.asarray(chunk.sum(axis=1)) + right_sizes - shared
-        nearest += (shared / np.maximum(union, 1)).max(axis=1).tolist()
-    return nearest
+        jaccard = shared / np.maximum(union, 1)
+        places += jaccard.argmax(axis=1).tolist()
+        similarity += jaccard.max(axis=1).tolist()
+    return places, similarity
 
 
 def leaks(proof: pl.DataFrame) -> list[str]:
@@ -99,7 +102,7 @@ def leaks(proof: pl.DataFrame) -> list[str]:
     found = []
     for row in proof.iter_rows(named=True):
         if row["identical"]:
-            found.append(f"{row['split']}: {row['identical']} messages stand in train word for word")
+            found.append(f"{row['split']}: {row['identical']} samples stand in train word for word")
         if row["split"] == "test_template_ood" and row["shared_families"]:
             found.append(f"{row['split']}: {row['shared_families']} template families are trained on")
         if row["split"] == "test_entity_ood" and row["shared_blocks"]:

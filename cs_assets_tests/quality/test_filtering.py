@@ -68,3 +68,11 @@ def test_the_blocking_check_wants_half_of_the_training_samples(labelled: pl.Data
     assert evaluated(filter_keeps_enough, good).passed
     assert not evaluated(filter_keeps_enough, bad).passed
     assert not evaluated(filter_keeps_enough, good.head(0)).passed
+
+
+def test_a_near_duplicate_is_rejected_before_the_judge_sees_it(labelled: pl.DataFrame) -> None:
+    first = pl.col("sample_id") == "train-00002"
+    marked = labelled.with_columns(duplicate_of=pl.when(first).then(pl.lit("train-00001")).otherwise("duplicate_of"))
+    assert "train-00002" not in set(to_judge(marked)["sample_id"])
+    rejected = filter_samples(marked, {}, 0.5).filter(~pl.col("kept"))
+    assert dict(rejected.select("sample_id", "reason").rows())["train-00002"] == "near-duplicate: of train-00001"

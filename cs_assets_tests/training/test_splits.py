@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cs_assets.quality.filtering import filter_samples
 from cs_assets.training.checks import splits_do_not_leak
-from cs_assets.training.splits import SCHEMA, SPLITS, leakage_proof, leaks, make_splits, nearest_similarity
+from cs_assets.training.splits import SCHEMA, SPLITS, leakage_proof, leaks, make_splits, nearest
 from cs_assets_tests.conftest import evaluated
 
 MESSAGES = st.lists(
@@ -20,12 +20,14 @@ def splits(labelled: pl.DataFrame) -> pl.DataFrame:
     return make_splits(filter_samples(labelled, {}, 0.0))
 
 
-def planted(splits: pl.DataFrame, split: str, column: str) -> pl.DataFrame:
-    """Put a value of the first training row into the first row of a split."""
-    value = splits.filter(pl.col("split") == "train").row(0, named=True)[column]
+def planted(splits: pl.DataFrame, split: str, *columns: str) -> pl.DataFrame:
+    """Put values of the first training row into the first row of a split."""
+    values = splits.filter(pl.col("split") == "train").row(0, named=True)
     first = pl.col("sample_id") == splits.filter(pl.col("split") == split)["sample_id"][0]
-    literal = pl.lit(value, dtype=splits.schema[column])
-    return splits.with_columns(pl.when(first).then(literal).otherwise(column).alias(column))
+    return splits.with_columns(
+        pl.when(first).then(pl.lit(values[column], dtype=splits.schema[column])).otherwise(column).alias(column)
+        for column in columns
+    )
 
 
 def trigrams(text: str) -> set[str]:
@@ -59,16 +61,16 @@ def test_clean_splits_have_a_proof_without_leaks(splits: pl.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "column", "found"),
+    ("split", "columns", "found"),
     [
-        ("validation", "message", "validation: 1 messages stand in train word for word"),
-        ("test_iid", "message", "test_iid: 1 messages stand in train word for word"),
-        ("test_template_ood", "unit_families", "test_template_ood: 1 template families are trained on"),
-        ("test_entity_ood", "entity_block", "test_entity_ood: 1 entity blocks are trained on"),
+        ("validation", ("message", "answer"), "validation: 1 samples stand in train word for word"),
+        ("test_iid", ("message", "answer"), "test_iid: 1 samples stand in train word for word"),
+        ("test_template_ood", ("unit_families",), "test_template_ood: 1 template families are trained on"),
+        ("test_entity_ood", ("entity_block",), "test_entity_ood: 1 entity blocks are trained on"),
     ],
 )
-def test_a_planted_leak_is_found(splits: pl.DataFrame, split: str, column: str, found: str) -> None:
-    leaking = planted(splits, split, column)
+def test_a_planted_leak_is_found(splits: pl.DataFrame, split: str, columns: tuple[str, ...], found: str) -> None:
+    leaking = planted(splits, split, *columns)
     assert leaks(leakage_proof(leaking)) == [found]
     assert not evaluated(splits_do_not_leak, leaking).passed
 
@@ -91,15 +93,16 @@ def test_the_check_fails_where_there_is_nothing_to_compare(splits: pl.DataFrame)
 def test_similarity_is_the_best_jaccard_of_trigrams(messages: list[str], others: list[str]) -> None:
     messages, others = (["".join(text.split()) + "abc" for text in texts] for texts in (messages, others))
     wanted = [max(len(trigrams(m) & trigrams(o)) / len(trigrams(m) | trigrams(o)) for o in others) for m in messages]
-    assert nearest_similarity(messages, others) == pytest.approx(wanted)
+    assert nearest(messages, others)[1] == pytest.approx(wanted)
 
 
 def test_similarity_needs_no_more_memory_than_a_slice() -> None:
     many = [f"收件人张三电话{number:011d}" for number in range(600)]
-    assert nearest_similarity(many, many[:3])[:3] == pytest.approx([1, 1, 1])
-    assert len(nearest_similarity(many, many[:3])) == 600
+    places, similarity = nearest(many, many[:3])
+    assert (places[:3], similarity[:3]) == ([0, 1, 2], pytest.approx([1, 1, 1]))
+    assert len(similarity) == 600
 
 
 @pytest.mark.parametrize(("messages", "others"), [([], ["张三李四"]), (["张三李四"], [])])
 def test_similarity_to_nothing_is_empty(messages: list[str], others: list[str]) -> None:
-    assert nearest_similarity(messages, others) == []
+    assert nearest(messages, others) == ([], [])
