@@ -119,7 +119,12 @@ def html_page(report: EvaluationReport, predictions: pl.DataFrame, title: str, p
     )
     failures = "".join(_failure(row) for row in worst_failures(predictions).iter_rows(named=True))
     return _PAGE.format(
-        title=html.escape(title), headline=headline, rows=rows, plots="".join(plots), failures=failures or "<p>none</p>"
+        title=html.escape(title),
+        data=f"{report.scenario}-data.html",
+        headline=headline,
+        rows=rows,
+        plots="".join(plots),
+        failures=failures or "<p>none</p>",
     )
 
 
@@ -139,6 +144,7 @@ th {{ text-align: left; }} dl {{ border-left: 3px solid #ccd; padding-left: 1rem
 dt {{ color: #678; font-size: .85rem; }} dd {{ margin: 0 0 .3rem; white-space: pre-wrap; overflow-wrap: anywhere; }}
 .wrong {{ color: #b3261e; }} img {{ max-width: 100%; }}
 </style></head><body><h1>{title}</h1>{headline}
+<p><a href="{data}">What it was trained on</a>: the figures of the data set, and samples to read.</p>
 <h2>Base against tuned</h2><table><tr><th>split</th><th>model</th><th>n</th><th>exact match</th><th>strict JSON</th>
 <th>field accuracy</th></tr>{rows}</table>
 <p>Intervals: 95 % bootstrap.</p>{plots}<h2>Worst failures of the tuned model</h2>{failures}</body></html>

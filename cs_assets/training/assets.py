@@ -1,4 +1,4 @@
-"""`training_splits`, `lora_adapter`."""
+"""`training_splits`, `dataset_exports`, `lora_adapter`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +14,7 @@ from cs_assets.model_assets import settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.scenario import load_scenario
 from cs_assets.training.data_page import data_page
+from cs_assets.training.exports import export_splits
 from cs_assets.training.measures import measure, nearest_sentences, plain_figures
 from cs_assets.training.splits import leakage_proof, make_splits
 from resources.base_model import BaseModels
@@ -64,6 +65,35 @@ def training_splits(
                 plots.markdown_image(plots.share_bars("samples by variation tag", measures.tags), "variation tags")
             ),
             "data_page": dg.MetadataValue.path(str(path)),
+        },
+    )
+
+
+@dg.asset(
+    group_name="training",
+    partitions_def=scenario_partitions,
+    kinds={"json", "huggingface"},
+    owners=["team:cs-assets"],
+    code_version="1",
+)
+def dataset_exports(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    training_splits: pl.DataFrame,
+    labelled_samples: pl.DataFrame,
+) -> dg.MaterializeResult[None]:
+    """The data set as JSONL for other programs: Alpaca, ShareGPT, OpenAI, TRL, KTO, preference; `dataset_info.json`."""
+    scenario = load_scenario(context.partition_key)
+    folder = store.location("exports", scenario.name)
+    written = export_splits(scenario, training_splits, labelled_samples, folder)
+    key = fingerprint(splits=training_splits, labelled=labelled_samples, scenario=scenario.spec)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(key),
+        metadata={
+            **tracked_figures(context, store, tracking, key, {"rows": sum(written.values())}),
+            "rows_by_file": written,
+            "folder": dg.MetadataValue.path(str(folder)),
         },
     )
 
