@@ -152,6 +152,15 @@ class CopyingFamily(Protocol):
 
 
 @runtime_checkable
+class CallingFamily(Protocol):
+    """What a family may offer besides, whose answers call functions."""
+
+    def native_completion(self, answer: str) -> list[dict[str, Any]]:
+        """Return the answer as OpenAI's API has it: calls in `tool_calls`, results in messages of the role tool."""
+        ...
+
+
+@runtime_checkable
 class ColumnFamily(Protocol):
     """What a family may offer besides, whose samples are one plain template and one row of atoms: columns at a time."""
 
