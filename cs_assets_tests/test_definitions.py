@@ -15,6 +15,7 @@ CHAIN = {
     "kto_judge": "quality",
     "filtered_samples": "quality",
     "training_splits": "training",
+    "dataset_exports": "training",
     "lora_adapter": "training",
     "preference_pairs": "reward",
     "reward_model": "reward",

@@ -108,6 +108,18 @@ def test_report_covers_every_test_split_and_model(materialized: Any) -> None:
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
+def test_the_data_set_has_a_page_and_is_exported_for_other_programs(materialized: Any) -> None:
+    first, _, store = materialized
+    seen = metadata(first, "training_splits")
+    page = Path(seen["data_page"]).read_text(encoding="utf-8")
+    assert "What each gate rejected" in page
+    assert 0 < seen["distinct_2"] < 1
+    assert 0 < seen["least_covered_slot"] < 1
+    written = metadata(first, "dataset_exports")["rows_by_file"]
+    assert written["alpaca_train.jsonl"] == first.output_for_node("training_splits").filter(split="train").height
+    assert (store / "exports" / PARTITION / "dataset_info.json").is_file()
+
+
 def test_a_second_run_reuses_every_expensive_stage(materialized: Any) -> None:
     first, second, _ = materialized
     for asset in (*MODEL_ASSETS, "filtered_samples", "predictions", "aligned_adapter"):
