@@ -1,11 +1,67 @@
-"""Which bundles of atoms a scenario may name in `atoms:`."""
+"""Which bundles of atoms a scenario may name in `atoms:`, and how a table of them is made: chunk by chunk.
 
-from collections.abc import Callable
+A chunk is a function of the seed and its own number alone, so any process may make any chunk, with the same bytes.
+
+    for chunk in sample_chunks("shipping", rows=1_000_000, seed=7):
+        assert BUNDLES["shipping"].faults(chunk).is_empty()
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
+from cs_assets.atoms.blocks import CHUNK_ROWS
+from cs_assets.atoms.coherence import shipping_faults
 from cs_assets.atoms.shipping import shipping_atoms
 
-# Each takes the number of rows and a seed.
-BUNDLES: Final[dict[str, Callable[[int, int], pl.DataFrame]]] = {"shipping": shipping_atoms}
+_CHUNKS_AHEAD: Final = 2
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One kind of atoms.
+
+    Attributes:
+        sample: makes one chunk from the number of its rows, the seed and the number of the chunk.
+        faults: returns atom_id and reason of each row that contradicts itself; empty when all is well.
+    """
+
+    sample: Callable[[int, int, int], pl.DataFrame]
+    faults: Callable[[pl.DataFrame], pl.DataFrame]
+
+
+BUNDLES: Final[dict[str, Bundle]] = {
+    "shipping": Bundle(shipping_atoms, shipping_faults),
+}
+
+
+def sample_chunks(bundle: str, rows: int, seed: int) -> Iterator[pl.DataFrame]:
+    """Yield `rows` rows of the bundle, at most `CHUNK_ROWS` at a time, with atom_id counting through.
+
+    A whole chunk is the same whatever the number of rows after it. The next chunks are made while one is used, so never
+    more than a few are in memory.
+    """
+    sample = BUNDLES[bundle].sample
+    made: deque[Future[pl.DataFrame]] = deque()
+    with ThreadPoolExecutor(_CHUNKS_AHEAD) as pool:
+        for chunk, start in enumerate(range(0, rows, CHUNK_ROWS)):
+            made.append(pool.submit(sample, min(CHUNK_ROWS, rows - start), seed, chunk))
+            if len(made) > _CHUNKS_AHEAD:
+                yield made.popleft().result()
+        while made:
+            yield made.popleft().result()
+
+
+def sample_atoms(bundle: str, rows: int, seed: int) -> pl.DataFrame:
+    """Return the whole table of `rows` rows, at least one.
+
+    Raises:
+        ValueError: `rows` is not positive.
+    """
+    if rows < 1:
+        raise ValueError(f"rows: found {rows}, allowed are 1 and more.")
+    return pl.concat(sample_chunks(bundle, rows, seed))

@@ -2,17 +2,22 @@
 
 Here belongs what is true of places: which county lies in which city, which postcode and landline code agree with
 it. Streets and doors are in `places.py`.
+
+    rows = sample_divisions(rng, blocks)      # row numbers of all_divisions()
+    sample_regions(rng, rows)                 # 省 市 县 as customers write them
 """
 
 import functools
 import re
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-REFERENCE: Final = Path(__file__).resolve().parents[2] / "data" / "reference"
+from cs_assets.atoms.blocks import BLOCK_COUNT
+from cs_assets.atoms.columns import WeightedPools, draw, draw_kinds
+from cs_assets.reference import reference_table
+
 MUNICIPALITIES: Final = ("北京市", "天津市", "上海市", "重庆市")
 # Ways to write a region, with how often customers use them (our estimate from the copy formats of shop apps, which
 # write names in full, and typed messages, which drop 省 and 市 more often than 区).
@@ -21,8 +26,14 @@ REGION_STYLES: Final = {"full": 0.62, "short": 0.2, "short_city": 0.18}
 ZONES: Final = ("高新区", "经济开发区", "开发区", "工业园区", "经开区")
 # What no one shortens: without the last character it names no place.
 _WHOLE: Final = (*ZONES, "新区", "市区", "矿区", "特区", "神农架林区", "族区", "族自治县")
-# Shops ship where people live: districts of cities, and the four municipalities most of all.
+# Shops ship where people live: districts of cities, the four municipalities most of all, and the two large cities
+# without districts as much as the districts of others together.
 _WEIGHTS: Final = {"municipality": 5.0, "district": 2.0, "other": 1.0}
+_CITY_WEIGHTS: Final = {"东莞市": 12.0, "中山市": 6.0}
+# Parcels that leave the mainland, as a share of all: few mainland shops send any.
+_OUTSIDE: Final = {"香港特别行政区": 0.003, "澳门特别行政区": 0.0005, "台湾省": 0.0015}
+# A zone owns the land in about one address of fifteen in the districts of a city, but not in Shanghai.
+_ZONE_SHARE: Final = 1 / 15
 _NATIONS: Final = (
     "土家族|苗族|侗族|布依族|壮族|瑶族|彝族|藏族|羌族|傣族|景颇族|傈僳族|白族|哈尼族|回族|蒙古族?|哈萨克族?|朝鲜族|满族|畲族|"
     "黎族|柯尔克孜|独龙族|怒族|纳西族|普米族|拉祜族|佤族|布朗族|达斡尔族|各族|仡佬族|水族|仫佬族|毛南族|东乡族|保安族|撒拉族|土族|裕固族|锡伯|塔吉克"
@@ -41,56 +52,112 @@ _AUTONOMOUS: Final = {
 
 @functools.lru_cache(maxsize=1)
 def divisions() -> pl.DataFrame:
-    """Return the committed table: code, province, city, county, area_code, postcode (all strings, may be empty).
-
-    Places without a postcode or landline code (Hong Kong, Macao, Taiwan) are left out: a parcel of a mainland shop
-    needs both.
-    """
-    table = pl.read_csv(REFERENCE / "divisions.csv", infer_schema=False).with_columns(pl.all().fill_null(""))
+    """Return the mainland: code, province, city, county, area_code, postcode (strings; city or county may be empty)."""
+    table = reference_table("divisions")
     return table.filter((pl.col("postcode") != "") & (pl.col("area_code") != "")).sort("code")
 
 
 @functools.lru_cache(maxsize=1)
+def all_divisions() -> pl.DataFrame:
+    """Return the mainland, then Taiwan, Hong Kong and Macao, whose area_code is that of the country call (+852)."""
+    outside = reference_table("outside_mainland").sort("code")
+    return pl.concat([divisions(), outside.select(divisions().columns)])
+
+
+@functools.lru_cache(maxsize=1)
 def townships() -> pl.DataFrame:
-    """Return the committed table county_code -> list of township names."""
-    table = pl.read_csv(REFERENCE / "townships.csv", infer_schema=False)
-    return table.sort("county_code", "name").group_by("county_code", maintain_order=True).agg("name")
+    """Return county_code -> list of township names; in Hong Kong and Macao, of streets (旺角弥敦道)."""
+    table = reference_table("townships").sort("county_code", "name")
+    lists = table.group_by("county_code", maintain_order=True).agg("name")
+    outside = reference_table("outside_mainland").sort("code").filter(pl.col("streets") != "")
+    return pl.concat([lists, outside.select(county_code="code", name=pl.col("streets").str.split(" "))])
 
 
-def sample_divisions(rng: np.random.Generator, blocks: np.ndarray, block_count: int) -> pl.DataFrame:
+def sample_divisions(rng: np.random.Generator, blocks: np.ndarray) -> np.ndarray:
     """Draw one division a row, such that rows of different entity blocks never share a county.
 
     Args:
         rng: the generator to draw from.
-        blocks: int array (n,), the entity block of each row, in [0, block_count).
-        block_count: how many blocks there are.
+        blocks: integer array (n,), the entity block of each row.
 
     Returns:
-        n rows of `divisions()`, with `township` (may be empty).
+        integer array (n,), row numbers of `all_divisions()`.
     """
-    table = divisions().with_row_index("row")
-    weights = _weights(table)
-    pools = [np.flatnonzero(np.arange(table.height) % block_count == block) for block in range(block_count)]
-    bounds = [np.cumsum(weights[pool]) / weights[pool].sum() for pool in pools]
-    positions = rng.random(len(blocks))
-    rows = np.array([pools[b][np.searchsorted(bounds[b], p)] for b, p in zip(blocks, positions, strict=True)])
-    drawn = table.drop("row")[rows].join(townships(), left_on="code", right_on="county_code", how="left")
-    names = drawn["name"].to_list()
-    picks = rng.random(len(blocks))
-    chosen = [n[int(p * len(n))] if n else "" for n, p in zip(names, picks, strict=True)]
-    return drawn.drop("name").with_columns(pl.Series("township", chosen, dtype=pl.String))
+    return _owned_divisions().draw(rng, blocks)
+
+
+@functools.lru_cache(maxsize=1)
+def _owned_divisions() -> WeightedPools:
+    table = all_divisions()
+    return WeightedPools(_weights(table), np.arange(table.height) % BLOCK_COUNT)
 
 
 def _weights(table: pl.DataFrame) -> np.ndarray:
-    """Return how often each division is drawn, relative to a plain county."""
+    """Return how often each division is drawn; the mainland's weights sum to 1."""
     kind = (
         pl.when(pl.col("province").is_in(list(MUNICIPALITIES)))
-        .then(pl.lit(_WEIGHTS["municipality"]))
+        .then(_WEIGHTS["municipality"])
+        .when(pl.col("city").is_in(list(_CITY_WEIGHTS)))
+        .then(pl.col("city").replace_strict(_CITY_WEIGHTS, default=None, return_dtype=pl.Float64))
         .when(pl.col("county").str.ends_with("区"))
-        .then(pl.lit(_WEIGHTS["district"]))
-        .otherwise(pl.lit(_WEIGHTS["other"]))
+        .then(_WEIGHTS["district"])
+        .otherwise(_WEIGHTS["other"])
     )
-    return table.select(kind).to_series().to_numpy()
+    share = pl.col("province").replace_strict(_OUTSIDE, default=None, return_dtype=pl.Float64)
+    mainland = kind / kind.filter(share.is_null()).sum()
+    return table.select(pl.coalesce(share / pl.len().over("province"), mainland)).to_series().to_numpy()
+
+
+def sample_townships(rng: np.random.Generator, rows: np.ndarray) -> pl.Series:
+    """Draw one of the `townships()` of each division, empty where none is known.
+
+    Args:
+        rng: the generator to draw from.
+        rows: integer array (n,), row numbers of `all_divisions()`.
+    """
+    names, starts, counts = _townships_by_row()
+    return names.gather(starts[rows] + (rng.random(len(rows)) * counts[rows]).astype(np.int64))
+
+
+@functools.lru_cache(maxsize=1)
+def _townships_by_row() -> tuple[pl.Series, np.ndarray, np.ndarray]:
+    """Return all names, division by division (an empty one for none), where each division's begin, and how many."""
+    lists = all_divisions().join(townships(), left_on="code", right_on="county_code", how="left", maintain_order="left")
+    names = lists["name"].fill_null([""])
+    counts = names.list.len().to_numpy().astype(np.int64)
+    return names.explode(), np.cumsum(counts) - counts, counts
+
+
+def sample_regions(rng: np.random.Generator, rows: np.ndarray) -> pl.DataFrame:
+    """Draw how each region is written: 省, 市, 县 (each may be empty).
+
+    Args:
+        rng: the generator to draw from.
+        rows: integer array (n,), row numbers of `all_divisions()`.
+    """
+    styles = draw_kinds(rng, REGION_STYLES, len(rows))
+    levels = rng.random(len(rows)) < 0.25
+    written = written_regions()[(rows * len(REGION_STYLES) + styles) * 2 + levels]
+    zoned = pl.Series(rng.random(len(rows)) < _ZONE_SHARE) & pl.col("zonable")
+    return written.select("省", "市", 县=pl.when(zoned).then(draw(rng, ZONES, len(rows))).otherwise("县"))
+
+
+@functools.lru_cache(maxsize=1)
+def written_regions() -> pl.DataFrame:
+    """Return each row of `all_divisions()` in each style of `REGION_STYLES`, a municipality on one level, then on two.
+
+    Columns: 省, 市, 县, and `zonable`, whether a zone may stand in the place of 县.
+    """
+    written = [
+        (
+            *written_region(province, city, county, style, names_level),
+            city.endswith("市") and county.endswith("区") and province not in (*_OUTSIDE, "上海市"),
+        )
+        for province, city, county in all_divisions().select("province", "city", "county").iter_rows()
+        for style in REGION_STYLES
+        for names_level in (False, True)
+    ]
+    return pl.DataFrame(written, schema=["省", "市", "县", "zonable"], orient="row")
 
 
 def short_province(name: str) -> str:
@@ -109,6 +176,8 @@ def written_region(province: str, city: str, county: str, style: str, names_leve
     Returns:
         (省, 市, 县) as written; 省 is empty for a municipality unless `names_level`.
     """
+    if province in _OUTSIDE:
+        return _written_outside(province, city, county, style)
     if province in MUNICIPALITIES:
         province = short_province(province) if names_level else ""
     if style == "full":
@@ -119,6 +188,20 @@ def written_region(province: str, city: str, county: str, style: str, names_leve
     if style == "short" and (short := _without_suffix(county, "区县市")) != short_city:
         county = short  # but 新乡县 beside 新乡, as 新乡新乡 names nothing
     return short_province(province), short_city, county
+
+
+def _written_outside(province: str, city: str, county: str, style: str) -> tuple[str, str, str]:
+    """Write Hong Kong, Macao or Taiwan.
+
+    Apps name every level (香港特别行政区九龙油尖旺区), people fewer (香港九龙旺角). The main island and the
+    peninsula go without saying: 香港中西区, 澳门黑沙环马路.
+    """
+    if style == "full":
+        return province, city, county
+    short = short_province(province)
+    if province == "台湾省":
+        return short, city if style == "short" else _without_suffix(city, "市"), county
+    return short, "" if city in ("港岛", "澳门半岛") else city, county if style == "short_city" else ""
 
 
 def _without_suffix(name: str, suffixes: str) -> str:

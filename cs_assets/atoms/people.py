@@ -1,7 +1,10 @@
 """People: names as customers write them, and phone numbers of every shape.
 
-Faker serves the names; prefixes and landline codes come from the reference tables, so that a number that is shown
-can exist.
+Faker's tables serve the names; prefixes and landline codes come from the reference tables, so that a number that is
+shown can exist.
+
+    sample_names(rng, blocks)           # 王秀英, 李先生, 小陈, 欧阳建国, 扎西多吉 ...
+    sample_phones(rng, area_codes)      # 13800138000, 0755-23456789转801, +852 6123 4567 ...
 """
 
 import functools
@@ -11,57 +14,55 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from cs_assets.atoms.divisions import REFERENCE
+from cs_assets.atoms.blocks import BLOCK_COUNT
+from cs_assets.atoms.columns import WeightedPools, compose, draw_kinds, joined, part
+from cs_assets.reference import reference_table
 
-NAME_VOCABULARY: Final = 6_000
-_SURNAMES: Final = tuple("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕")
-# 欧阳 has more bearers than the others together.
-_COMPOUND: Final = ("欧阳",) * 8 + ("上官", "司马", "司徒", "诸葛", "令狐", "慕容", "皇甫", "夏侯")
-_TITLES: Final = ("先生", "女士", "小姐", "老师", "同学", "师傅", "经理", "总", "姐", "哥", "阿姨")
-# Uyghur: a given name, then the father's. Tibetan: two parts, the first borne by women and men.
-_UYGHUR_GIVEN: Final = ["买买提", "艾力", "吐尔逊", "亚森", "艾尼瓦尔", "阿依古丽", "古丽娜尔", "热依汗", "帕提古丽"]
-_UYGHUR_FATHER: Final = ["吐尔逊", "艾合买提", "买买提", "玉素甫", "卡德尔", "司马义"]
-_TIBETAN_FIRST: Final = ["扎西", "次仁", "格桑", "尼玛", "达娃", "索朗", "白玛", "边巴"]
-_TIBETAN_SECOND: Final = ["多吉", "旺堆", "顿珠", "平措", "央金", "拉姆", "卓玛", "德吉"]
-_MONGOL: Final = [
-    "巴特尔",
-    "其其格",
-    "乌云其木格",
-    "娜仁托娅",
-    "萨仁高娃",
-    "苏日娜",
-    "乌日娜",
-    "图雅",
-    "阿拉坦",
-    "额尔敦",
-    "哈斯巴根",
-    "朝鲁",
-    "格日勒图",
-    "布和",
-    "通拉嘎",
-    "塔娜",
-    "苏布德",
-    "巴雅尔",
-    "满都拉",
-    "敖登",
-    "萨如拉",
-    "娜日苏",
-    "哈斯其其格",
-    "宝音",
-    "青格勒",
-    "那仁花",
-    "乌兰图雅",
-    "斯琴",
-    "阿古拉",
-    "孟和",
-]
-# Whole names, so that no two peoples mix; each entity block has its own, a stride apart.
-_MINORITY: Final = (
-    *(f"{given}·{father}" for given in _UYGHUR_GIVEN for father in _UYGHUR_FATHER if given != father),
-    *(first + second for first in _TIBETAN_FIRST for second in _TIBETAN_SECOND),
-    *_MONGOL,
+# "full" is a surname with a given name, "nickname" 小王, "familiar" 阿强.
+NAME_KINDS: Final = {"full": 0.77, "title": 0.13, "nickname": 0.045, "familiar": 0.025, "minority": 0.03}
+# Faker has the shares of the surnames (per cent of the people, from Wikipedia's 中国姓氏排名), with a slip of the point
+# for 于, and only the forms 萧, 阎 and 傅, which most bearers write 肖, 闫 and 付; those shares are our estimate.
+_SURNAME_SHARES: Final = {"于": 0.48, "肖": 0.48, "萧": 0.08, "闫": 0.2, "阎": 0.07, "付": 0.25, "傅": 0.15}
+# Faker's rarest, below one in 10,000 people, go: some are a minority name's first character.
+_RAREST: Final = 0.01
+# 欧阳 has more bearers than the others together. One customer in a hundred has one, ten times as many as in life, for a
+# model must meet them.
+_COMPOUND: Final = {"欧阳": 8, "上官": 1, "司马": 1, "司徒": 1, "诸葛": 1, "令狐": 1, "慕容": 1, "皇甫": 1, "夏侯": 1}
+_COMPOUND_SHARE: Final = 0.013
+# Given names: 15 % of the people have one character. Of the others some have a name of Faker's list of the most
+# frequent, the rest one that parents composed: a first and a second character of a generation, frequent ones first.
+_SINGLE_SHARE: Final = 0.15
+_FREQUENT_SHARE: Final = 0.15
+_COMPOSED: Final = (
+    ("建志国文永海俊晓德春光金玉宏立振家云新学世忠庆兴长", "华强军平明伟林峰生国民龙辉斌东涛文祥勇波良成刚才福"),
+    ("秀玉桂淑春海丽晓小红雪艳凤金美月冬翠爱素彩", "英兰珍梅芳华荣云霞玲红燕萍凤香娟琴花敏丽莲"),
+    ("子浩宇俊梓奕泽明嘉一思志博天皓家睿晨", "轩涵豪杰然博阳辰洋哲睿航霖毅翔文凡"),
+    ("子梓雨欣思诗佳雅梦语可一若紫婉静嘉晨", "涵萱怡琪婷彤瑶妍颖悦菲汐雯琳萌娜"),
 )
-NAME_KINDS: Final = {"plain": 0.76, "title": 0.13, "nickname": 0.07, "compound": 0.01, "minority": 0.03}
+_SINGLE: Final = "昊轩睿琪瑶蕾彤晗悦萌薇岚珊虹露茜媛昕怡妍钰煜哲毅翔恒骏航铭"
+# In these lists, what people write more often stands more often.
+_TITLES: Final = (*("先生", "女士") * 6, *("小姐", "老师", "姐", "哥") * 2, "同学", "师傅", "经理", "总", "阿姨")
+_NICKNAMES: Final = ("小", "小", "老")
+_FAMILIAR: Final = (
+    "阿强 阿明 阿伟 阿芳 阿珍 阿华 阿红 阿霞 阿军 阿辉 阿兰 阿英 阿丽 阿龙 阿杰 强哥 伟哥 军哥 杰哥 辉哥 勇哥 芳姐 "
+    "霞姐 红姐 兰姐 梅姐 燕姐 丽姐 英姐 婷婷 丽丽 娜娜 莉莉 芳芳 佳佳 欢欢 萌萌 静静 娟子 燕子 豆豆妈妈 果果妈 "
+    "乐乐爸爸"
+)
+# Uyghur: a given name, then the father's. Tibetan: two parts, the first borne by women and men. Yi: the clan, then the
+# given name.
+_UYGHUR: Final = (
+    "买买提 艾力 吐尔逊 亚森 艾尼瓦尔 艾尔肯 阿迪力 木塔力甫 阿依古丽 古丽娜尔 热依汗 帕提古丽 努尔古丽 阿米娜",
+    "吐尔逊 艾合买提 买买提 玉素甫 卡德尔 司马义 艾山 肉孜 吾买尔 热合曼 托合提",
+)
+_TIBETAN: Final = (
+    "扎西 次仁 格桑 尼玛 达娃 索朗 白玛 边巴 丹增 洛桑 普布 拉巴 米玛 巴桑",
+    "多吉 旺堆 顿珠 平措 央金 拉姆 卓玛 德吉 罗布 次旦 旺久 曲珍 卓嘎",
+)
+_YI: Final = ("吉克 沙马 曲比 吉木 阿苏 马海", "阿依 阿呷 阿支 木呷 尔古 伍呷")
+_MONGOL: Final = (
+    "巴特尔 其其格 乌云其木格 娜仁托娅 萨仁高娃 苏日娜 乌日娜 图雅 阿拉坦 额尔敦 哈斯巴根 朝鲁 格日勒图 布和 通拉嘎 "
+    "塔娜 苏布德 巴雅尔 满都拉 敖登 萨如拉 娜日苏 哈斯其其格 宝音 青格勒 那仁花 乌兰图雅 斯琴 阿古拉 孟和"
+)
 PHONE_KINDS: Final = {
     "mobile": 0.72,
     "spaced": 0.06,
@@ -76,101 +77,185 @@ PHONE_KINDS: Final = {
 # statistic was at hand. 14x is left out: data cards, which take no calls.
 _SERIES: Final = {"13": 0.30, "15": 0.24, "16": 0.02, "17": 0.10, "18": 0.26, "19": 0.08}
 _SATELLITE: Final = ("174", "1349")
+# Subscribers' numbers have eight digits under 010 and 02x, and in these large cities and provinces too (from the public
+# numbering plan, as far as we know it); seven elsewhere.
+_EIGHT_DIGITS: Final = (
+    "0311 0371 0379 0411 0431 0451 0510 0511 0512 0513 0514 0515 0516 0517 0518 0519 0523 0527 0531 0532 0551 0571 "
+    "0573 0574 0575 0576 0577 0579 0591 0595 0731 0755 0757 0760 0769 0791 0851 0871 0898"
+)
+# What a subscriber's number begins with outside the mainland; most are mobiles.
+_OUTSIDE_HEADS: Final = {
+    "+852": ("5", "6", "6", "9", "9", "2"),
+    "+853": ("6", "6", "6", "6", "6", "28"),
+    "+886": ("9",) * 6,
+}
 
 
-@functools.lru_cache(maxsize=4)
-def _name_vocabulary(seed: int) -> tuple[str, ...]:
-    """Return distinct Faker names. Faker draws by row (some 20,000 a second), so we draw a vocabulary once.
+@functools.lru_cache(maxsize=1)
+def surnames() -> tuple[list[str], np.ndarray]:
+    """Return the surnames, compound ones last, with their weights."""
+    from faker.providers.person.zh_CN import Provider
 
-    The few with a compound surname are left out: the kind `compound` makes those.
+    shares = {name: share for name, share in (Provider.last_names | _SURNAME_SHARES).items() if share >= _RAREST}
+    shares = {name: share for name, share in shares.items() if name not in _COMPOUND}
+    unit = sum(shares.values()) * _COMPOUND_SHARE / sum(_COMPOUND.values())
+    shares |= {name: parts * unit for name, parts in _COMPOUND.items()}
+    return list(shares), np.array(list(shares.values()))
+
+
+@functools.lru_cache(maxsize=1)
+def given_names() -> tuple[list[str], np.ndarray]:
+    """Return the given names with their weights."""
+    from faker.providers.person.zh_CN import Provider
+
+    frequent = dict.fromkeys(Provider.first_names_male + Provider.first_names_female)
+    single = [*(name for name in frequent if len(name) == 1), *_SINGLE]
+    double = [name for name in frequent if len(name) == 2]
+    shares = dict.fromkeys(single, _SINGLE_SHARE / len(single)) | dict.fromkeys(double, _FREQUENT_SHARE / len(double))
+    rest = (1 - _SINGLE_SHARE - _FREQUENT_SHARE) / len(_COMPOSED)
+    for firsts, seconds in _COMPOSED:
+        ranks = {a + b: 1 / (i + 5) / (j + 5) for i, a in enumerate(firsts) for j, b in enumerate(seconds) if a != b}
+        for name, rank in ranks.items():
+            shares[name] = shares.get(name, 0) + rest * rank / sum(ranks.values())
+    return list(shares), np.array(list(shares.values()))
+
+
+@functools.lru_cache(maxsize=1)
+def minority_names() -> list[str]:
+    """Return whole names, so that no two peoples mix; each entity block owns some, a stride apart."""
+    uyghur = [f"{given}·{father}" for given in _UYGHUR[0].split() for father in _UYGHUR[1].split() if given != father]
+    in_two_parts = [a + b for firsts, seconds in (_TIBETAN, _YI) for a in firsts.split() for b in seconds.split()]
+    return [*uyghur, *in_two_parts, *_MONGOL.split()]
+
+
+@functools.lru_cache(maxsize=1)
+def _name_pools() -> tuple[WeightedPools, WeightedPools, WeightedPools]:
+    """Return the pools of surnames (one), given names and minority names (as many as there are blocks)."""
+    one_pool = np.zeros(len(surnames()[0]), dtype=np.int64)
+    given, minority = given_names()[1], np.ones(len(minority_names()))
+    return (
+        WeightedPools(surnames()[1], one_pool),
+        WeightedPools(given, np.arange(len(given)) % BLOCK_COUNT),
+        WeightedPools(minority, np.arange(len(minority)) % BLOCK_COUNT),
+    )
+
+
+def sample_names(rng: np.random.Generator, blocks: np.ndarray) -> pl.Series:
+    """Draw one name a row; full names of different blocks never coincide (王女士 and 小王 may).
+
+    A full name belongs to the block that is the sum of its parts' positions, modulo the number of blocks: every block
+    has all surnames and all given names, and no full name of another.
+
+    Args:
+        rng: the generator to draw from.
+        blocks: integer array (n,), the entity block of each row.
     """
-    from faker import Faker
-
-    faker = Faker("zh_CN")
-    faker.seed_instance(seed)
-    names: dict[str, None] = {}
-    while len(names) < NAME_VOCABULARY:
-        name = faker.name()
-        if not name.startswith(_COMPOUND):
-            names[name] = None
-    return tuple(names)
-
-
-def sample_names(rng: np.random.Generator, blocks: np.ndarray, block_count: int, seed: int) -> list[str]:
-    """Draw one name a row; full names of different blocks never coincide (王女士 and 小王 may)."""
-    vocabulary = _name_vocabulary(seed)
-    given_names = tuple(dict.fromkeys(name[1:] for name in vocabulary))
-    kinds = rng.choice(list(NAME_KINDS), len(blocks), p=list(NAME_KINDS.values()))
-    draws = rng.random((len(blocks), 2))
-    own = [
+    count = len(blocks)
+    surname_pool, given_pools, minority_pools = _name_pools()
+    surname = surname_pool.draw(rng, np.zeros(count, dtype=np.int64))
+    columns = pl.DataFrame(
         {
-            "plain": vocabulary[b::block_count],
-            "given": given_names[b::block_count],
-            "minority": _MINORITY[b::block_count],
+            "surname": surname,
+            "given": given_pools.draw(rng, (blocks - surname) % BLOCK_COUNT),
+            "minority": minority_pools.draw(rng, blocks),
+            "word": rng.random(count),
         }
-        for b in range(block_count)
-    ]
-    return [_name(kind, own[block], draw) for kind, block, draw in zip(kinds, blocks, draws, strict=True)]
-
-
-def _choose(options: tuple[str, ...], draw: float) -> str:
-    return options[int(draw * len(options))]
-
-
-def _name(kind: str, own: dict[str, tuple[str, ...]], draw: np.ndarray) -> str:
-    """Make a name; `own` holds what belongs to the row's entity block alone."""
-    if kind == "title":
-        return _choose(_SURNAMES, draw[0]) + _choose(_TITLES, draw[1])
-    if kind == "nickname":
-        return _choose(("小", "老", "阿"), draw[0]) + _choose(_SURNAMES, draw[1])
-    if kind == "compound":
-        return _choose(_COMPOUND, draw[0]) + _choose(own["given"], draw[1])
-    return _choose(own[kind], draw[0])
+    )
+    surname_word = pl.lit(pl.Series(surnames()[0])).gather("surname")
+    spellings = {
+        "full": joined(surname_word, pl.lit(pl.Series(given_names()[0])).gather("given")),
+        "title": surname_word + part(_TITLES, "word"),
+        "nickname": part(_NICKNAMES, "word") + surname_word,
+        "familiar": part(_FAMILIAR.split(), "word"),
+        "minority": pl.lit(pl.Series(minority_names())).gather("minority"),
+    }
+    return compose(columns, draw_kinds(rng, NAME_KINDS, count), [spellings[kind] for kind in NAME_KINDS])
 
 
 @functools.lru_cache(maxsize=1)
 def mobile_prefixes() -> tuple[str, ...]:
     """Return the allotted mobile prefixes, three or four digits each."""
-    return tuple(
-        sorted(pl.read_csv(REFERENCE / "mobile_prefixes.csv", infer_schema=False)["prefix"].unique().to_list())
-    )
+    return tuple(sorted(set(reference_table("mobile_prefixes")["prefix"])))
 
 
 @functools.lru_cache(maxsize=1)
-def _weighted_prefixes() -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the prefixes of people's phones with their probabilities: series, then three digits, then row.
+def _weighted_prefixes() -> tuple[np.ndarray, WeightedPools]:
+    """Return the prefixes of people's phones as numbers, and how they are drawn: series, then three digits, then row.
 
     Rows are no measure of use: the table splits a range in four digits where networks share it.
     """
-    usable = tuple(p for p in mobile_prefixes() if p[:2] in _SERIES and not p.startswith(_SATELLITE))
+    usable = [p for p in mobile_prefixes() if p[:2] in _SERIES and not p.startswith(_SATELLITE)]
     rows = Counter(prefix[:3] for prefix in usable)
     heads = Counter(head[:2] for head in rows)
-    return usable, np.array([_SERIES[p[:2]] / heads[p[:2]] / rows[p[:3]] for p in usable])
+    shares = np.array([_SERIES[p[:2]] / heads[p[:2]] / rows[p[:3]] for p in usable])
+    return np.array(usable, dtype=np.int64), WeightedPools(shares, np.zeros(len(usable), dtype=np.int64))
 
 
-def sample_phones(rng: np.random.Generator, area_codes: list[str]) -> list[str]:
-    """Draw one phone number a row, in the spelling a customer would type; landlines carry the row's area code."""
-    prefixes, weights = _weighted_prefixes()
-    kinds = rng.choice(list(PHONE_KINDS), len(area_codes), p=list(PHONE_KINDS.values()))
-    chosen = rng.choice(len(prefixes), len(area_codes), p=weights)
-    digits = rng.integers(0, 10, (len(area_codes), 12))
-    return [
-        _phone(kind, prefixes[pick], area_code, "".join(map(str, row)))
-        for kind, pick, area_code, row in zip(kinds, chosen, area_codes, digits, strict=True)
-    ]
+def _mobiles(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Draw mobile numbers of eleven digits, as integers."""
+    prefixes, pool = _weighted_prefixes()
+    prefix = prefixes[pool.draw(rng, np.zeros(count, dtype=np.int64))]
+    digits = rng.integers(0, 10**8, count)
+    return np.where(prefix < 1000, prefix * 10**8 + digits, prefix * 10**7 + digits // 10)
 
 
-def _phone(kind: str, prefix: str, area_code: str, digits: str) -> str:
-    mobile = prefix + digits[: 11 - len(prefix)]
-    # A subscriber's number starts with 2 to 8 and has eight digits in large cities, seven elsewhere.
-    landline = str(2 + int(digits[0]) % 7) + digits[1 : 8 if len(area_code) == 3 else 7]
-    return {
+def sample_phones(rng: np.random.Generator, area_codes: pl.Series) -> pl.Series:
+    """Draw one phone number a row, in the spelling that a customer would type.
+
+    Landlines carry the row's area code; where that is the code of a country call (+852), so does every number.
+    """
+    count = len(area_codes)
+    kinds = draw_kinds(rng, PHONE_KINDS, count)
+    kinds = np.where(area_codes.str.starts_with("+").to_numpy(), len(PHONE_KINDS), kinds)
+    columns = pl.DataFrame(
+        {
+            "area": area_codes,
+            "mobile": _mobiles(rng, count),
+            # A subscriber's number starts with 2 to 8.
+            "subscriber": rng.integers(20_000_000, 90_000_000, count),
+            "extension": rng.integers(10_000, 20_000, count),
+            "choice": rng.integers(0, 6, count),
+        }
+    )
+    mobile, subscriber, extension = (pl.col(name).cast(pl.String) for name in ("mobile", "subscriber", "extension"))
+    head, middle, end = mobile.str.head(3), mobile.str.slice(3, 4), mobile.str.tail(4)
+    eight = (pl.col("area").str.len_bytes() == 3) | pl.col("area").is_in(_EIGHT_DIGITS.split())
+    landline = pl.format("{}-{}", "area", subscriber.str.head(pl.when(eight).then(8).otherwise(7)))
+    spellings = {
         "mobile": mobile,
-        "spaced": f"{mobile[:3]} {mobile[3:7]} {mobile[7:]}",
-        "dashed": f"{mobile[:3]}-{mobile[3:7]}-{mobile[7:]}",
-        "country_code": f"{'+86' if int(digits[0]) % 2 else '86-'}{mobile}",
-        "masked": f"{mobile[:3]}****{mobile[7:]}",
-        "virtual": f"{mobile}{'转' if int(digits[0]) % 3 else '-'}{digits[8:12]}",
-        "landline": f"{area_code}-{landline}",
-        "landline_extension": f"{area_code}-{landline}{'转' if int(digits[0]) % 2 else '-'}{digits[9:12]}",
-    }[kind]
+        "spaced": pl.format("{} {} {}", head, middle, end),
+        "dashed": pl.format("{}-{}-{}", head, middle, end),
+        "country_code": _either("+86", "86-") + mobile,
+        "masked": pl.format("{}****{}", head, end),
+        "virtual": mobile + _either("转", "-") + extension.str.tail(4),
+        "landline": landline,
+        "landline_extension": landline + _either("转", "-") + extension.str.tail(3),
+    }
+    return compose(columns, kinds, [*(spellings[kind] for kind in PHONE_KINDS), _outside_phone()])
+
+
+def _either(first: str, second: str) -> pl.Expr:
+    return pl.when(pl.col("choice") % 2 == 0).then(pl.lit(first)).otherwise(pl.lit(second))
+
+
+def _outside_phone() -> pl.Expr:
+    """Spell +852 6123 4567, +85261234567 or 852-61234567, in Macao alike; a mobile of Taiwan is +886 912 345 678."""
+    head = pl.coalesce(
+        pl.when(pl.col("area") == area).then(pl.lit(pl.Series(heads)).gather("choice"))
+        for area, heads in _OUTSIDE_HEADS.items()
+    )
+    taiwan = pl.col("area") == "+886"
+    number = (head + pl.col("subscriber").cast(pl.String)).str.head(pl.when(taiwan).then(9).otherwise(8))
+    groups = (
+        pl.when(taiwan)
+        .then(pl.format("{} {} {}", number.str.head(3), number.str.slice(3, 3), number.str.tail(3)))
+        .otherwise(pl.format("{} {}", number.str.head(4), number.str.tail(4)))
+    )
+    style = pl.col("extension") % 3
+    return (
+        pl.when(style == 0)
+        .then(pl.format("{} {}", "area", groups))
+        .when(style == 1)
+        .then(pl.concat_str("area", number))
+        .otherwise(pl.format("{}-{}", pl.col("area").str.strip_chars_start("+"), number))
+    )

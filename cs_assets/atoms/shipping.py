@@ -13,11 +13,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from cs_assets.atoms.divisions import REGION_STYLES, ZONES, sample_divisions, written_region
+from cs_assets.atoms.blocks import CHUNK_ROWS, sample_blocks
+from cs_assets.atoms.columns import draw, joined
+from cs_assets.atoms.divisions import all_divisions, sample_divisions, sample_regions, sample_townships
 from cs_assets.atoms.people import sample_names, sample_phones
 from cs_assets.atoms.places import sample_details
 
-BLOCK_COUNT: Final = 10
 _PRODUCTS: Final = [
     "保温杯",
     "蓝牙耳机",
@@ -76,75 +77,75 @@ _TIMES: Final = [
 ]
 
 
-def shipping_atoms(count: int, seed: int) -> pl.DataFrame:
-    """Make `count` coherent rows.
+def shipping_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
+    """Make the `count` coherent rows of one chunk.
 
     Columns: atom_id (u32), entity_block (u8, 0 to 9: blocks share no county and no full name), the slots of the
     bundle (strings, nested in structs as templates name them), and the official division (struct `_official`) that
     the coherence check compares with.
+
+    Args:
+        count: rows, at most `CHUNK_ROWS`.
+        seed: the scenario's.
+        chunk: which part of the table; its first row has the atom_id chunk * CHUNK_ROWS.
     """
-    rng = np.random.default_rng([seed, count])
-    blocks = rng.integers(0, BLOCK_COUNT, count).astype(np.uint8)
-    places, regions, details = _places(rng, blocks)
+    rng = np.random.default_rng([seed, chunk])
+    blocks = sample_blocks(rng, count)
+    divisions = sample_divisions(rng, blocks)
+    official = all_divisions()[divisions]
+    places = _places(rng, divisions)
     # The old address is drawn from the same block: it is as plausible as the new one, and leaks no held-out county.
-    _, old_regions, old_details = _places(rng, blocks)
-    area_codes = places["area_code"].to_list()
+    old = _places(rng, sample_divisions(rng, blocks))
     return pl.DataFrame(
         {
-            "atom_id": np.arange(count, dtype=np.uint32),
+            "atom_id": np.arange(chunk * CHUNK_ROWS, chunk * CHUNK_ROWS + count, dtype=np.uint32),
             "entity_block": blocks,
-            "名字": [{"param": {"输出": name}} for name in sample_names(rng, blocks, BLOCK_COUNT, seed)],
-            "电话": sample_phones(rng, area_codes),
-            "邮编": _delivery_postcodes(rng, places["postcode"].to_list()),
-            "地址": [{"param": {"省": p, "市": c, "县": d}} for p, c, d in regions],
-            "详细地址": details,
-            "含地区的详细地址": _joined(regions, details),
-            "订单号": ["".join(map(str, row)) for row in rng.integers(1, 10, (count, 18))],
-            "商品": _draw(rng, _PRODUCTS, count),
-            "配送备注": _draw(rng, _NOTES, count),
-            "送达时间": _draw(rng, _TIMES, count),
-            "旧电话": sample_phones(rng, area_codes),
-            "旧地址": _joined(old_regions, old_details),
-            "_official": places.select("code", "province", "city", "county", "area_code", "postcode").to_dicts(),
+            "名字": _nested("输出", sample_names(rng, blocks)),
+            "电话": sample_phones(rng, official["area_code"]),
+            "邮编": _delivery_postcodes(rng, official["postcode"]),
+            "地址": places.select(param=pl.struct("省", "市", "县")).to_struct(),
+            "详细地址": places["detail"],
+            "含地区的详细地址": _joined(places),
+            "订单号": pl.Series(rng.integers(10**17, 10**18, count)).cast(pl.String),
+            "商品": draw(rng, _PRODUCTS, count),
+            "配送备注": draw(rng, _NOTES, count),
+            "送达时间": draw(rng, _TIMES, count),
+            "旧电话": sample_phones(rng, official["area_code"]),
+            "旧地址": _joined(old),
+            "_official": official.to_struct(),
         }
     )
 
 
-Region = tuple[str, str, str]
+def _nested(name: str, values: pl.Series) -> pl.Series:
+    """Nest as templates name it: {"param": {name: value}}."""
+    return pl.select(pl.struct(param=pl.struct(values.alias(name)))).to_series()
 
 
-def _places(rng: np.random.Generator, blocks: np.ndarray) -> tuple[pl.DataFrame, list[Region], list[str]]:
-    """Draw divisions, how their regions are written, and details within them."""
-    places = sample_divisions(rng, blocks, BLOCK_COUNT)
-    regions = _written_regions(rng, places)
-    urban = [c.endswith("区") or r[2] in ZONES for c, r in zip(places["county"], regions, strict=True)]
-    return places, regions, sample_details(rng, places["township"].to_list(), urban)
+def _places(rng: np.random.Generator, divisions: np.ndarray) -> pl.DataFrame:
+    """Draw how the region of each division is written, 省 市 县, and a detail within it."""
+    regions = sample_regions(rng, divisions)
+    details = sample_details(rng, divisions, sample_townships(rng, divisions), regions["县"])
+    return regions.with_columns(detail=details)
 
 
-def _joined(regions: list[Region], details: list[str]) -> list[str]:
-    return ["".join(region) + detail for region, detail in zip(regions, details, strict=True)]
+def _joined(places: pl.DataFrame) -> pl.Series:
+    return places.select(joined("省", "市", "县", "detail")).to_series()
 
 
-def _written_regions(rng: np.random.Generator, places: pl.DataFrame) -> list[Region]:
-    count = places.height
-    styles = rng.choice(list(REGION_STYLES), count, p=list(REGION_STYLES.values()))
-    levels = rng.random(count) < 0.25
-    zones = rng.random(count)
-    regions = []
-    for row, style, names_level, zone in zip(places.iter_rows(named=True), styles, levels, zones, strict=True):
-        # A zone replaces the district in about one address of thirty, where a city is there to own it.
-        district = (
-            ZONES[int(zone * 30 * len(ZONES))] if zone < 1 / 30 and row["city"] and row["county"] else row["county"]
-        )
-        regions.append(written_region(row["province"], row["city"], district, style, bool(names_level)))
-    return regions
+def _delivery_postcodes(rng: np.random.Generator, postcodes: pl.Series) -> pl.Series:
+    """Vary the last two digits, the delivery office: the first four, province, zone and county, stay the place's.
 
-
-def _delivery_postcodes(rng: np.random.Generator, postcodes: list[str]) -> list[str]:
-    """Vary the last two digits, the delivery office: the first four, province, zone and county, stay the place's."""
-    offices = rng.integers(0, 60, len(postcodes))
-    return [f"{postcode[:4]}{office:02d}" for postcode, office in zip(postcodes, offices, strict=True)]
-
-
-def _draw(rng: np.random.Generator, options: list[str], count: int) -> list[str]:
-    return [options[i] for i in rng.integers(0, len(options), count)]
+    Half of the customers in Taiwan, whose postcodes have three digits, leave it out.
+    """
+    offices = draw(rng, [f"{office:02d}" for office in range(60)], len(postcodes))
+    left_out = pl.Series(rng.random(len(postcodes)) < 0.5)
+    postcode = pl.lit(postcodes)
+    written = (
+        pl.when(postcode.str.len_bytes() == 6)
+        .then(postcode.str.head(4) + offices)
+        .when(left_out)
+        .then(pl.lit(""))
+        .otherwise(postcode)
+    )
+    return pl.select(written).to_series()

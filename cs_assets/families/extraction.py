@@ -180,7 +180,7 @@ class ExtractionFamily(SingleMessageFamily):
             missed = pl.col("message").str.contains(r"(?:^|\D)1[3-9]\d{9}(?:\D|$)")
             good = good & pl.when(pl.col("电话") == "").then(~missed).otherwise(digits >= 7)
         if "邮编" in self.fields:
-            good = good & pl.col("邮编").str.contains(r"^(?:\d{6})?$")
+            good = good & pl.col("邮编").str.contains(r"^(?:\d{3}(?:\d{3})?)?$")
         return table.select(good).to_series()
 
     def verify(self, sample: Sample) -> list[Violation]:
@@ -238,8 +238,8 @@ def _phone_rule(message: str, values: Mapping[str, str]) -> list[Violation]:
 
 def _postcode_rule(message: str, values: Mapping[str, str]) -> list[Violation]:
     postcode = values.get("邮编")
-    if postcode and not re.fullmatch(r"\d{6}", postcode):
-        return [Violation(rule="postcode", detail=f"邮编: {postcode!r} is not six digits")]
+    if postcode and not re.fullmatch(r"\d{3}(?:\d{3})?", postcode):
+        return [Violation(rule="postcode", detail=f"邮编: {postcode!r} is neither six digits nor Taiwan's three")]
     return []
 
 

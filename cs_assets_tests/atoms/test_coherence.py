@@ -4,35 +4,82 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from cs_assets.atoms.blocks import CHUNK_ROWS
 from cs_assets.atoms.checks import atoms_are_coherent
-from cs_assets.atoms.coherence import incoherent_rows
-from cs_assets.atoms.divisions import divisions
-from cs_assets_tests.conftest import evaluated
+from cs_assets.atoms.coherence import shipping_faults
+from cs_assets.atoms.divisions import all_divisions
+from cs_assets.partitions import scenario_partitions
 
 Row = dict[str, Any]
 Change = Callable[[Row], object]
 
 
+def coherent(atoms: pl.DataFrame, code: str, **slots: Any) -> Row:
+    """Return row 41 as a customer in the division `code`, with these slots."""
+    official = all_divisions().row(by_predicate=pl.col("code") == code, named=True)
+    return atoms.row(0, named=True) | {"atom_id": 41, "_official": official} | slots
+
+
 @pytest.fixture(scope="module")
 def shenzhen(atoms: pl.DataFrame) -> Row:
     """A row in 南山区 that is coherent."""
-    official = divisions().row(by_predicate=pl.col("code") == "440305", named=True)
-    return atoms.row(0, named=True) | {
-        "atom_id": 41,
-        "_official": official,
-        "地址": {"param": {"省": "广东省", "市": "深圳市", "县": "南山区"}},
-        "邮编": official["postcode"],
-        "电话": "13800138000",
-    }
+    return coherent(
+        atoms,
+        "440305",
+        地址={"param": {"省": "广东省", "市": "深圳市", "县": "南山区"}},
+        详细地址="粤海街道科技路88号创新大厦1203室",
+        邮编="518052",
+        电话="13800138000",
+        旧电话="0755-23456789",
+        旧地址="湖北恩施州利川市王家村3组",
+    )
 
 
-def reasons(atoms: pl.DataFrame, row: Row, change: Change = lambda row: None) -> list[str]:
-    changed = copy.deepcopy(row)
-    change(changed)
-    found = incoherent_rows(pl.DataFrame([changed], schema=atoms.schema))
+@pytest.fixture(scope="module")
+def hong_kong(atoms: pl.DataFrame) -> Row:
+    """A row in 油尖旺区 that is coherent."""
+    code = all_divisions().row(by_predicate=pl.col("county") == "油尖旺区", named=True)["code"]
+    return coherent(
+        atoms,
+        code,
+        地址={"param": {"省": "香港", "市": "九龙", "县": ""}},
+        详细地址="旺角弥敦道610号荣华大厦12楼B室",
+        邮编="",
+        电话="+852 6123 4567",
+        旧电话="852-91234567",
+        旧地址="香港新界沙田正街2号",
+    )
+
+
+@pytest.fixture(scope="module")
+def taipei(atoms: pl.DataFrame) -> Row:
+    """A row in 信义区 that is coherent."""
+    return coherent(
+        atoms,
+        all_divisions().row(by_predicate=(pl.col("city") == "台北市") & (pl.col("county") == "信义区"), named=True)[
+            "code"
+        ],
+        地址={"param": {"省": "台湾", "市": "台北市", "县": "信义区"}},
+        详细地址="民生路一段36号3楼之2",
+        邮编="110",
+        电话="+886 912 345 678",
+        旧电话="886-912345678",
+        旧地址="台湾省新北市板桥区文化路12号",
+    )
+
+
+def reasons(atoms: pl.DataFrame, row: Row, *changes: Change) -> list[str]:
+    """Return what is said of a row after the changes, the joined address following its parts unless it was changed."""
+    changed = copy.deepcopy(row) | {"含地区的详细地址": None}
+    for change in changes:
+        change(changed)
+    if changed["含地区的详细地址"] is None:
+        changed["含地区的详细地址"] = "".join(changed["地址"]["param"].values()) + changed["详细地址"]
+    found = shipping_faults(pl.DataFrame([changed], schema=atoms.schema))
     assert set(found["atom_id"]) <= {41}
     return found["reason"].to_list()
 
@@ -41,29 +88,87 @@ def written(**levels: str) -> Change:
     return lambda row: row["地址"]["param"].update(levels)
 
 
-def with_phone(phone: str) -> Change:
-    return lambda row: row.update(电话=phone)
+def with_(**slots: str) -> Change:
+    return lambda row: row.update(slots)
+
+
+def official(**fields: str) -> Change:
+    return lambda row: row["_official"].update(fields)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda row: row["_official"].update(code="999999"), "division 999999 does not exist"),
+        (official(code="999999"), "division 999999 does not exist"),
+        (official(province="湖南省"), "_official contradicts division 440305"),
+        (official(area_code="0757"), "_official contradicts division 440305"),
         (written(省="湖南省"), "省 '湖南省' is not 广东省"),
+        (written(省="广"), "省 '广' is not 广东省"),
         (written(市="广州市"), "市 '广州市' is not 深圳市"),
+        (written(市=""), "市 '' is not 深圳市"),
         (written(县="朝阳区"), "县 '朝阳区' is not 南山区"),
-        (lambda row: row.update(邮编="100020"), "邮编 100020 does not lie in 南山区"),
-        (with_phone("010-62345678"), "landline 010-62345678 lies outside 0755"),
-        (with_phone("0757-2345678"), "landline 0757-2345678 lies outside 0755"),
-        (with_phone("12000138000"), "mobile prefix 1200 is not allotted"),
-        (with_phone("+8612000138000"), "mobile prefix 1200 is not allotted"),
-        (with_phone("86-12000138000"), "mobile prefix 1200 is not allotted"),
-        (with_phone("120 0013 8000"), "mobile prefix 1200 is not allotted"),
-        (with_phone("120-0013-8000"), "mobile prefix 1200 is not allotted"),
+        (written(县=""), "县 '' is not 南山区"),
+        (with_(邮编="100020"), "邮编 100020 does not lie in 深圳市南山区 (518000)"),
+        (with_(邮编="51805"), "邮编 51805 does not lie in"),
+        (with_(邮编="5180520"), "邮编 5180520 does not lie in"),
+        (with_(邮编=""), "邮编  does not lie in"),
+        (with_(含地区的详细地址="广东省深圳市南山区人民路1号"), "含地区的详细地址 is not 广东省深圳市南山区粤海街道"),
+        (with_(详细地址="三里屯街道工体北路8号"), "三里屯街道 does not lie in 深圳市南山区"),
+        (with_(旧地址="广东省深圳市朝阳区科技路8号"), "旧地址 广东省深圳市朝阳区科技路8号 begins with no region"),
+        (with_(旧地址="科技路8号广东省深圳市南山区"), "旧地址 科技路8号广东省深圳市南山区 begins with no region"),
+        (with_(电话="010-62345678"), "landline 010-62345678 lies outside 0755"),
+        (with_(电话="0757-2345678"), "landline 0757-2345678 lies outside 0755"),
+        (with_(旧电话="0757-2345678"), "landline 0757-2345678 lies outside 0755"),
+        (with_(电话="0755-12345678"), "电话 0755-12345678 is no number that exists"),
+        (with_(电话="0755-234567"), "电话 0755-234567 is no number that exists"),
+        (with_(电话="12000138000"), "mobile prefix 1200 is not allotted"),
+        (with_(旧电话="12000138000"), "mobile prefix 1200 is not allotted"),
+        (with_(电话="+8612000138000"), "mobile prefix 1200 is not allotted"),
+        (with_(电话="86-12000138000"), "mobile prefix 1200 is not allotted"),
+        (with_(电话="120 0013 8000"), "mobile prefix 1200 is not allotted"),
+        (with_(电话="120-0013-8000"), "mobile prefix 1200 is not allotted"),
+        (with_(电话="120****8000"), "mobile prefix 120* is not allotted"),
+        (with_(电话="1380013800"), "电话 1380013800 is no number that exists"),
+        (with_(电话="138001380001"), "电话 138001380001 is no number that exists"),
+        (with_(电话="+852 6123 4567"), "电话 +852 6123 4567 is no number that exists"),
     ],
 )
 def test_a_planted_fault_is_found(atoms: pl.DataFrame, shenzhen: Row, change: Change, reason: str) -> None:
     [found] = reasons(atoms, shenzhen, change)
+    assert found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (written(省="台湾"), "省 '台湾' is not 香港特别行政区"),
+        (written(市="新界"), "市 '新界' is not 九龙"),
+        (written(县="沙田区"), "县 '沙田区' is not 油尖旺区"),
+        (written(县="高新区"), "县 '高新区' is not 油尖旺区"),
+        (with_(邮编="518052"), "邮编 518052 does not lie in 九龙油尖旺区"),
+        (with_(详细地址="沙田正街18号"), "沙田正街 does not lie in 九龙油尖旺区"),
+        (with_(电话="13800138000"), "电话 13800138000 is no number of 香港特别行政区"),
+        (with_(电话="+853 6123 4567"), "电话 +853 6123 4567 is no number of 香港特别行政区"),
+        (with_(旧电话="+852 6123 456"), "旧电话 +852 6123 456 is no number of 香港特别行政区"),
+        (with_(电话="61234567"), "电话 61234567 is no number of 香港特别行政区"),
+    ],
+)
+def test_a_fault_in_hong_kong_is_found(atoms: pl.DataFrame, hong_kong: Row, change: Change, reason: str) -> None:
+    [found] = reasons(atoms, hong_kong, change)
+    assert found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (with_(邮编="220"), "邮编 220 does not lie in 台北市信义区 (110)"),
+        (with_(邮编="110000"), "邮编 110000 does not lie in 台北市信义区 (110)"),
+        (written(县="板桥区"), "县 '板桥区' is not 信义区"),
+        (with_(电话="+886 812 345 678"), "电话 +886 812 345 678 is no number of 台湾省"),
+    ],
+)
+def test_a_fault_in_taiwan_is_found(atoms: pl.DataFrame, taipei: Row, change: Change, reason: str) -> None:
+    [found] = reasons(atoms, taipei, change)
     assert found.startswith(reason)
 
 
@@ -74,29 +179,82 @@ def test_a_planted_fault_is_found(atoms: pl.DataFrame, shenzhen: Row, change: Ch
         written(省="广东", 市="深圳", 县="南山"),
         written(省=""),
         written(县="高新区"),
-        lambda row: row.update(邮编=row["邮编"][:4] + "99"),
-        with_phone("0755-23456789转801"),
-        with_phone("138****8000"),
-        with_phone("13800138000转1234"),
-        with_phone("+8613800138000"),
+        with_(邮编="518099"),
+        with_(详细地址="人民路1号"),
+        with_(电话="0755-23456789转801"),
+        with_(电话="138****8000"),
+        with_(电话="138 0013 8000"),
+        with_(电话="13800138000转1234"),
+        with_(电话="+8613800138000"),
+        with_(旧地址="上海浦东新区张江路1号"),
+        with_(旧地址="广东省东莞市长安镇振安路1号"),
+        with_(旧地址="湖北省仙桃市人民路1号"),
     ],
 )
 def test_a_usual_spelling_is_no_fault(atoms: pl.DataFrame, shenzhen: Row, change: Change) -> None:
     assert reasons(atoms, shenzhen, change) == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        written(),
+        written(省="香港特别行政区", 县="油尖旺区"),
+        written(市=""),
+        with_(电话="+85261234567"),
+        with_(电话="852-21234567"),
+    ],
+)
+def test_a_usual_spelling_in_hong_kong_is_no_fault(atoms: pl.DataFrame, hong_kong: Row, change: Change) -> None:
+    assert reasons(atoms, hong_kong, change) == []
+
+
+@pytest.mark.parametrize(
+    "change", [written(), written(省="台湾省", 市="台北"), with_(邮编=""), with_(电话="+886912345678")]
+)
+def test_a_usual_spelling_in_taiwan_is_no_fault(atoms: pl.DataFrame, taipei: Row, change: Change) -> None:
+    assert reasons(atoms, taipei, change) == []
+
+
 def test_every_fault_of_a_row_is_told(atoms: pl.DataFrame, shenzhen: Row) -> None:
-    assert len(reasons(atoms, shenzhen, written(省="湖南省", 市="长沙市", 县="岳麓区"))) == 3
+    assert len(reasons(atoms, shenzhen, written(省="湖南省", 市="长沙市", 县="岳麓区"), with_(邮编="410000"))) == 4
 
 
-def test_the_row_of_a_fault_is_named_among_many(atoms: pl.DataFrame, shenzhen: Row) -> None:
-    bad = copy.deepcopy(shenzhen) | {"邮编": "100020"}
-    table = pl.concat([atoms.filter(pl.col("atom_id") != 41).head(50), pl.DataFrame([bad], schema=atoms.schema)])
-    assert incoherent_rows(table)["atom_id"].to_list() == [41]
+@pytest.mark.parametrize("before", [0, 50, CHUNK_ROWS + 3])
+def test_the_row_of_a_fault_is_named_among_many(atoms: pl.DataFrame, shenzhen: Row, before: int) -> None:
+    bad = copy.deepcopy(shenzhen) | {
+        "邮编": "100020",
+        "含地区的详细地址": "广东省深圳市南山区粤海街道科技路88号创新大厦1203室",
+    }
+    good = atoms.filter(pl.col("atom_id") != 41)
+    many = pl.concat([good] * (before // good.height + 1)).head(before)
+    table = pl.concat([many, pl.DataFrame([bad], schema=atoms.schema), good.head(5)])
+    assert shipping_faults(table)["atom_id"].to_list() == [41]
+
+
+def test_an_empty_table_has_no_faults(atoms: pl.DataFrame) -> None:
+    assert shipping_faults(atoms.head(0)).schema == {"atom_id": pl.UInt32, "reason": pl.String}
 
 
 def test_the_blocking_check_fails_on_a_fault_and_on_an_empty_table(atoms: pl.DataFrame, shenzhen: Row) -> None:
     bad = pl.DataFrame([shenzhen | {"邮编": "100020"}], schema=atoms.schema)
-    assert evaluated(atoms_are_coherent, atoms.head(100)).passed
-    assert not evaluated(atoms_are_coherent, bad).passed
-    assert not evaluated(atoms_are_coherent, atoms.head(0)).passed
+    assert passes_check(atoms.head(100))
+    assert not passes_check(bad)
+    assert not passes_check(atoms.head(0))
+
+
+def passes_check(table: pl.DataFrame) -> bool:
+    """Run the blocking check on a table that stands in for the asset, in the scenario's partition."""
+
+    @dg.asset(partitions_def=scenario_partitions)
+    def atomic_table() -> pl.DataFrame:
+        return table
+
+    result = dg.materialize(
+        [atomic_table, atoms_are_coherent],
+        partition_key="address_extraction",
+        resources={"io_manager": dg.mem_io_manager},
+        raise_on_error=False,
+    )
+    [evaluation] = result.get_asset_check_evaluations()
+    return evaluation.passed

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cs_assets.atoms.blocks import sample_blocks
 from cs_assets.atoms.divisions import (
     MUNICIPALITIES,
     REGION_STYLES,
     ZONES,
+    all_divisions,
     divisions,
     sample_divisions,
+    sample_regions,
+    sample_townships,
     short_province,
     townships,
     written_region,
@@ -47,21 +51,82 @@ def test_townships_belong_to_counties() -> None:
     assert townships()["name"].list.len().min() > 0  # type: ignore[operator]
 
 
-@given(seed=st.integers(0, 1000), block_count=st.integers(1, 12))
-def test_blocks_share_no_county(seed: int, block_count: int) -> None:
+@given(seed=st.integers(0, 1000))
+def test_blocks_share_no_county(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    blocks = rng.integers(0, block_count, 200)
-    drawn = sample_divisions(rng, blocks, block_count).with_columns(block=pl.Series(blocks))
-    assert drawn.height == 200
-    assert drawn.group_by("code").agg(pl.col("block").n_unique())["block"].max() == 1
+    blocks = sample_blocks(rng, 500)
+    drawn = pl.DataFrame({"row": sample_divisions(rng, blocks), "block": blocks})
+    assert drawn.group_by("row").agg(pl.col("block").n_unique())["block"].max() == 1
+
+
+def drawn_rows(count: int, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return sample_divisions(rng, sample_blocks(rng, count))
+
+
+def test_every_division_is_drawn() -> None:
+    assert len(np.unique(drawn_rows(300_000))) > 0.99 * all_divisions().height
+
+
+def test_divisions_are_drawn_by_weight() -> None:
+    drawn = all_divisions()[drawn_rows(200_000)]
+    outside = drawn["area_code"].str.starts_with("+").mean()
+    assert 0.004 < outside < 0.006  # type: ignore[operator]
+    municipality = drawn["province"].is_in(list(MUNICIPALITIES)).mean()
+    assert 0.07 < municipality < 0.12  # type: ignore[operator]
+    assert drawn.filter(pl.col("city") == "东莞市").height > 5 * drawn.filter(pl.col("county") == "昆山市").height
+
+
+def test_the_divisions_hold_every_province() -> None:
+    assert all_divisions()["province"].n_unique() == 34
+    assert all_divisions()["code"].is_unique().all()
+    assert divisions().height == all_divisions().filter(~pl.col("area_code").str.starts_with("+")).height
+
+
+def test_hong_kong_has_its_districts_and_the_places_outside_their_codes() -> None:
+    outside = all_divisions().filter(pl.col("area_code").str.starts_with("+"))
+    counties = dict(outside.group_by("province").agg(pl.col("county")).iter_rows())
+    assert len(counties["香港特别行政区"]) == 18
+    assert {"油尖旺区", "沙田区", "中西区"} < set(counties["香港特别行政区"])
+    assert len(counties["澳门特别行政区"]) == 7
+    assert set(outside.filter(pl.col("area_code") != "+886")["postcode"]) == {""}
+    assert outside.filter(pl.col("area_code") == "+886")["postcode"].str.contains(r"^\d{3}$").all()
 
 
 def test_a_township_lies_in_its_county() -> None:
-    rng = np.random.default_rng(1)
-    drawn = sample_divisions(rng, rng.integers(0, 10, 300), 10).filter(pl.col("township") != "")
-    known = {row["county_code"]: row["name"] for row in townships().iter_rows(named=True)}
-    assert drawn.height > 200
-    assert all(row["township"] in known[row["code"]] for row in drawn.iter_rows(named=True))
+    rows = drawn_rows(1000)
+    names = sample_townships(np.random.default_rng(2), rows)
+    known = dict(townships().iter_rows())
+    drawn = list(zip(all_divisions()[rows]["code"], names, strict=True))
+    assert sum(bool(name) for _, name in drawn) > 800
+    assert all(name in known[code] if name else code not in known for code, name in drawn)
+
+
+def test_a_region_is_one_of_the_ways_to_write_its_division() -> None:
+    rows = drawn_rows(2000)
+    official = all_divisions()[rows]
+    for place, region in zip(
+        official.iter_rows(named=True), sample_regions(np.random.default_rng(2), rows).iter_rows(), strict=True
+    ):
+        ways = {
+            written_region(place["province"], place["city"], place["county"], style, names_level=level)
+            for style in REGION_STYLES
+            for level in (False, True)
+        }
+        assert region in ways or (region[2] in ZONES and region[:2] in {way[:2] for way in ways})
+
+
+def test_zones_and_styles_have_their_shares() -> None:
+    rows = drawn_rows(100_000)
+    regions = sample_regions(np.random.default_rng(2), rows)
+    official = all_divisions()[rows]
+    zoned = official.filter(regions["县"].is_in(ZONES))
+    assert 0.025 < zoned.height / len(rows) < 0.045
+    assert zoned["county"].str.ends_with("区").all()
+    assert zoned["city"].str.ends_with("市").all()
+    assert "上海市" not in zoned["province"].to_list()
+    full = regions.filter(pl.col("省").str.ends_with("省")).height / regions.filter(pl.col("省") != "").height
+    assert 0.5 < full < 0.62
 
 
 @pytest.mark.parametrize(
@@ -100,6 +165,15 @@ def test_short_province(name: str, short: str) -> None:
         (("山东省", "东营市", "东营区"), "short", ("山东", "东营", "东营区")),
         (("河南省", "新乡市", "新乡县"), "short", ("河南", "新乡", "新乡县")),
         (("吉林省", "吉林市", "船营区"), "short_city", ("吉林", "吉林市", "船营区")),
+        (("香港特别行政区", "九龙", "油尖旺区"), "full", ("香港特别行政区", "九龙", "油尖旺区")),
+        (("香港特别行政区", "九龙", "油尖旺区"), "short", ("香港", "九龙", "")),
+        (("香港特别行政区", "新界", "沙田区"), "short_city", ("香港", "新界", "沙田区")),
+        (("香港特别行政区", "港岛", "中西区"), "short_city", ("香港", "", "中西区")),
+        (("澳门特别行政区", "澳门半岛", "大堂区"), "short", ("澳门", "", "")),
+        (("澳门特别行政区", "氹仔", "嘉模堂区"), "short", ("澳门", "氹仔", "")),
+        (("台湾省", "台北市", "信义区"), "full", ("台湾省", "台北市", "信义区")),
+        (("台湾省", "台北市", "信义区"), "short", ("台湾", "台北市", "信义区")),
+        (("台湾省", "新竹县", "竹北市"), "short_city", ("台湾", "新竹县", "竹北市")),
     ],
 )
 def test_written_region(region: tuple[str, str, str], style: str, written: tuple[str, str, str]) -> None:

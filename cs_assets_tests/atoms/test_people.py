@@ -4,19 +4,58 @@ import re
 from collections import Counter
 
 import numpy as np
+import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cs_assets.atoms.people import mobile_prefixes, sample_names, sample_phones
+from cs_assets.atoms.blocks import BLOCK_COUNT
+from cs_assets.atoms.people import (
+    given_names,
+    minority_names,
+    mobile_prefixes,
+    sample_names,
+    sample_phones,
+    surnames,
+)
 
 MOBILE = r"(1\d{2} \d{4} \d{4}|1\d{2}-\d{4}-\d{4}|(\+86|86-)?1\d{10}|1\d{2}\*{4}\d{4}|1\d{10}(转|-)\d{4})"
 
 
 @given(seed=st.integers(0, 1000), area_code=st.sampled_from(["010", "0755", "0391"]))
 def test_phones_are_mobiles_or_landlines_of_the_area(seed: int, area_code: str) -> None:
-    landline = rf"{area_code}-[2-8]\d{{{7 if len(area_code) == 3 else 6}}}((转|-)\d{{3}})?"
-    for phone in sample_phones(np.random.default_rng(seed), [area_code] * 20):
+    landline = rf"{area_code}-[2-8]\d{{{6 if area_code == '0391' else 7}}}((转|-)\d{{3}})?"
+    for phone in phones(area_code, 20, seed):
         assert re.fullmatch(f"{MOBILE}|{landline}", phone), phone
+
+
+def phones(area_code: str, count: int, seed: int = 3) -> list[str]:
+    return sample_phones(np.random.default_rng(seed), pl.Series([area_code] * count)).to_list()
+
+
+@pytest.mark.parametrize(
+    ("area_code", "shapes"),
+    [
+        ("+852", {r"\+852 [569]\d{3} \d{4}", r"\+8526\d{7}", r"852-9\d{7}", r"\+852 2\d{3} \d{4}"}),
+        ("+853", {r"\+853 6\d{3} \d{4}", r"\+8536\d{7}", r"853-6\d{7}", r"\+853 28\d{2} \d{4}"}),
+        ("+886", {r"\+886 9\d{2} \d{3} \d{3}", r"\+8869\d{8}", r"886-9\d{8}"}),
+    ],
+)
+def test_phones_outside_the_mainland_have_the_shapes_of_their_place(area_code: str, shapes: set[str]) -> None:
+    drawn = phones(area_code, 300)
+    assert all(any(re.fullmatch(shape, phone) for phone in drawn) for shape in shapes)
+    assert all(re.fullmatch(r"\+?85[23][ -]?\d{4} ?\d{4}|\+?886[ -]?9\d{2} ?\d{3} ?\d{3}", phone) for phone in drawn)
+
+
+def test_every_row_gets_a_phone_of_its_own_place() -> None:
+    areas = ["010", "+852", "0755", "+886", "0391", "+853"] * 500
+    drawn = sample_phones(np.random.default_rng(3), pl.Series(areas))
+    for area, phone in zip(areas, drawn, strict=True):
+        if area.startswith("+"):
+            assert phone.removeprefix("+").startswith(area[1:])
+        else:
+            assert phone[0] in "1+8" or phone.startswith(f"{area}-")
+            assert not phone.startswith(("+852", "+853", "+886", "852", "853", "886"))
 
 
 def test_prefixes_are_of_three_or_four_digits() -> None:
@@ -25,8 +64,8 @@ def test_prefixes_are_of_three_or_four_digits() -> None:
 
 
 def test_the_digits_of_mobiles_are_drawn_before_the_rows_of_the_table() -> None:
-    phones = sample_phones(np.random.default_rng(3), ["0755"] * 20_000)
-    heads = Counter(p.removeprefix("+86").removeprefix("86-")[:3] for p in phones if not p.startswith("0"))
+    drawn = phones("0755", 20_000)
+    heads = Counter(p.removeprefix("+86").removeprefix("86-")[:3] for p in drawn if not p.startswith("0"))
     share = {series: sum(n for h, n in heads.items() if h[:2] == series) / heads.total() for series in SERIES}
     assert share["13"] + share["15"] + share["18"] > 0.75
     assert 0.07 < share["17"] < 0.13
@@ -41,12 +80,11 @@ SERIES = ("13", "15", "16", "17", "18", "19")
 
 
 def test_no_phone_is_a_data_card_or_a_satellite_phone() -> None:
-    phones = sample_phones(np.random.default_rng(3), ["0755"] * 6000)
-    assert not [p for p in phones if re.match(r"(\+86|86-)?(14|174|1349|134[ -]9)", p)]
+    assert not [p for p in phones("0755", 6000) if re.match(r"(\+86|86-)?(14|174|1349|134[ -]9)", p)]
 
 
-def names(blocks: list[int], seed: int = 5, block_count: int = 10) -> list[str]:
-    return sample_names(np.random.default_rng(seed), np.array(blocks), block_count, seed)
+def names(blocks: list[int], seed: int = 5) -> list[str]:
+    return sample_names(np.random.default_rng(seed), np.array(blocks, dtype=np.uint8)).to_list()
 
 
 def test_names_are_words_without_spaces() -> None:
@@ -55,21 +93,45 @@ def test_names_are_words_without_spaces() -> None:
 
 def test_the_same_seed_gives_the_same_names() -> None:
     assert names([1, 2, 3] * 10) == names([1, 2, 3] * 10)
+    assert names([1, 2, 3] * 10) != names([1, 2, 3] * 10, seed=6)
 
 
 def test_full_names_of_different_blocks_never_coincide() -> None:
-    in_blocks = [{n for n in names([block] * 500) if not is_short(n)} for block in range(10)]
+    in_blocks = [{n for n in names([block] * 5000) if not is_short(n)} for block in range(BLOCK_COUNT)]
     assert len(set().union(*in_blocks)) == sum(map(len, in_blocks))
 
 
+def test_no_two_ways_to_compose_a_name_give_the_same() -> None:
+    """Else one full name could belong to two blocks: 欧 with 阳明, 欧阳 with 明."""
+    composed = [surname + given for surname in surnames()[0] for given in given_names()[0]]
+    assert len({*composed, *minority_names()}) == len(composed) + len(minority_names())
+
+
+def test_surnames_are_as_frequent_as_in_life() -> None:
+    counts = Counter(name[0] for name in names(list(range(BLOCK_COUNT)) * 5000) if not is_short(name))
+    shares = {surname: counts[surname] / counts.total() for surname in "王李张刘陈于肖"}
+    assert all(0.06 < shares[surname] < 0.08 for surname in "王李张")
+    assert 0.04 < shares["刘"] < 0.06
+    assert 0.035 < shares["陈"] < 0.055
+    assert all(0.003 < shares[surname] < 0.007 for surname in "于肖")
+
+
+def test_most_full_names_have_three_characters() -> None:
+    drawn = [n for n in names(list(range(BLOCK_COUNT)) * 2000) if not is_short(n) and n not in set(minority_names())]
+    plain = Counter(len(n) for n in drawn if not n.startswith(COMPOUND))
+    assert set(plain) == {2, 3}
+    assert 0.83 < plain[3] / plain.total() < 0.88
+
+
 def test_names_of_the_smaller_peoples_keep_the_forms_of_one_people() -> None:
-    drawn = {n for block in range(10) for n in names([block] * 2000)}
+    drawn = {n for block in range(BLOCK_COUNT) for n in names([block] * 2000)}
     dotted = [n.split("·") for n in drawn if "·" in n]
     assert len(dotted) > 30
     assert all(given != father and not TIBETAN & {given, father} for given, father in dotted)
     mixed = re.compile("(?:艾力|巴特尔|买买提|阿依古丽)(?:多吉|央金|旺堆|拉姆)|卓玛旺堆")
     assert not [n for n in drawn if mixed.search(n)]
     assert {"扎西多吉", "次仁央金"} & drawn
+    assert {"吉克阿依", "沙马木呷", "曲比阿支"} & drawn
 
 
 TIBETAN = {"扎西", "卓玛", "格桑", "次仁", "多吉", "央金"}
@@ -77,18 +139,25 @@ TIBETAN = {"扎西", "卓玛", "格桑", "次仁", "多吉", "央金"}
 
 def test_compound_surnames_are_rare_and_take_usual_given_names() -> None:
     drawn = names([0, 4, 9] * 3000)
-    compound = [n for n in drawn if n.startswith(COMPOUND)]
+    compound = [n for n in drawn if n.startswith(COMPOUND) and not is_short(n)]
     assert 0.004 < len(compound) / len(drawn) < 0.02
-    given = {n[1:] for n in drawn}
-    # Each given name is one of the vocabulary, so most of them occur behind a plain surname too.
-    assert sum(n[2:] in given for n in compound) > 0.5 * len(compound)
+    assert all(n[2:] in given_names()[0] for n in compound)
 
 
 COMPOUND = ("欧阳", "上官", "司马", "司徒", "诸葛", "令狐", "慕容", "皇甫", "夏侯")
 
 
+def test_short_names_are_those_that_customers_use() -> None:
+    drawn = Counter(n for n in names([2, 5] * 4000) if is_short(n))
+    assert {"小王", "老李", "阿强", "王女士", "李先生"} <= set(drawn)
+    assert 0.15 < drawn.total() / 8000 < 0.25
+
+
+FAMILIAR = "阿.|[强伟军杰辉勇]哥|[芳霞红兰梅燕丽英]姐|(.)\\1|[娟燕]子|豆豆妈妈|果果妈|乐乐爸爸"
+
+
 def is_short(name: str) -> bool:
-    """Tell whether a name is a surname with a title (王女士) or a nickname (小王), which many people share."""
-    return (len(name) == 2 and name[0] in "小老阿") or bool(
-        re.fullmatch("..?(先生|女士|小姐|老师|同学|师傅|经理|总|姐|哥|阿姨)", name)
-    )
+    """Tell whether a name is no full one: 王女士, 小王, 阿强, which many people share."""
+    titles = "先生|女士|小姐|老师|同学|师傅|经理|总|姐|哥|阿姨"
+    nickname = name[0] in "小老" and name[1:] in surnames()[0]
+    return nickname or bool(re.fullmatch(f"..?({titles})", name) or re.fullmatch(FAMILIAR, name))

@@ -172,6 +172,11 @@ def test_a_value_split_by_spaces_in_the_message_counts_as_copied(scenario: Scena
     assert rules(scenario, ANSWER, MESSAGE.replace("13800138000", "138 0013 8000")) == set()
 
 
+def test_a_postcode_of_taiwan_has_three_digits(scenario: Scenario) -> None:
+    assert rules(scenario, dump_answer(TRUTH | {"邮编": "518"})) == set()
+    assert rules(scenario, dump_answer(TRUTH | {"邮编": "5180"})) == {"postcode"}
+
+
 def test_an_order_number_is_no_missed_phone(scenario: Scenario) -> None:
     answer = dump_answer(dict.fromkeys(FIELDS, "") | {"姓名": "张三"})
     assert rules(scenario, answer, "订单913800138000123456，张三") == set()

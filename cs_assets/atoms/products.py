@@ -1,0 +1,319 @@
+"""Products, accessories and the devices they are for (商品与配件), what is in stock where, and when it arrives.
+
+Here belongs what is true of the shop's goods. Which accessory fits which device is computed from their attributes and
+never listed; so is the arrival. What the columns mean, and where prices and stock come from: `data/reference/SHOP.md`.
+
+    devices() -> DataFrame[device_id, kind, brand, model, spoken, memory, storage, charge_port, charge_watts, ...]
+    products() -> DataFrame[sku, category, brand, model, capacity, price, interface, watts, fen]
+    stock() -> DataFrame[sku, city, quantity]
+    destinations() -> DataFrame[province, city, zone, extra_days]
+    fits(devices, products) -> DataFrame[device_id, category, sku]
+    compatible() -> DataFrame[device_id, category, sku]      # fits() of everything
+    arrival(sku, city, ordered_at, quantity=1) -> datetime | None
+    arrivals(orders: DataFrame[sku, city, quantity], ordered_at) -> Series[str | null]    # ISO 8601
+    sample_devices(rng, count, kinds=None) -> DataFrame[device_id, kind, brand, model, said]
+    sample_products(rng, count) -> DataFrame[sku, category, brand, model, capacity, price, fen, said]
+    sample_pairs(rng, count, pairs=None) -> DataFrame[device_id, device_kind, device_said, sku, category, ..., said]
+    say_products(rng, skus) -> Series        # how customers call them: "16G内存", "致态的固态硬盘", "手机壳"
+    misfits(pairs: DataFrame[device_id, sku]) -> DataFrame[row, reason]
+
+Example: the memory module for a laptop, and whether it arrives tonight.
+
+    compatible().filter(device_id="NB01", category="内存条")      # MEM07, MEM08, ...: DDR5 SO-DIMM
+    arrival("MEM07", "北京", datetime(2026, 6, 10, 14, tzinfo=SHANGHAI))    # 2026-06-10 21:00
+"""
+
+import functools
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from cs_assets.atoms.times import SHANGHAI, in_shanghai, isoformat
+from cs_assets.atoms.vocabularies import Vocabularies
+from cs_assets.reference import reference_table
+
+# Which attribute of a device decides whether a product of the category fits it.
+ATTRIBUTES: Final = {
+    "内存条": "memory",
+    "固态硬盘": "storage",
+    "机械硬盘": "storage",
+    "充电器": "charge_port",
+    "数据线": "cable",
+    "存储卡": "card",
+    "墨盒": "ink",
+    "硒鼓": "toner",
+    "电池": "battery",
+    "手机壳": "body",
+    "钢化膜": "body",
+    "平板壳": "body",
+    "触控笔": "pen",
+}
+# What customers call a product of the category, the commonest first.
+SPOKEN: Final = {
+    "内存条": ("内存条", "内存"),
+    "固态硬盘": ("固态硬盘", "固态", "SSD", "硬盘"),
+    "机械硬盘": ("机械硬盘", "机械盘"),
+    "充电器": ("充电器", "充电头", "电源适配器"),
+    "数据线": ("数据线", "充电线"),
+    "存储卡": ("存储卡", "内存卡"),
+    "墨盒": ("墨盒", "墨水"),
+    "硒鼓": ("硒鼓", "碳粉盒"),
+    "电池": ("电池", "备用电池"),
+    "手机壳": ("手机壳", "壳子", "保护壳"),
+    "钢化膜": ("钢化膜", "手机膜", "膜"),
+    "平板壳": ("平板壳", "保护套"),
+    "触控笔": ("触控笔", "手写笔", "电容笔"),
+}
+# Days on the road. The shop's own promise, an assumption: a warehouse in the city delivers tonight, one of the same
+# zone tomorrow, any other the day after tomorrow; the remote provinces of delivery_zones.csv wait longer.
+SAME_CITY, SAME_ZONE, OTHER_ZONE = 0, 1, 2
+# An order after the cut-off counts as one of the next day.
+CUT_OFF: Final = time(16)
+LOCAL_ARRIVAL: Final = time(21)
+ARRIVAL: Final = time(18)
+
+
+@functools.lru_cache(maxsize=1)
+def devices() -> pl.DataFrame:
+    """Return the devices that customers own: all text; attributes may hold several values, divided by `|`."""
+    return reference_table("devices").sort("device_id")
+
+
+@functools.lru_cache(maxsize=1)
+def products() -> pl.DataFrame:
+    """Return what the shop sells: all text, `price` in yuan with two decimals; `fen`, the price as int64."""
+    fen = pl.col("price").str.replace(".", "", literal=True).cast(pl.Int64)
+    return reference_table("products").with_columns(fen=fen).sort("sku")
+
+
+@functools.lru_cache(maxsize=1)
+def stock() -> pl.DataFrame:
+    """Return how much of each product lies in each warehouse: sku, city (北京, without 市), quantity (int64)."""
+    wide = reference_table("stock").sort("sku")
+    return wide.unpivot(index="sku", variable_name="city", value_name="quantity").with_columns(
+        pl.col("quantity").cast(pl.Int64)
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def destinations() -> pl.DataFrame:
+    """Return the cities that the shop delivers to: province, city (without 市), zone, extra_days (int64).
+
+    Hong Kong, Macao and Taiwan are left out, and so are counties without a city (仙桃, 济源).
+    """
+    zones = reference_table("delivery_zones").with_columns(pl.col("extra_days").cast(pl.Int64))
+    cities = reference_table("divisions").filter(pl.col("city") != "").select("province", "city").unique()
+    return cities.join(zones, on="province").with_columns(pl.col("city").str.strip_suffix("市")).sort("city")
+
+
+def fits(some_devices: pl.DataFrame, some_products: pl.DataFrame) -> pl.DataFrame:
+    """Compute which product fits which device.
+
+    A product fits if one of its interfaces is one of the device's, and a charger gives at least the power needed.
+
+    Returns:
+        device_id, category, sku, sorted.
+    """
+    found = []
+    for category, attribute in ATTRIBUTES.items():
+        owned = some_devices.select("device_id", "charge_watts", interface=pl.col(attribute).str.split("|"))
+        offered = some_products.filter(pl.col("category") == category).with_columns(pl.col("interface").str.split("|"))
+        pairs = (
+            owned.explode("interface")
+            .filter(pl.col("interface") != "")
+            .join(offered.explode("interface"), on="interface")
+        )
+        if category == "充电器":
+            pairs = pairs.filter(pl.col("watts").cast(pl.Int64) >= pl.col("charge_watts").cast(pl.Int64))
+        found.append(pairs.select("device_id", "category", "sku").unique())
+    return pl.concat(found).sort("device_id", "category", "sku")
+
+
+@functools.lru_cache(maxsize=1)
+def compatible() -> pl.DataFrame:
+    """Return `fits` of all devices and all products."""
+    return fits(devices(), products())
+
+
+def misfits(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `pairs` (device_id, sku) that cannot be right: row, reason; empty when all is well."""
+    known = compatible().select("device_id", "sku", fit=pl.lit(True))
+    reason = (
+        pl.when(~pl.col("device_id").is_in(devices()["device_id"].to_list()))
+        .then(pl.format("device {} does not exist", "device_id"))
+        .when(~pl.col("sku").is_in(products()["sku"].to_list()))
+        .then(pl.format("product {} does not exist", "sku"))
+        .when(pl.col("fit").is_null())
+        .then(pl.format("{} does not fit {}", "sku", "device_id"))
+    )
+    joined = pairs.select("device_id", "sku").with_row_index("row").join(known, on=["device_id", "sku"], how="left")
+    return joined.select("row", reason=reason).drop_nulls().sort("row")
+
+
+def arrival(sku: str, city: str, ordered_at: datetime, quantity: int = 1) -> datetime | None:
+    """Return when an order arrives, or None if no warehouse has that many.
+
+    Args:
+        sku: of `products()`.
+        city: of `destinations()`, with or without 市.
+        ordered_at: with its time zone.
+        quantity: all from one warehouse.
+
+    Raises:
+        ValueError: there is no such product or destination.
+    """
+    if sku not in _stock_of():
+        raise ValueError(f"product {sku!r} does not exist; see data/reference/products.csv")
+    name = city.removesuffix("市")
+    if name not in _places():
+        raise ValueError(f"the shop does not deliver to {city!r}; see destinations() in cs_assets/atoms/products.py")
+    days = [_days(warehouse, name) for warehouse, amount in _stock_of()[sku] if amount >= quantity]
+    return _arrives(ordered_at, min(days)) if days else None
+
+
+def arrivals(orders: pl.DataFrame, ordered_at: datetime) -> pl.Series:
+    """Return `arrival` of each row of `orders` (sku, city, quantity) as ISO 8601 text, null where there is none.
+
+    Products and destinations that do not exist give null, too: check them before.
+    """
+    wanted = orders.select("sku", pl.col("city").str.strip_suffix("市"), "quantity").with_row_index("row")
+    reached = (
+        wanted.join(_reach(), on=["sku", "city"])
+        .filter(pl.col("in_stock") >= pl.col("quantity"))
+        .group_by("row")
+        .agg(pl.col("days").min())
+    )
+    texts = {days: isoformat(_arrives(ordered_at, days)) for days in _reach()["days"].unique()}
+    text = pl.col("days").replace_strict(texts, return_dtype=pl.String)
+    return wanted.join(reached, on="row", how="left").sort("row").select(arrival=text).to_series()
+
+
+def _arrives(ordered_at: datetime, days: int) -> datetime:
+    local = in_shanghai(ordered_at)
+    late = local.time() >= CUT_OFF
+    day = local.date() + timedelta(days=days + late)
+    return datetime.combine(day, LOCAL_ARRIVAL if days == SAME_CITY else ARRIVAL, SHANGHAI)
+
+
+def _days(warehouse: str, city: str) -> int:
+    """Return the days on the road between two cities."""
+    zone, extra = _places()[city]
+    if warehouse == city:
+        return SAME_CITY
+    return extra + (SAME_ZONE if zone == _places()[warehouse][0] else OTHER_ZONE)
+
+
+@functools.lru_cache(maxsize=1)
+def _places() -> dict[str, tuple[str, int]]:
+    """Return city -> its zone and the days that it takes longer than the rest of the zone."""
+    return {
+        city: (zone, extra) for city, zone, extra in destinations().select("city", "zone", "extra_days").iter_rows()
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def _stock_of() -> dict[str, list[tuple[str, int]]]:
+    """Return sku -> what each warehouse holds."""
+    held = stock().group_by("sku").agg(pl.struct("city", "quantity"))
+    return {sku: [(entry["city"], entry["quantity"]) for entry in entries] for sku, entries in held.iter_rows()}
+
+
+@functools.lru_cache(maxsize=1)
+def _reach() -> pl.DataFrame:
+    """Return sku, city, days and the most that one warehouse at that distance holds (in_stock)."""
+    roads = [(start, city, _days(start, city)) for start in stock()["city"].unique().sort() for city in _places()]
+    distances = pl.DataFrame(roads, schema=["warehouse", "city", "days"], orient="row")
+    joined = stock().rename({"city": "warehouse"}).join(distances, on="warehouse")
+    return joined.group_by("sku", "city", "days").agg(in_stock=pl.col("quantity").max())
+
+
+def sample_devices(rng: np.random.Generator, count: int, kinds: Sequence[str] | None = None) -> pl.DataFrame:
+    """Draw devices, each as often as any other: device_id, kind, brand, model, said (what its owner calls it).
+
+    Args:
+        rng: the generator to draw from.
+        count: how many.
+        kinds: of `devices()["kind"]`; all by default.
+
+    Raises:
+        ValueError: there is no device of these kinds.
+    """
+    wanted = np.arange(devices().height) if kinds is None else np.flatnonzero(devices()["kind"].is_in(list(kinds)))
+    if not len(wanted):
+        raise ValueError(f"no device of the kinds {kinds}; there are {sorted(devices()['kind'].unique())}")
+    return _said_devices(rng, devices()[rng.choice(wanted, count)])
+
+
+def sample_products(rng: np.random.Generator, count: int) -> pl.DataFrame:
+    """Draw products: sku, category, brand, model, capacity, price, fen, said. Each category is as likely as any."""
+    return _said_products(rng, products()[_weighted_rows(rng, count, products(), 1 / pl.len().over("category"))])
+
+
+def sample_pairs(rng: np.random.Generator, count: int, pairs: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Draw a device and a product that fits it, each device and each of its categories as often as any other.
+
+    Args:
+        rng: the generator to draw from.
+        count: how many.
+        pairs: the rows of `compatible()` to draw from, as those of one entity block; all by default.
+
+    Returns:
+        device_id, device_kind, device_brand, device_model, device_said, then the columns of `sample_products`.
+    """
+    pairs = compatible() if pairs is None else pairs
+    categories = pl.col("category").n_unique().over("device_id")
+    drawn = pairs[_weighted_rows(rng, count, pairs, 1 / categories / pl.len().over("device_id", "category"))]
+    owned = _said_devices(rng, drawn.select("device_id").join(devices(), on="device_id", maintain_order="left"))
+    owned = owned.rename(lambda name: name if name == "device_id" else f"device_{name}")
+    fitting = _said_products(rng, drawn.select("sku").join(products(), on="sku", maintain_order="left"))
+    return pl.concat([owned, fitting], how="horizontal")
+
+
+def say_products(rng: np.random.Generator, skus: pl.Series) -> pl.Series:
+    """Draw what customers call each product: 内存条, 16G内存, 金士顿的内存条.
+
+    Raises:
+        ValueError: a product does not exist.
+    """
+    return _spoken_products().draw(rng, skus)
+
+
+def _weighted_rows(rng: np.random.Generator, count: int, table: pl.DataFrame, weight: pl.Expr) -> np.ndarray:
+    """Draw row numbers of `table`, each as often as its weight says."""
+    bounds = np.cumsum(table.select(weight).to_series().to_numpy())
+    return np.searchsorted(bounds, rng.random(count) * bounds[-1], side="right")
+
+
+def _said_devices(rng: np.random.Generator, drawn: pl.DataFrame) -> pl.DataFrame:
+    said = _spoken_devices().draw(rng, drawn["device_id"])
+    return drawn.select("device_id", "kind", "brand", "model", said=said)
+
+
+def _said_products(rng: np.random.Generator, drawn: pl.DataFrame) -> pl.DataFrame:
+    said = _spoken_products().draw(rng, drawn["sku"])
+    return drawn.select("sku", "category", "brand", "model", "capacity", "price", "fen", said=said)
+
+
+@functools.lru_cache(maxsize=1)
+def _spoken_devices() -> Vocabularies:
+    return Vocabularies({row["device_id"]: row["spoken"].split("|") for row in devices().iter_rows(named=True)})
+
+
+@functools.lru_cache(maxsize=1)
+def _spoken_products() -> Vocabularies:
+    return Vocabularies({row["sku"]: _names_of(row) for row in products().iter_rows(named=True)})
+
+
+def _names_of(product: dict) -> list[str]:
+    """Return what customers call a product. The bare word comes twice: most say no more."""
+    words = SPOKEN[product["category"]]
+    brand = product["brand"].replace("西部数据", "西数")
+    names = [words[0], words[0], *words[1:], f"{brand}{words[0]}", f"{brand}的{words[0]}"]
+    size = product["capacity"] if product["capacity"].endswith(("GB", "TB")) else ""
+    size = f"{product['watts']}W" if product["watts"] else size
+    for spelling in (size, size.removesuffix("B"), size.removesuffix("B").lower()) if size else ():
+        names += [f"{spelling}{words[0]}", f"{spelling}的{words[-1]}", f"{brand}{spelling}{words[0]}"]
+    return names

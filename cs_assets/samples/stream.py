@@ -1,0 +1,120 @@
+"""Samples without end: millions of rows in a stream, for whoever wants more than a training set.
+
+Here belongs what is written chunk by chunk, in memory that does not grow. Folds, noise and turns are the business of
+`render.py`; a stream holds plain messages of one family of sentences each, all of them good by the family's rules.
+
+    for table in stream_samples(scenario, variants, rows=1_000_000):
+        ...                                            # message, answer and where they come from
+
+A chunk depends on the scenario, the variants and its own number alone, so that any number of processes writes the same
+bytes.
+"""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from upath import UPath
+
+from cs_assets.atoms.blocks import CHUNK_ROWS
+from cs_assets.atoms.bundles import BUNDLES
+from cs_assets.families.base import ColumnFamily
+from cs_assets.families.syntax import parse_template
+from cs_assets.samples.columns import ColumnRenderer
+from cs_assets.scenario import Scenario, ScenarioSpec
+from resources.store import write_whole
+
+# A row that does not suit its template (no phone to show, two numbers side by side) gets another one, so often at most.
+_CHOICES = 4
+
+
+def stream_samples(scenario: Scenario, variants: pl.DataFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Yield `rows` samples, a chunk at a time; a row that no template suited is left out.
+
+    Args:
+        scenario: its family, atoms and seed.
+        variants: the table of `template_variants`; the plain ones among the accepted are used.
+        rows: how many rows of atoms are drawn.
+
+    Raises:
+        ValueError: the family cannot render by column, or no accepted template is plain.
+    """
+    source = ChunkSource(scenario, variants)
+    for chunk in range(-(-rows // CHUNK_ROWS)):
+        yield source.chunk(chunk, min(CHUNK_ROWS, rows - chunk * CHUNK_ROWS))
+
+
+class ChunkSource:
+    """What the chunks of one stream are made of."""
+
+    def __init__(self, scenario: Scenario, variants: pl.DataFrame) -> None:
+        if not isinstance(scenario.family, ColumnFamily):
+            raise ValueError(f"{scenario.name}: the family {scenario.spec.family} renders row by row only.")
+        self.bundle = BUNDLES[scenario.spec.atoms]
+        self.seed = scenario.spec.seed
+        accepted = variants.filter("accepted").sort("template_id")
+        self.labels = accepted.select("template_id", template_family="family")
+        templates = [parse_template(text, name) for text, name in accepted.select("text", "template_id").rows()]
+        self.renderer = ColumnRenderer(scenario.family, templates)
+        # Families by equal shares, and the variants of each by equal shares of that.
+        weights = 1.0 / accepted.select(pl.len().over("family")).to_series().to_numpy()
+        self.bounds = np.cumsum(weights / weights.sum())
+
+    def chunk(self, number: int, rows: int) -> pl.DataFrame:
+        """Return the chunk of that number."""
+        atoms = self.bundle.sample(rows, self.seed, number)
+        rng = np.random.default_rng([self.seed, number, _CHOICES])
+        left = np.arange(rows)
+        made: list[pl.DataFrame] = []
+        for _ in range(_CHOICES):
+            picks = np.minimum(np.searchsorted(self.bounds, rng.random(len(left))), len(self.bounds) - 1)
+            table = self.renderer.render(picks, atoms[left])
+            good = table["good"].to_numpy()
+            made.append(table.drop("good").hstack(self.labels[picks]).with_columns(row=left).filter(good))
+            left = left[~good]
+            if not len(left):
+                break
+        ids = atoms.select("atom_id", "entity_block")
+        found = pl.concat(made).sort("row")
+        return found.drop("row").hstack(ids[found["row"]])
+
+
+def write_samples(scenario: Scenario, variants: pl.DataFrame, rows: int, folder: Path, processes: int = 1) -> int:
+    """Write a stream as one Parquet file a chunk, `part-00000.parquet` and so on; return the number of samples.
+
+    A file appears whole or not at all. Memory depends on `processes`, not on `rows`.
+
+    Raises:
+        ValueError: as `stream_samples`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    chunks = [(number, min(CHUNK_ROWS, rows - start)) for number, start in enumerate(range(0, rows, CHUNK_ROWS))]
+    if processes == 1:
+        source = ChunkSource(scenario, variants)
+        return sum(_write_chunk(source, folder, *chunk) for chunk in chunks)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _start, (scenario.folder, scenario.spec, variants, folder)) as pool:
+        return sum(pool.map(_write_own, chunks))
+
+
+def _write_chunk(source: ChunkSource, folder: Path, number: int, rows: int) -> int:
+    table = source.chunk(number, rows)
+    path = folder / f"part-{number:05d}.parquet"
+    write_whole(UPath(path), lambda beside: table.write_parquet(beside, compression_level=1))
+    return table.height
+
+
+# What a process of the pool works on: set once when it starts.
+_own: list[tuple[ChunkSource, Path]] = []
+
+
+def _start(folder: Path, spec: ScenarioSpec, variants: pl.DataFrame, out: Path) -> None:
+    _own.append((ChunkSource(Scenario(folder, spec), variants), out))
+
+
+def _write_own(chunk: tuple[int, int]) -> int:
+    source, folder = _own[0]
+    return _write_chunk(source, folder, *chunk)

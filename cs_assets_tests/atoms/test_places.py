@@ -1,0 +1,96 @@
+"""Places: every kind of detail is written, in the order of addresses, and only where it belongs."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cs_assets.atoms.divisions import all_divisions, sample_townships
+from cs_assets.atoms.places import sample_details
+
+
+def details(place: pl.Expr, count: int = 3000, district: str = "") -> pl.DataFrame:
+    """Return `count` details of the divisions that `place` selects, with their townships.
+
+    What is written in 县 is the county's name, or `district`.
+    """
+    rng = np.random.default_rng(4)
+    rows = rng.choice(np.flatnonzero(all_divisions().select(place).to_series()), count)
+    townships = sample_townships(rng, rows)
+    districts = pl.Series([district] * count) if district else all_divisions()["county"].gather(rows)
+    detail = sample_details(rng, rows, townships, districts)
+    return pl.DataFrame({"detail": detail, "township": townships, "code": all_divisions()["code"].gather(rows)})
+
+
+def share(table: pl.DataFrame, pattern: str) -> float:
+    return table.filter(pl.col("detail").str.contains(pattern)).height / table.height
+
+
+SHENZHEN, COUNTY = (
+    pl.col("city") == "深圳市",
+    pl.col("county").str.ends_with("县") & (pl.col("area_code").str.len_bytes() == 4),
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "low", "high"),
+    [
+        (r"\d+栋\d单元\d+室$", 0.03, 0.12),
+        (r"(大厦|写字楼|产业园|科技园)(\d+楼|\d+层|\d{3,4}室?)?$", 0.04, 0.13),
+        (r"(菜鸟驿站|丰巢柜|丰巢快递柜)$", 0.02, 0.06),
+        (r"深圳市?..(科技|贸易|电子商务).*有限公司", 0.005, 0.05),
+        (r"(小学|中学|学校|学院|医院|卫生院)", 0.03, 0.08),
+        (r"号(水果店|便利店|五金店)$", 0.005, 0.03),
+        (r"(对面|旁边|楼上|隔壁)$", 0.01, 0.04),
+    ],
+)
+def test_a_city_has_every_kind_of_detail(pattern: str, low: float, high: float) -> None:
+    assert low < share(details(SHENZHEN), pattern) < high
+
+
+@pytest.mark.parametrize("district", ["", "高新区"])
+def test_a_city_has_no_villages(district: str) -> None:
+    assert share(details(SHENZHEN, district=district), r"村(\d+组|村委会|村口|小学|卫生室)") == 0
+
+
+def test_a_zone_names_no_township() -> None:
+    table = details(SHENZHEN, district="高新区")
+    assert not table.select(pl.col("detail").str.starts_with(pl.col("township"))).to_series().any()
+    assert share(details(SHENZHEN), "街道") > 0.3
+
+
+def test_villages_follow_their_township() -> None:
+    villages = details(COUNTY).filter(pl.col("detail").str.contains(r"村\d+组"))
+    assert villages.height > 150
+    assert villages.select(pl.col("detail").str.starts_with(pl.col("township"))).to_series().all()
+
+
+def test_a_company_bears_the_name_of_its_place() -> None:
+    companies = details(pl.col("county") == "仙桃市", 20_000).filter(pl.col("detail").str.contains("有限公司"))
+    assert companies.height > 500
+    assert companies["detail"].str.contains("号仙桃市?..").all()
+
+
+def test_a_city_without_districts_names_the_township() -> None:
+    table = details(pl.col("city") == "东莞市")
+    assert table.select(pl.col("detail").str.starts_with(pl.col("township"))).to_series().all()
+    assert table["township"].n_unique() > 25
+
+
+def test_lanes_are_those_of_shanghai() -> None:
+    lane = r"\d+弄\d+号\d+室$"
+    assert 0.15 < share(details(pl.col("province") == "上海市"), lane) < 0.45
+    assert share(details(pl.col("province") != "上海市"), "弄") == 0
+
+
+@pytest.mark.parametrize("province", ["香港特别行政区", "澳门特别行政区"])
+def test_towers_stand_in_the_streets_of_their_district(province: str) -> None:
+    table = details(pl.col("province") == province, 500)
+    assert (table["township"] != "").all()
+    assert table.select(pl.col("detail").str.starts_with(pl.col("township"))).to_series().all()
+    assert table["detail"].str.contains(r"^\p{Han}+\d+号\p{Han}+(\d座)?\d+楼([A-H]室?|\d\d室)$").all()
+
+
+def test_taiwan_has_sections_and_floors() -> None:
+    table = details(pl.col("province") == "台湾省", 500)
+    assert table["detail"].str.contains(r"^\p{Han}+路([一二三]段)?\d+(号|巷\d+号)(\d+楼(之\d)?)?$").all()
+    assert share(table, "段") > 0.3
