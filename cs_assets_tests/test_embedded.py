@@ -1,6 +1,7 @@
 """One real pass with the embedded base model, small enough for CI: load, answer, learn. Run with `-m embedded`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.sft import train_adapter
 from cs_assets.learning.training import TrainingSettings
 from cs_assets.scenario import load_scenario
+from cs_assets.training.exports import transformers
 from resources.base_model import resolve_base_model
 
 pytestmark = pytest.mark.embedded
@@ -49,3 +51,14 @@ def test_a_training_step_lowers_the_loss(base: str, tmp_path: Path) -> None:
     assert first is not None
     assert second is not None
     assert second < first
+
+
+def test_calls_are_written_as_the_base_model_s_own_chat_template_writes_them(base: str) -> None:
+    scenario = load_scenario("ticket_tools")
+    example = next(sample for sample in scenario.examples()[0] if json.loads(sample.answer)["calls"])
+    [row] = transformers(scenario, example.model_dump() | {"messages": scenario.conversation(example)})
+    text = load_tokenizer(base).apply_chat_template(row["messages"], tools=row["tools"], tokenize=False)
+    written = re.findall(r"<tool_call>\n(.*)\n</tool_call>", text.rpartition("<|im_start|>assistant")[2])
+    assert [json.loads(call) for call in written] == json.loads(example.answer)["calls"]
+    offered = re.findall(r"^\{\"type\": \"function\".*$", text, flags=re.MULTILINE)
+    assert [json.loads(tool) for tool in offered] == json.loads(example.tools)

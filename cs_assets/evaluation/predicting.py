@@ -47,23 +47,30 @@ def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
 
 
 def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[Message]]:
-    """Return each case's chat prompt; `shots` (message, answer) go before it as turns of the same conversation."""
+    """Return each case's chat prompt; `shots` (message, answer, tools) go before it as turns of the same conversation."""
     found = []
     for message, tools in cases.select("message", "tools").iter_rows():
         *system, user = scenario.prompt(message, tools)
         turns = [
             turn
             for shot in shots
-            for turn in (scenario.prompt(shot["message"])[-1], {"role": "assistant", "content": shot["answer"]})
+            for turn in (_shown(scenario, shot), {"role": "assistant", "content": shot["answer"]})
         ]
         found.append([*system, *turns, user])
     return found
 
 
+def _shown(scenario: Scenario, shot: dict[str, str]) -> dict[str, str]:
+    """Return a shot's question, with the functions on offer in it where it has its own."""
+    question = scenario.prompt(shot["message"])[-1]
+    offer = f"可用的函数：{shot['tools']}\n" if shot.get("tools") else ""
+    return {"role": "user", "content": f"{offer}{question['content']}"}
+
+
 def few_shots(scenario: Scenario, splits: pl.DataFrame, count: int) -> list[dict[str, str]]:
     """Return examples for the few-shot prompt: the scenario's real ones first, then training samples."""
-    real = [example.model_dump(include={"message", "answer"}) for example in scenario.examples()[0]]
-    train = splits.filter(pl.col("split") == "train").sort("sample_id").select("message", "answer").to_dicts()
+    real = [example.model_dump() for example in scenario.examples()[0]]
+    train = splits.filter(pl.col("split") == "train").sort("sample_id").select("message", "answer", "tools").to_dicts()
     return (real + train)[:count]
 
 

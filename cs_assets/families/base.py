@@ -155,7 +155,7 @@ class CopyingFamily(Protocol):
 class CallingFamily(Protocol):
     """What a family may offer besides, whose answers call functions."""
 
-    def native_completion(self, answer: str) -> list[dict[str, Any]]:
+    def native_completion(self, sample: Sample) -> list[dict[str, Any]]:
         """Return the answer as OpenAI's API has it: calls in `tool_calls`, results in messages of the role tool."""
         ...
 

@@ -69,6 +69,7 @@ def labelled_samples(
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "good": table.height - bad.height,
             "corrupted": bad.height,
+            "contradictions": table.filter(pl.col("contradicts") != "").height,
             "near_duplicates": table.filter(pl.col("duplicate_of") != "").height,
             "corruption_kinds": dict(bad.group_by("corruption_kind").len().sort("corruption_kind").iter_rows()),
             "corruptions_caught_by_rules": round(caught / max(bad.height, 1), 3),

@@ -1,7 +1,7 @@
 """The filter: what rules and judge let through, and for what they did not, the reason.
 
-Gates stand from cheap to dear: rules, near-duplicates, the judge. Held-out tests pass the first two only: a model that
-picked the questions of the test would pick the easy ones.
+Gates stand from cheap to dear: rules, contradictions, near-duplicates, the judge. Held-out tests do not pass the judge:
+a model that picked the questions of the test would pick the easy ones.
 """
 
 from collections.abc import Mapping
@@ -26,6 +26,7 @@ def to_judge(labelled: pl.DataFrame) -> pl.DataFrame:
         pl.col("fold").is_in(list(JUDGED_FOLDS))
         & (pl.col("violations").list.len() == 0)
         & (pl.col("duplicate_of") == "")
+        & (pl.col("contradicts") == "")
     )
 
 
@@ -45,6 +46,8 @@ def filter_samples(labelled: pl.DataFrame, scores: Mapping[str, float], threshol
     reason = (
         pl.when(broken)
         .then(pl.lit("rule: ") + pl.col("violations").list.first())
+        .when(pl.col("contradicts") != "")
+        .then(pl.lit("contradiction: with ") + pl.col("contradicts"))
         .when(pl.col("duplicate_of") != "")
         .then(pl.lit("near-duplicate: of ") + pl.col("duplicate_of"))
         .when(doubted)

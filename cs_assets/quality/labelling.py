@@ -22,6 +22,7 @@ SCHEMA: Final[dict[str, Any]] = render.SCHEMA | {
     "corruption_family": pl.String,
     "violations": pl.List(pl.String),  # rules that the answer breaks
     "duplicate_of": pl.String,  # the earlier sample that this one repeats nearly word for word; empty for most
+    "contradicts": pl.String,  # a sample with the same message and another answer, where only one can be right
 }
 
 
@@ -33,12 +34,16 @@ def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
     """
     seen, unseen = _corruption_families(scenario)
     judge_rows = rendered.filter(pl.col("fold") == "judge").height
-    repeated = _repeated(scenario, rendered)
+    repeated, contradictions = _repeated(scenario, rendered), _contradictions(scenario, rendered)
     position = 0
     rows: list[dict[str, Any]] = []
     for sample in rendered.iter_rows(named=True):
         if sample["fold"] != "judge":
-            rows.append(_row(scenario, sample, part="") | {"duplicate_of": repeated.get(sample["sample_id"], "")})
+            found = {
+                "duplicate_of": repeated.get(sample["sample_id"], ""),
+                "contradicts": contradictions.get(sample["sample_id"], ""),
+            }
+            rows.append(_row(scenario, sample, part="") | found)
             continue
         part = _part(position, judge_rows)
         rng = random.Random(f"{scenario.spec.seed}:{sample['sample_id']}")
@@ -61,6 +66,21 @@ def _repeated(scenario: Scenario, rendered: pl.DataFrame) -> dict[str, str]:
     ids = samples["sample_id"].to_list()
     found = near_duplicates(samples["message"].to_list(), samples["answer"].to_list(), scenario.spec.near_duplicates)
     return {ids[number]: ids[first] for number, first in found.items()}
+
+
+def _contradictions(scenario: Scenario, rendered: pl.DataFrame) -> dict[str, str]:
+    """Return the samples whose message has another answer elsewhere: sample_id -> sample_id of one of those."""
+    if not scenario.family.answer_is_determined:
+        return {}
+    first: dict[tuple[str, str], dict[str, str]] = {}
+    samples = rendered.filter(pl.col("fold") != "judge").select("sample_id", "message", "tools", "answer").rows()
+    for sample_id, message, tools, answer in samples:
+        first.setdefault((message, tools), {}).setdefault(answer, sample_id)
+    return {
+        sample_id: next(other for text, other in answers.items() if text != answer)
+        for sample_id, message, tools, answer in samples
+        if len(answers := first[message, tools]) > 1
+    }
 
 
 def _corruption_families(scenario: Scenario) -> tuple[list[str], list[str]]:
@@ -90,4 +110,5 @@ def _row(scenario: Scenario, sample: dict[str, Any], part: str, kind: str = "", 
         "corruption_family": family,
         "violations": [f"{v.rule}: {v.detail}" for v in violations],
         "duplicate_of": "",
+        "contradicts": "",
     }

@@ -3,12 +3,13 @@
 Here belongs the shape of each format; what a sample says is settled before. Rows are written one by one, so that a
 table of any size needs the memory of one slice.
 
-    alpaca      {"instruction", "input", "output", "system"}                        LLaMA-Factory, Stanford Alpaca
-    sharegpt    {"conversations": [{"from", "value"}], "system"}                    LLaMA-Factory, FastChat
-    openai      {"messages", "tools"}: functions called natively                    OpenAI fine-tuning
-    trl         {"prompt": messages, "completion": messages}                        TRL SFTTrainer, one row a reply
-    kto         {"prompt": messages, "completion": messages, "label": bool}         TRL KTOTrainer
-    preference  {"prompt": messages, "chosen": messages, "rejected": messages}      TRL RewardTrainer, DPOTrainer
+    alpaca        {"instruction", "input", "output", "system"}                      LLaMA-Factory, Stanford Alpaca
+    sharegpt      {"conversations": [{"from", "value"}], "system"}                  LLaMA-Factory, FastChat
+    openai        {"messages", "tools"}: functions called natively                  OpenAI fine-tuning
+    transformers  {"messages", "tools"}: the same, arguments as objects             tokenizer.apply_chat_template
+    trl           {"prompt": messages, "completion": messages}                      TRL SFTTrainer, one row a reply
+    kto           {"prompt": messages, "completion": messages, "label": bool}       TRL KTOTrainer
+    preference    {"prompt": messages, "chosen": messages, "rejected": messages}    TRL RewardTrainer, DPOTrainer
 
 `dataset_info.json` beside them describes what LLaMA-Factory can read of them; it is written last.
 """
@@ -21,7 +22,7 @@ from typing import Any, Final
 import polars as pl
 from upath import UPath
 
-from cs_assets.families.base import CallingFamily
+from cs_assets.families.base import CallingFamily, Sample
 from cs_assets.scenario import Scenario
 from resources.store import write_whole
 
@@ -58,9 +59,23 @@ def openai(scenario: Scenario, row: Row) -> Iterator[Row]:
     system = [{"role": "system", "content": scenario.spec.system}] if scenario.spec.system else []
     question = {"role": "user", "content": row["message"]}
     yield {
-        "messages": [*system, question, *family.native_completion(row["answer"])],
+        "messages": [*system, question, *family.native_completion(Sample.model_validate(row))],
         "tools": json.loads(row["tools"]),
     }
+
+
+def transformers(scenario: Scenario, row: Row) -> Iterator[Row]:
+    """Return the conversation as chat templates read it: as for OpenAI, but the arguments of a call are an object."""
+    for line in openai(scenario, row):
+        yield {**line, "messages": [_with_objects(message) for message in line["messages"]]}
+
+
+def _with_objects(message: Row) -> Row:
+    calls = [
+        {**call, "function": {**call["function"], "arguments": json.loads(call["function"]["arguments"])}}
+        for call in message.get("tool_calls", [])
+    ]
+    return {**message, "tool_calls": calls} if calls else message
 
 
 def trl(scenario: Scenario, row: Row) -> Iterator[Row]:
@@ -86,7 +101,13 @@ def _assistant(answer: str) -> dict[str, str]:
     return {"role": "assistant", "content": answer}
 
 
-SPLIT_FORMATS: Final[Mapping[str, Format]] = {"alpaca": alpaca, "sharegpt": sharegpt, "openai": openai, "trl": trl}
+SPLIT_FORMATS: Final[Mapping[str, Format]] = {
+    "alpaca": alpaca,
+    "sharegpt": sharegpt,
+    "openai": openai,
+    "transformers": transformers,
+    "trl": trl,
+}
 # What LLaMA-Factory is told of a file; the other formats are for TRL alone.
 _DATASET_INFO: Final[Mapping[str, Mapping[str, Any]]] = {
     "alpaca": {

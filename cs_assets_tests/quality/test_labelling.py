@@ -7,6 +7,7 @@ import pytest
 
 from cs_assets.families.base import Sample
 from cs_assets.quality.checks import labels_are_balanced
+from cs_assets.quality.filtering import filter_samples
 from cs_assets.quality.labelling import PARTS, SCHEMA, label_samples
 from cs_assets.scenario import Scenario
 from cs_assets_tests.conftest import evaluated
@@ -133,3 +134,17 @@ def test_the_blocking_check_wants_twins_in_every_part_and_no_broken_good_sample(
     assert not evaluated(labels_are_balanced, labelled.filter(pl.col("part") != "calibration")).passed
     broken = labelled.with_columns(violations=pl.lit(["copied: 姓名"], dtype=pl.List(pl.String)))
     assert not evaluated(labels_are_balanced, broken).passed
+
+
+def test_two_answers_to_one_message_contradict_each_other_where_one_only_can_be_right(
+    scenario: Scenario, rendered: pl.DataFrame
+) -> None:
+    [first, second, *_] = rendered.filter(fold="train").to_dicts()
+    clash = pl.DataFrame([first, second | {"message": first["message"]}], schema=rendered.schema)
+    found = label_samples(scenario, clash)
+    assert found["contradicts"].to_list() == ["train-00001", "train-00000"]
+    assert filter_samples(found, {}, 0.0)["reason"].to_list() == [
+        "contradiction: with train-00001",
+        "rule: " + found["violations"][1][0] if len(found["violations"][1]) else "contradiction: with train-00000",
+    ]
+    assert label_samples(scenario, rendered.filter(fold="train"))["contradicts"].unique().to_list() == [""]
