@@ -61,6 +61,7 @@ def predictions(
     _require_models(config.models, aligned_adapter)
     scenario = load_scenario(context.partition_key)
     settings = settings_of(config, PredictionSettings)
+    longest = settings.max_new_tokens or scenario.spec.answer_tokens
     base = base_models.resolve(lora_adapter.base, context.log.info)
     cases = test_cases(training_splits)
     shots = few_shots(scenario, training_splits, config.shots)
@@ -83,7 +84,8 @@ def predictions(
         def make() -> pl.DataFrame:
             folder = store.path_of(adapter) if adapter else None
             report = batch_reporter(context, f"answered by {model}")
-            return score_predictions(scenario, model, cases, _generate(base.path, folder, asked, settings, report))
+            predicted = _generate(base.path, folder, asked, longest, settings.generation_batch_size, report)
+            return score_predictions(scenario, model, cases, predicted)
 
         return tracked_table(context, store, tracking, key, make)
 
@@ -112,14 +114,14 @@ def _require_models(models: list[str], aligned: Alignment) -> None:
 
 
 def _generate(
-    base: str, adapter: str | None, asked: list[list[Message]], settings: PredictionSettings, report: ReportBatch
+    base: str, adapter: str | None, asked: list[list[Message]], longest: int, batch_size: int, report: ReportBatch
 ) -> list[str]:
     return generate(
         load_causal_lm(base, adapter),
         load_tokenizer(base),
         asked,
-        max_new_tokens=settings.max_new_tokens,
-        batch_size=settings.generation_batch_size,
+        max_new_tokens=longest,
+        batch_size=batch_size,
         report=report,
     )
 

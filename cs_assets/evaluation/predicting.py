@@ -36,7 +36,9 @@ class PredictionSettings(BaseModel):
         full=["base", "base_few_shot", "tuned"],
         description=f"Which of {', '.join(MODELS)} answer; `aligned` needs an aligned_adapter that is not off.",
     )
-    max_new_tokens: int = Field(default=128, description="An answer is cut there.", ge=8)
+    max_new_tokens: int | None = Field(
+        default=None, description="An answer is cut there; empty: `answer_tokens` of scenario.yaml.", ge=8
+    )
     generation_batch_size: int = by_profile(demo=30, full=64, description="Cases at a time.", ge=1)
     shots: int = Field(default=3, description="Examples in the few-shot prompt.", ge=1)
 

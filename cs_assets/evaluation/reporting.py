@@ -82,8 +82,11 @@ def _p_values(predictions: pl.DataFrame) -> dict[str, float]:
 def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for (model,), group in sorted(predictions.group_by("model"), key=lambda item: item[0]):
-        rows = [json.loads(text) for text in group["fields"]]
-        found[str(model)] = {field: sum(row[field] for row in rows) / len(rows) for field in rows[0]}
+        scores: dict[str, list[float]] = {}
+        for text in group.sort("sample_id")["fields"]:
+            for field, score in json.loads(text).items():  # records of different kinds have different fields
+                scores.setdefault(field, []).append(score)
+        found[str(model)] = {field: sum(values) / len(values) for field, values in scores.items()}
     return found
 
 

@@ -137,3 +137,10 @@ def test_a_page_without_failures_says_none(report: EvaluationReport) -> None:
 def test_a_page_without_the_headline_split_has_no_headline(predictions: pl.DataFrame) -> None:
     iid = predictions.filter(pl.col("split") == "test_iid")
     assert "after tuning" not in html_page(make_report("s", iid, {}, {}), iid, "t", [])
+
+
+def test_a_field_is_averaged_over_the_samples_that_have_it() -> None:
+    rows = [row("tuned", 1), row("tuned", 2) | {"fields": '{"姓名": 0.0}'}]
+    assert make_report("s", pl.DataFrame(rows, schema=SCHEMA), {}, {}).per_field == {
+        "tuned": {"姓名": 0.5, "电话": 1.0}
+    }
