@@ -18,7 +18,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,7 +35,10 @@ DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 SETTINGS: Final = "OPENAI_API_KEY, OPENAI_MODEL and, where the endpoint is not OpenAI's own, OPENAI_BASE_URL"
 FIRST_CONCURRENCY = 4
 LONGEST_BACKOFF_SECONDS = 30.0
-LONGEST_RETRY_AFTER_SECONDS = 120.0
+LONGEST_REFUSAL_SECONDS = 120.0
+# After a 429 the limit doubles every round up to this share of what was refused, and calls are spread over this share
+# of a round trip: a bucket that holds less than a round is not emptied in one burst.
+REGAINED_SHARE, SPREAD_SHARE = 0.8, 0.8
 MODEL_IS_MISSING = re.compile(r"model.{0,80}\bnot\b.{0,9}(exist|found)|(unknown|valid) model|模型不存在", re.I)
 
 
@@ -113,6 +116,10 @@ class _Failure(NamedTuple):
 
 class _Stopped(Exception):
     """The batch ends: another request failed for good, or the run was interrupted."""
+
+
+class _Exhausted(Exception):
+    """The budget does not allow another call; the message says which limit."""
 
 
 def request_key(request: ChatRequest) -> str:
@@ -252,67 +259,123 @@ class AnswerCache:
 class Budget:
     """Limits for the life of one client; None means no limit, and `max_calls=0` means answers from the cache only.
 
-    Calls are exact. What a call costs is known when it returns: the calls in flight may overrun tokens and money.
+    No limit is overrun, whatever is in flight: the most that a call may use is set aside before it starts, and a call
+    waits where only the settling of others can tell whether it fits. So less than the most of one call is left over.
+    For tokens and money this holds where requests set `max_tokens`; nothing else bounds an answer beforehand. What an
+    endpoint charges for a call whose answer never arrived is not known here and not counted.
     """
 
     def __init__(self, max_calls: int | None = None, max_tokens: int | None = None, max_money: float | None = None):
         self._limits = {"calls": max_calls, "tokens": max_tokens, "money": max_money}
         self._spent: dict[str, float] = dict.fromkeys(self._limits, 0)
+        self._reserved: dict[str, float] = dict.fromkeys(self._limits, 0)
         self._lock = threading.Lock()
 
-    def reserve_call(self) -> str | None:
-        """Count one call, or say which limit forbids it."""
+    def reserve(self, tokens: int, money: float) -> bool:
+        """Set aside one call and the most that it may use; False while calls in flight may yet leave enough.
+
+        Raises:
+            _Exhausted: it does not fit, however little the calls in flight turn out to use.
+        """
+        most = {"calls": 1, "tokens": tokens, "money": money}
         with self._lock:
             for unit, limit in self._limits.items():
-                if limit is not None and self._spent[unit] >= limit:
-                    return f"budget exhausted: {self._spent[unit]} of {limit} {unit} spent"
-            self._spent["calls"] += 1
-            return None
+                if limit is not None and _exceeds(self._spent[unit] + most[unit], limit):
+                    spent = f"{self._spent[unit]:.6g} of {limit:.6g} {unit} spent"
+                    raise _Exhausted(f"budget exhausted: {spent}, and a call may take {most[unit]:.6g}")
+            for unit, limit in self._limits.items():
+                if limit is not None and _exceeds(self._spent[unit] + self._reserved[unit] + most[unit], limit):
+                    return False
+            for unit in self._limits:
+                self._reserved[unit] += most[unit]
+            return True
 
-    def spend(self, tokens: int, money: float) -> None:
+    def settle(self, reserved: tuple[int, float], outcome: _Answer | _Failure | None) -> None:
+        """Book what a call used in place of the (tokens, money) that were set aside for it."""
+        used = (outcome.tokens_in + outcome.tokens_out, outcome.cost) if isinstance(outcome, _Answer) else (0, 0.0)
         with self._lock:
-            self._spent["tokens"] += tokens
-            self._spent["money"] += money
+            for unit, set_aside, spent in zip(self._limits, (1, *reserved), (1, *used), strict=True):
+                self._reserved[unit] -= set_aside
+                self._spent[unit] += spent
+
+
+def _exceeds(amount: float, limit: float) -> bool:
+    # three times 0.1 is more than 0.3 in floating point: a billionth decides nothing
+    return round(amount - limit, 9) > 0
 
 
 class _Pace:
-    """How many calls may be in flight: one more after a full round of successes, half after a 429 (AIMD)."""
+    """When a call may start. How many are in flight follows the endpoint's word (additive increase, halved on 429).
 
-    def __init__(self, maximum: int):
+    The limit doubles every round until the first 429. That halves it; it doubles again to just below what was refused,
+    and probes from there by one more a round. Where one call at a time is refused, all wait, twice as long each time.
+    """
+
+    def __init__(self, maximum: int, backoff_seconds: float):
         self.limit = min(FIRST_CONCURRENCY, maximum)
-        self._maximum = maximum
+        self._maximum, self._backoff_seconds = maximum, backoff_seconds
         self._in_flight = self._successes = 0
-        self._halved_at = self._resume_at = 0.0
+        self._refused_limit = math.inf
+        self._refused_since: float | None = None
+        self._round_trip = self._halved_at = self._resume_at = 0.0
+        self._pause = backoff_seconds
         self._changed = threading.Condition()
 
-    def enter(self, stop: threading.Event) -> float:
-        """Wait for a free place and return the time of entry.
+    def enter(self, stop: threading.Event, reserve: Callable[[], bool]) -> float:
+        """Wait for a free place that the budget (`reserve`) allows to be taken, and return the time of entry.
 
         Raises:
             _Stopped: `stop` was set.
+            _Exhausted: the budget never will.
         """
         with self._changed:
             while not stop.is_set():
-                pause = self._resume_at - time.monotonic()
-                if pause <= 0 and self._in_flight < self.limit:
+                now = time.monotonic()
+                if now < self._resume_at:
+                    self._changed.wait(self._resume_at - now)
+                elif self._in_flight < self.limit and reserve():
                     self._in_flight += 1
-                    return time.monotonic()
-                self._changed.wait(pause if pause > 0 else None)
+                    if self._refused_limit < math.inf:
+                        self._resume_at = now + SPREAD_SHARE * self._round_trip / self.limit
+                    return now
+                else:
+                    self._changed.wait()
             raise _Stopped
 
     def leave(self, entered: float, outcome: _Answer | _Failure | None) -> None:
         with self._changed:
             self._in_flight -= 1
+            now = time.monotonic()
             if isinstance(outcome, _Answer):
-                self._successes += 1
-                if self._successes >= self.limit:
-                    self.limit, self._successes = min(self.limit + 1, self._maximum), 0
+                self._grow(now - entered)
             elif outcome is not None:
-                # calls that were under way when the limit was halved tell nothing about the new limit
-                if outcome.status == "http_429" and entered > self._halved_at:
-                    self.limit, self._successes, self._halved_at = max(1, self.limit // 2), 0, time.monotonic()
-                self._resume_at = max(self._resume_at, time.monotonic() + (outcome.retry_after or 0))
+                if outcome.status == "http_429":
+                    self._shrink(entered, now)
+                self._resume_at = max(self._resume_at, now + (outcome.retry_after or 0))
             self._changed.notify_all()
+
+    def _grow(self, round_trip: float) -> None:
+        self._refused_since, self._pause = None, self._backoff_seconds
+        self._round_trip += (round_trip - self._round_trip) / 8
+        self._successes += 1
+        if self.limit < REGAINED_SHARE * self._refused_limit or self._successes >= self.limit:
+            self.limit, self._successes = min(self.limit + 1, self._maximum), 0
+
+    def _shrink(self, entered: float, now: float) -> None:
+        if self._refused_since is None:
+            self._refused_since = now
+        if entered <= self._halved_at:
+            return  # calls that were under way when the limit was halved tell nothing about the new limit
+        if self.limit == 1:
+            self._resume_at = max(self._resume_at, now + self._pause)
+            self._pause = min(2 * self._pause, LONGEST_BACKOFF_SECONDS)
+        self._refused_limit, self._halved_at = self.limit, now
+        self.limit, self._successes = max(1, self.limit // 2), 0
+
+    def refused_seconds(self) -> float:
+        """How long 429 has been the only answer."""
+        with self._changed:
+            return 0.0 if self._refused_since is None else time.monotonic() - self._refused_since
 
     def wake(self) -> None:
         with self._changed:
@@ -345,8 +408,9 @@ class ChatClient:
         self._endpoint, self._api_key, self._model = f"{shown_url} (OPENAI_BASE_URL)", api_key, model
         self.cache = AnswerCache(cache_path)
         self._budget, self._price_in, self._price_out = budget or Budget(), price_in, price_out
-        self._concurrency, self._pace = concurrency, _Pace(concurrency)
+        self._concurrency, self._pace = concurrency, _Pace(concurrency, backoff_seconds)
         self._max_attempts, self._backoff_seconds = max_attempts, backoff_seconds
+        self._longest_answer = 0
 
     def complete(self, requests: Sequence[ChatRequest]) -> list[ChatResult]:
         """Results in the order of `requests`; what the cache knows is not sent, equal requests are sent once.
@@ -355,7 +419,8 @@ class ChatClient:
         forbids as `budget_exhausted`. Every answer is committed to the cache before it is returned.
 
         Raises:
-            LLMError: key, model or base URL is wrong, the quota is used up, or a request failed on every attempt.
+            LLMError: key, model or base URL is wrong, the quota is used up, a request failed on every attempt, or the
+                endpoint answered nothing but 429 for two minutes.
             sqlite3.Error: the cache cannot be written, for example because the disk is full.
         """
         resolved = [r if r.model else r.model_copy(update={"model": self._model}) for r in requests]
@@ -410,35 +475,65 @@ class ChatClient:
     def _send(self, key: str, request: ChatRequest, stop: threading.Event) -> ChatResult:
         attempt = 1
         while isinstance(outcome := self._attempt(key, request, attempt, stop), _Failure):
-            if outcome.retry_after is None:
-                stop.wait(self._backoff(key, attempt))
-            attempt += 1
+            # a 429 is about all requests: the pace heeds it, and it costs this one no attempt
+            if outcome.status != "http_429":
+                if outcome.retry_after is None:
+                    stop.wait(self._backoff(key, attempt))
+                attempt += 1
         return outcome
 
     def _attempt(self, key: str, request: ChatRequest, attempt: int, stop: threading.Event) -> ChatResult | _Failure:
         """One call: its result, or a failure after which another attempt may follow."""
-        entered = self._pace.enter(stop)
+        most = self._most(request)
+        try:
+            entered = self._pace.enter(stop, lambda: self._budget.reserve(*most))
+        except _Exhausted as refusal:
+            return ChatResult(key=key, status="budget_exhausted", error=str(refusal))
         outcome: _Answer | _Failure | None = None
         try:
-            if refusal := self._budget.reserve_call():
-                return ChatResult(key=key, status="budget_exhausted", error=refusal)
             outcome = self._call(request)
             self._book(key, request, outcome)
-            if isinstance(outcome, _Answer):
-                return _result(key, self.cache.lookup([key])[key])
-            if outcome.then == "reject":
-                return ChatResult(key=key, status="rejected", error=outcome.reason)
-            if outcome.then == "stop":
-                raise LLMError(outcome.reason)
-            if attempt == self._max_attempts:
-                raise LLMError(f"{attempt} attempts failed, the last one because {outcome.reason}")
-            return outcome
+            return self._conclude(key, outcome, attempt)
         except BaseException:
             # set before the place is given free, so that no other call starts
             stop.set()
             raise
         finally:
+            self._budget.settle(most, outcome)
             self._pace.leave(entered, outcome)
+
+    def _conclude(self, key: str, outcome: _Answer | _Failure, attempt: int) -> ChatResult | _Failure:
+        """The result of a call that ends its request, or the failure after which another attempt may follow.
+
+        Raises:
+            LLMError: the batch ends.
+        """
+        if isinstance(outcome, _Answer):
+            return _result(key, self.cache.lookup([key])[key])
+        if outcome.then == "reject":
+            return ChatResult(key=key, status="rejected", error=outcome.reason)
+        if outcome.then == "stop":
+            raise LLMError(outcome.reason)
+        if outcome.status == "http_429":
+            if self._pace.refused_seconds() > LONGEST_REFUSAL_SECONDS:
+                raise LLMError(f"{outcome.reason}; 429 was the only answer for {LONGEST_REFUSAL_SECONDS:g} s")
+        elif attempt == self._max_attempts:
+            raise LLMError(f"{attempt} attempts failed, the last one because {outcome.reason}")
+        return outcome
+
+    def _most(self, request: ChatRequest) -> tuple[int, float]:
+        """The most that one call may use, as (tokens, money).
+
+        No tokenizer makes more tokens than the text has bytes. The answer is bounded by max_tokens; without it, the
+        longest answer so far is all there is to go by, and a longer one may overrun the budget.
+        """
+        tokens_in = len(request.model_dump_json(exclude={"purpose"}).encode())
+        allowed = request.parameters.get("max_completion_tokens", request.parameters.get("max_tokens"))
+        tokens_out = allowed if isinstance(allowed, int) else self._longest_answer
+        return tokens_in + tokens_out, self._price(tokens_in, tokens_out)
+
+    def _price(self, tokens_in: int, tokens_out: int) -> float:
+        return (tokens_in * self._price_in + tokens_out * self._price_out) / 1e6
 
     def _backoff(self, key: str, attempt: int) -> float:
         longest = min(self._backoff_seconds * 2.0 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
@@ -475,12 +570,11 @@ class ChatClient:
         # without usage from the endpoint, a token a character: the budget must hold all the same
         tokens_in = usage.prompt_tokens or 0 if usage else sum(len(str(m.get("content", ""))) for m in request.messages)
         tokens_out = usage.completion_tokens or 0 if usage else len(text)
-        cost = (tokens_in * self._price_in + tokens_out * self._price_out) / 1e6
-        return _Answer(text, choice.finish_reason or "", tokens_in, tokens_out, cost)
+        self._longest_answer = max(self._longest_answer, tokens_out)
+        return _Answer(text, choice.finish_reason or "", tokens_in, tokens_out, self._price(tokens_in, tokens_out))
 
     def _book(self, key: str, request: ChatRequest, outcome: _Answer | _Failure) -> None:
         if isinstance(outcome, _Answer):
-            self._budget.spend(outcome.tokens_in + outcome.tokens_out, outcome.cost)
             self.cache.record_answer(key, request.purpose, outcome)
         else:
             self.cache.record_failure(key, request.purpose, outcome.status)
@@ -499,7 +593,7 @@ class ChatClient:
             return _Failure(status, f"{answered}: {said}", "reject")
         retry_after = _retry_after(error.response.headers)
         is_passing = code in (408, 409, 429) or code >= 500
-        if not is_passing or error.code == "insufficient_quota" or (retry_after or 0) > LONGEST_RETRY_AFTER_SECONDS:
+        if not is_passing or error.code == "insufficient_quota" or (retry_after or 0) > LONGEST_REFUSAL_SECONDS:
             return _Failure(status, f"{answered}, which waiting will not mend: {said}", "stop")
         return _Failure(status, f"{answered}: {said}", "retry", retry_after)
 

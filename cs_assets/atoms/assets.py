@@ -44,6 +44,10 @@ def atomic_table(
         metadata={
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "entity_blocks": table["entity_block"].n_unique(),
-            "divisions": table["_official"].struct.field("code").n_unique(),
+            "different_values": {
+                name: table[name].n_unique()
+                for name, kind in table.schema.items()
+                if kind == pl.String and not name.startswith("_")
+            },
         },
     )

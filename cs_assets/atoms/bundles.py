@@ -14,9 +14,16 @@ from typing import Final
 
 import polars as pl
 
+from cs_assets.atoms.assistant import assistant_atoms, assistant_faults
 from cs_assets.atoms.blocks import CHUNK_ROWS
 from cs_assets.atoms.coherence import shipping_faults
+from cs_assets.atoms.complaints import complaints_atoms, complaints_faults
+from cs_assets.atoms.inquiries import inquiries_atoms, inquiries_faults
+from cs_assets.atoms.repairs import repairs_atoms, repairs_faults
 from cs_assets.atoms.shipping import shipping_atoms
+from cs_assets.atoms.shop_records import shop_records_atoms, shop_records_faults
+from cs_assets.atoms.shop_visit import shop_visit_atoms, shop_visit_faults
+from cs_assets.atoms.tickets import tickets_atoms, tickets_faults
 
 _CHUNKS_AHEAD: Final = 2
 
@@ -35,7 +42,14 @@ class Bundle:
 
 
 BUNDLES: Final[dict[str, Bundle]] = {
+    "assistant": Bundle(assistant_atoms, assistant_faults),
+    "complaints": Bundle(complaints_atoms, complaints_faults),
     "shipping": Bundle(shipping_atoms, shipping_faults),
+    "inquiries": Bundle(inquiries_atoms, inquiries_faults),
+    "repairs": Bundle(repairs_atoms, repairs_faults),
+    "shop_records": Bundle(shop_records_atoms, shop_records_faults),
+    "shop_visit": Bundle(shop_visit_atoms, shop_visit_faults),
+    "tickets": Bundle(tickets_atoms, tickets_faults),
 }
 
 

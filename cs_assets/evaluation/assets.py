@@ -10,6 +10,7 @@ from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation.predicting import (
     MODELS,
     PredictionSettings,
+    assembled,
     few_shots,
     mean_scores,
     prompts,
@@ -84,8 +85,8 @@ def predictions(
         def make() -> pl.DataFrame:
             folder = store.path_of(adapter) if adapter else None
             report = batch_reporter(context, f"answered by {model}")
-            predicted = _generate(base.path, folder, asked, longest, settings.generation_batch_size, report)
-            return score_predictions(scenario, model, cases, predicted)
+            said = _generate(base.path, folder, asked, longest, settings.generation_batch_size, report)
+            return score_predictions(scenario, model, cases, assembled(scenario, cases, said))
 
         return tracked_table(context, store, tracking, key, make)
 

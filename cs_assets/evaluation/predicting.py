@@ -1,6 +1,8 @@
 """Predictions: what each model answers to each held-out message, scored by the family."""
 
+import itertools
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -49,16 +51,29 @@ def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
 
 
 def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[Message]]:
-    """Return each case's chat prompt; `shots` (message, answer, tools) go before it as turns of the same conversation."""
+    """Return the chat prompts of the cases, in their order; `shots` (message, answer, tools) go before them as turns.
+
+    A case has a prompt for each message of the assistant in its true answer: one for most families, one a step for a
+    trajectory, each with the true steps before it.
+    """
+    turns = [turn for shot in shots for turn in (_shown(scenario, shot), *scenario.family.completion(shot["answer"]))]
     found = []
-    for message, tools in cases.select("message", "tools").iter_rows():
+    for message, tools, answer in cases.select("message", "tools", "answer").iter_rows():
         *system, user = scenario.prompt(message, tools)
-        turns = [
-            turn
-            for shot in shots
-            for turn in (_shown(scenario, shot), {"role": "assistant", "content": shot["answer"]})
+        steps = scenario.family.completion(answer)
+        found += [
+            [*system, *turns, user, *steps[:number]] for number, step in enumerate(steps) if step["role"] == "assistant"
         ]
-        found.append([*system, *turns, user])
+    return found
+
+
+def assembled(scenario: Scenario, cases: pl.DataFrame, said: Sequence[str]) -> list[str]:
+    """Return one prediction a case of what was said to each of `prompts`."""
+    rest = iter(said)
+    found = []
+    for answer in cases["answer"]:
+        steps = sum(step["role"] == "assistant" for step in scenario.family.completion(answer))
+        found.append(scenario.family.assembled(answer, list(itertools.islice(rest, steps))))
     return found
 
 

@@ -10,7 +10,7 @@ is the exact text the model shall return. The truth comes from the atoms, never 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -108,7 +108,12 @@ class Score(Value):
 
 
 class Family(Protocol):
-    """The verbs that a family offers. It is built from one scenario's `Definition`."""
+    """The verbs that a family offers. It is built from one scenario's `Definition`.
+
+    answer_is_determined: whether a message has one right answer, so that two different ones contradict each other.
+    """
+
+    answer_is_determined: ClassVar[bool]
 
     def opens(self, unit: str) -> bool:
         """Tell whether a template of this unit may begin a sample; the others are only picked while one renders."""
@@ -120,6 +125,10 @@ class Family(Protocol):
 
     def completion(self, answer: str) -> list[ChatMessage]:
         """Return the answer as the chat messages a model is trained on; what is not the assistant's has no loss."""
+        ...
+
+    def assembled(self, answer: str, said: Sequence[str]) -> str:
+        """Return the prediction that `said` makes: what a model said for each of the assistant's messages."""
         ...
 
     def verify(self, sample: Sample) -> list[Violation]:
@@ -179,6 +188,7 @@ class SingleMessageFamily:
     A family sets `corruptions` (corruption family -> kind -> corrupter) and offers `render` and `verify`.
     """
 
+    answer_is_determined: ClassVar[bool] = True
     corruptions: Mapping[str, Mapping[str, Corrupter]]
 
     def opens(self, unit: str) -> bool:
@@ -186,6 +196,9 @@ class SingleMessageFamily:
 
     def completion(self, answer: str) -> list[ChatMessage]:
         return [{"role": "assistant", "content": answer}]
+
+    def assembled(self, answer: str, said: Sequence[str]) -> str:
+        return said[0]
 
     def check_template(self: Family, template: SentenceTemplate, atoms: Mapping[str, Any]) -> list[Violation]:
         return self.verify(self.render(template, atoms, Scene(random.Random(0), _no_partner)).sample)

@@ -5,7 +5,7 @@ a family's business. A template is plain when it holds text and slots with or wi
 rendered by Jinja2, row by row, with the same result.
 
     compiled = compile_template(template)              # None where the template is richer
-    slot_columns(atoms, template.slots).select(message=compiled.message)
+    slot_columns(atoms, template.slots, [compiled]).select(message=compiled.message)
 """
 
 import re
@@ -47,12 +47,17 @@ def pieces(template: SentenceTemplate) -> list[tuple[str, str]] | None:
     return [piece for piece in found if any(piece)]
 
 
-def slot_columns(atoms: pl.DataFrame, slots: Sequence[str]) -> pl.DataFrame:
-    """Return one string column a slot, named by the slot, and whether it begins and ends in a digit."""
+# What `_lost_boundary` asks of a slot's value, in columns named slot:begins and slot:ends.
+_EDGES: Final = {"begins": r"^\d", "ends": r"\d$"}
+
+
+def slot_columns(atoms: pl.DataFrame, slots: Sequence[str], compiled: Sequence["ColumnTemplate"]) -> pl.DataFrame:
+    """Return what the templates' expressions read: a string column a slot, named by it, and where it has digits."""
     columns = atoms.select(slot_expression(slot).alias(slot) for slot in slots)
+    asked = {name for template in compiled for name in template.lost.meta.root_names()} - set(slots)
+    edges = [name.rpartition(":") for name in sorted(asked)]
     return columns.with_columns(
-        *(pl.col(slot).str.contains(r"^\d").alias(f"{slot}:begins") for slot in slots),
-        *(pl.col(slot).str.contains(r"\d$").alias(f"{slot}:ends") for slot in slots),
+        pl.col(slot).str.contains(_EDGES[edge]).alias(f"{slot}:{edge}") for slot, _, edge in edges
     )
 
 

@@ -71,7 +71,7 @@ def read_templates(folder: Path, slots: frozenset[str]) -> dict[str, SentenceTem
     for path in template_files(folder):
         name = path.relative_to(folder).with_suffix("")
         unit = name.parent.as_posix() if name.parent.parts else ""
-        found[name.as_posix()] = parse_template(read_text(path), str(path), slots, unit)
+        found[name.as_posix()] = parse_template(read_text(path), str(path), slots, unit, name.as_posix())
     return found
 
 

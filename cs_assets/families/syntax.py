@@ -91,14 +91,16 @@ class SentenceTemplate:
     """A parsed template. `slots` are dotted paths in the order of the text, repeated as often as they occur.
 
     `unit` is the folder it stands in: the class, the tool or the step that its sentence is for; empty where a scenario
-    has one kind of sentence only.
+    has one kind of sentence only. `seed` is the human-written template that it is or comes from (`refund/01`), for
+    families whose answer depends on it.
     """
 
-    def __init__(self, text: str, source: str, slots: tuple[str, ...], unit: str = "") -> None:
+    def __init__(self, text: str, source: str, slots: tuple[str, ...], unit: str = "", seed: str = "") -> None:
         self.text = text
         self.source = source
         self.slots = slots
         self.unit = unit
+        self.seed = seed
 
     @functools.cached_property
     def _compiled(self) -> Template:
@@ -154,7 +156,7 @@ def _marked_atoms(atoms: Mapping[str, Any], slots: set[str], prefix: str = "") -
 
 
 def parse_template(
-    text: str, source: str, allowed_slots: frozenset[str] | None = None, unit: str = ""
+    text: str, source: str, allowed_slots: frozenset[str] | None = None, unit: str = "", seed: str = ""
 ) -> SentenceTemplate:
     """Parse and check a template.
 
@@ -163,6 +165,7 @@ def parse_template(
         source: where it comes from, for error messages: a file or the id of a variant.
         allowed_slots: the slots that the scenario's atoms define; None allows any.
         unit: the folder that it stands in.
+        seed: the name of the human-written template that it is or comes from.
 
     Raises:
         TemplateError: it is empty, too long, not Jinja2, holds more than text and slots, or names an unknown slot.
@@ -186,4 +189,4 @@ def parse_template(
             raise TemplateError(
                 f"{source}, line {line}: unknown slot {slot!r}; allowed are {', '.join(sorted(allowed_slots))}."
             )
-    return SentenceTemplate(text, source, tuple(slot for slot, _ in slots), unit)
+    return SentenceTemplate(text, source, tuple(slot for slot, _ in slots), unit, seed)

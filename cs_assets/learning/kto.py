@@ -91,6 +91,8 @@ def train_judge(
         processing_class=tokenizer,
         peft_config=lora_config(model, settings, "CAUSAL_LM"),
     )
+    if not len(trainer.train_dataset):
+        raise ValueError(f"every verdict is longer than max_length {settings.max_length}; raise it.")
     project_answers_only(trainer.model)
     log = run_training(trainer, len(cases), work, report)
     save_adapter(trainer.model, tokenizer, folder)

@@ -28,7 +28,7 @@ class LoopSettings(BaseModel):
     batch_size: int = by_profile(demo=4, full=16, description="Samples per device and step.", ge=1)
     gradient_accumulation: int = Field(default=1, description="Steps whose gradients are added up.", ge=1)
     warmup: float = Field(default=0.1, description="Share of the steps over which the rate rises.", ge=0, lt=1)
-    max_length: int = Field(default=1024, description="Longest sample in tokens; longer ones are cut.", ge=16)
+    max_length: int = Field(default=2048, description="Longest sample in tokens; longer ones are cut.", ge=16)
     checkpoint_steps: int = by_profile(
         demo=10, full=100, description="Steps between checkpoints; a killed run resumes.", ge=1
     )

@@ -20,6 +20,7 @@ class ColumnRenderer:
     def __init__(self, family: ColumnFamily, templates: Sequence[SentenceTemplate]) -> None:
         self._family = family
         self._compiled = [compile_template(template) for template in templates]
+        self._plain = [compiled for compiled in self._compiled if compiled]
         self._slots = tuple(dict.fromkeys(slot for template in templates for slot in template.slots))
         self._shows = {slot: np.array([slot in template.slots for template in templates]) for slot in self._slots}
 
@@ -35,7 +36,7 @@ class ColumnRenderer:
             breaks a rule, lets two numbers run into each other, or its template is not plain.
         """
         order = np.argsort(picks, kind="stable")
-        columns = slot_columns(atoms[order], self._slots)
+        columns = slot_columns(atoms[order], self._slots, self._plain)
         starts = np.searchsorted(picks[order], np.arange(len(self._compiled) + 1))
         messages = pl.concat(
             _messages(compiled, columns[int(start) : int(end)])

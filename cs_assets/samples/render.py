@@ -84,7 +84,8 @@ class Repertoire:
     def of(cls, accepted: pl.DataFrame) -> "Repertoire":
         units: dict[str, dict[str, list[Variant]]] = {}
         for row in accepted.iter_rows(named=True):
-            template = parse_template(row["text"], row["template_id"], unit=row["unit"])
+            seed = row["seed_file"].removesuffix(".j2")
+            template = parse_template(row["text"], row["template_id"], unit=row["unit"], seed=seed)
             variant = Variant(template, row["template_id"], row["family"], row["origin"])
             units.setdefault(row["unit"], {}).setdefault(row["family"], []).append(variant)
         return cls(units)

@@ -1,24 +1,25 @@
-"""The table of template variants: seeds, rewrites and what an LLM wrote, each with verdict and reason.
+"""The table of template variants: seeds, rewrites, what an LLM wrote and what history says, with verdict and reason.
 
 Rejected rows stay, marked: they are negatives for the judge, and a person can see what was thrown away.
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from cs_assets.families.syntax import TemplateError, parse_template
+from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
 from cs_assets.scenario import Scenario
-from cs_assets.templates.gates import family_ids, rejection, signature
-from cs_assets.templates.rewrite import rewrite
+from cs_assets.templates.gates import family_ids, literal_entity, rejection, signature
+from cs_assets.templates.rewrite import COURTESIES, rewrites
+from cs_assets.templates.wording import copy_key
 
 SCHEMA: Final[dict[str, Any]] = {
     "template_id": pl.String,
     "family": pl.String,
     "unit": pl.String,  # the folder of the seed: class, tool or step; empty where there are none
-    "origin": pl.String,  # seed, rewrite or llm
+    "origin": pl.String,  # seed, rewrite, llm or history
     "seed_file": pl.String,
     "text": pl.String,
     "slots": pl.List(pl.String),
@@ -26,12 +27,23 @@ SCHEMA: Final[dict[str, Any]] = {
     "reason": pl.String,
     "cost": pl.Float64,  # money of the LLM call, shared among its variants
 }
+# Families whose messages no customer opens a talk with: an angry one needs no greeting, a record no thanks.
+_PLAIN_FAMILIES: Final = ("reply", "knowledge")
+
+
+class Candidate(NamedTuple):
+    """A text that wants to become a variant; `cost` is its share of what an LLM call cost."""
+
+    origin: str
+    text: str
+    cost: float = 0.0
 
 
 def template_variants(
     scenario: Scenario,
     probes: Sequence[Mapping[str, Any]],
-    llm_texts: Mapping[str, list[tuple[str, float]]] | None = None,
+    llm_texts: Mapping[str, Sequence[tuple[str, float]]] | None = None,
+    history: Mapping[str, SentenceTemplate] | None = None,
 ) -> pl.DataFrame:
     """Make the table of a scenario's templates.
 
@@ -39,45 +51,105 @@ def template_variants(
         scenario: the scenario; `counts.variants_per_seed` says how many rewrites a seed gets.
         probes: atom rows for the slot round-trip.
         llm_texts: per seed name, what an LLM wrote with its cost; empty without an endpoint.
+        history: templates made of real messages, by name; they are seeds as well.
 
     Raises:
         TemplateError: a seed is bad, with file and line. A seed is a person's work: it is mended, not skipped.
     """
     seeds = scenario.seeds()
-    families = family_ids(seeds)
-    owner = {signature(seed): families[name] for name, seed in seeds.items()}
+    found = {name: template for name, template in (history or {}).items() if name not in seeds}
+    families = family_ids({**seeds, **found})
+    judge = _Judge(scenario, probes, {signature(s): families[name] for name, s in {**found, **seeds}.items()})
     rows: list[dict[str, Any]] = []
-    seen: set[str] = set()
-    for name, seed in seeds.items():
-        rng = random.Random(f"{scenario.spec.seed}:{name}")
-        rewrites = rewrite(seed.text, scenario.counts.variants_per_seed, rng)
-        candidates: Iterable[tuple[str, str, float]] = [
-            ("seed", seed.text, 0.0),
-            *(("rewrite", text, 0.0) for text in rewrites),
-            *(("llm", text, cost) for text, cost in (llm_texts or {}).get(name, [])),
+    for name, seed in {**seeds, **found}.items():
+        origin = "history" if name in found else "seed"
+        judged = judge.variants(seed, families[name], Candidate(origin, seed.text), (llm_texts or {}).get(name, ()))
+        rows += [
+            {
+                "template_id": f"{name}-{number:02d}",
+                "family": families[name],
+                "unit": seed.unit,
+                "origin": candidate.origin,
+                "seed_file": f"{name}.j2",
+                "text": candidate.text,
+                "slots": _slots(candidate.text),
+                "accepted": not reason,
+                "reason": reason,
+                "cost": candidate.cost,
+            }
+            for number, (candidate, reason) in enumerate(judged)
         ]
-        for number, (origin, text, cost) in enumerate(candidates):
-            reason = rejection(text, seed, scenario.family, scenario.slots, probes) or _clash(
-                text, families[name], owner, seen
-            )
-            if not reason:
-                seen.add(text)
-                owner.setdefault(signature(parse_template(text, "variant")), families[name])
-            rows.append(
-                {
-                    "template_id": f"{name}-{number:02d}",
-                    "family": families[name],
-                    "unit": seed.unit,
-                    "origin": origin,
-                    "seed_file": f"{name}.j2",
-                    "text": text,
-                    "slots": _slots(text),
-                    "accepted": not reason,
-                    "reason": reason,
-                    "cost": cost,
-                }
-            )
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def rejected_shares(variants: pl.DataFrame) -> dict[str, dict[str, float]]:
+    """Return, for each gate, how many variants it rejected and which share of all that is."""
+    gates = variants.filter(~pl.col("accepted")).select(gate=pl.col("reason").str.split(":").list.first())
+    counts = gates.group_by("gate").len().sort("gate")
+    return {gate: {"count": count, "share": round(count / variants.height, 4)} for gate, count in counts.iter_rows()}
+
+
+class _Judge:
+    """Says of one candidate after the other whether it is accepted, and remembers those that are."""
+
+    def __init__(self, scenario: Scenario, probes: Sequence[Mapping[str, Any]], owners: dict[str, str]) -> None:
+        self._scenario = scenario
+        self._probes = probes
+        self._owners = owners  # signature -> template family
+        self._texts: set[str] = set()
+        self._copies: set[str] = set()
+
+    def variants(
+        self, seed: SentenceTemplate, family: str, itself: Candidate, written: Sequence[tuple[str, float]]
+    ) -> Iterator[tuple[Candidate, str]]:
+        """Yield the seed, its rewrites and what an LLM wrote, each with why it is rejected ("" if it is not).
+
+        Rewrites are asked for until as many as the counts say were accepted, or nothing new comes.
+        """
+        yield itself, self._verdict(itself, seed, family)
+        wanted = self._scenario.counts.variants_per_seed
+        rng = random.Random(f"{self._scenario.spec.seed}:{seed.seed}")
+        for text in rewrites(seed.text, rng, _courtesies(self._scenario, seed)) if wanted else ():
+            candidate = Candidate("rewrite", text)
+            reason = self._verdict(candidate, seed, family)
+            yield candidate, reason
+            wanted -= not reason
+            if not wanted:
+                break
+        for text, cost in written:
+            candidate = Candidate("llm", text, cost)
+            yield candidate, self._verdict(candidate, seed, family)
+
+    def _verdict(self, candidate: Candidate, seed: SentenceTemplate, family: str) -> str:
+        scenario = self._scenario
+        reason = rejection(candidate.text, seed, scenario.family, scenario.slots, self._probes)
+        if not reason and candidate.origin == "history":
+            reason = literal_entity(seed, scenario.slots)
+        reason = reason or self._clash(candidate, family)
+        if not reason:
+            self._texts.add(candidate.text)
+            self._copies.add(copy_key(candidate.text))
+            self._owners.setdefault(signature(parse_template(candidate.text, "variant")), family)
+        return reason
+
+    def _clash(self, candidate: Candidate, family: str) -> str:
+        """Return why a sound variant is still not wanted: it exists already, or belongs to another family.
+
+        The second would leak: the family might be held out of training while its copy is trained on.
+        """
+        if candidate.text in self._texts:
+            return "duplicate: the same sentence exists already"
+        if candidate.origin in ("rewrite", "llm") and copy_key(candidate.text) in self._copies:
+            return "duplicate: it differs from another in marks, spaces or particles only"
+        holder = self._owners.get(signature(parse_template(candidate.text, "variant")))
+        return f"family: it is a sentence of the family {holder}" if holder not in (None, family) else ""
+
+
+def _courtesies(scenario: Scenario, seed: SentenceTemplate) -> frozenset[str]:
+    """Return what courtesies a rewrite may add to a seed."""
+    if scenario.spec.family in _PLAIN_FAMILIES:
+        return frozenset()
+    return COURTESIES if scenario.family.opens(seed.unit) else COURTESIES - {"greeting"}
 
 
 def _slots(text: str) -> list[str]:
@@ -86,16 +158,3 @@ def _slots(text: str) -> list[str]:
         return list(parse_template(text, "variant").slots)
     except TemplateError:
         return []
-
-
-def _clash(text: str, family: str, owner: Mapping[str, str], seen: set[str]) -> str:
-    """Return why a sound variant is still not wanted: it exists already, or belongs to another family.
-
-    The second would leak: the family might be held out of training while its copy is trained on.
-    """
-    if text in seen:
-        return "duplicate: the same sentence exists already"
-    holder = owner.get(signature(parse_template(text, "variant")))
-    if holder is not None and holder != family:
-        return f"family: it is a sentence of the family {holder}"
-    return ""

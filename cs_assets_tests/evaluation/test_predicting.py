@@ -73,3 +73,20 @@ def test_predictions_are_scored_in_the_order_of_the_cases(scenario: Scenario, ca
 def test_a_missing_prediction_is_an_error(scenario: Scenario, cases: pl.DataFrame) -> None:
     with pytest.raises(ValueError, match="shorter"):
         predicting.score_predictions(scenario, "tuned", cases, ["没有"])
+
+
+def test_a_trajectory_is_asked_for_step_by_step_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = load_scenario("repair_workflow")
+    [example, *_] = scenario.examples()[0]
+    cases = pl.DataFrame([example.model_dump()])
+    asked = predicting.prompts(scenario, cases, [])
+    steps = scenario.family.completion(example.answer)
+    spoken = [step["content"] for step in steps if step["role"] == "assistant"]
+    assert len(asked) == len(spoken) > 1
+    assert asked[0] == scenario.prompt(example.message, example.tools)
+    assert [prompt[len(asked[0]) :] for prompt in asked] == [
+        steps[:number] for number, step in enumerate(steps) if step["role"] == "assistant"
+    ]
+    assert predicting.assembled(scenario, cases, spoken) == [example.answer]
+    [prediction] = predicting.assembled(scenario, cases, ["Thought: 不知道", *spoken[1:]])
+    assert scenario.family.score(prediction, example.answer).exact == 0

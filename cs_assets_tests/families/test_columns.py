@@ -38,7 +38,7 @@ def test_a_plain_template_renders_as_jinja_does(
     compiled = template and compile_template(template)
     if not template or not compiled:
         return
-    columns = slot_columns(pl.DataFrame(rows(values)), SLOTS)
+    columns = slot_columns(pl.DataFrame(rows(values)), SLOTS, [compiled])
     found = columns.select(message=compiled.message, lost=compiled.lost).rows()
     segments = [template.render(row) for row in rows(values)]
     assert found == [("".join(s.text for s in row), boundary_is_lost(row)) for row in segments]

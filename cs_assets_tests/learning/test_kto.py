@@ -47,6 +47,13 @@ def test_weights_balance_desirable_and_undesirable_rows(good: int, bad: int) -> 
     assert 1.0 <= desirable * sum(labels) / (undesirable * labels.count(False)) <= 1.5
 
 
+def test_verdicts_that_are_all_too_long_are_an_error_that_names_the_setting(tiny_model: Path, tmp_path: Path) -> None:
+    settings = judge_settings(base_model=str(tiny_model), max_length=16)
+    long = [Verdict(prompt=[{"role": "user", "content": "很长" * 40}], correct=c) for c in (True, False)]
+    with pytest.raises(ValueError, match="longer than max_length 16; raise it"):
+        train_judge(str(tiny_model), long, WORDS, settings, tmp_path / "model", tmp_path / "work")
+
+
 def test_one_case_of_each_kind_is_enough() -> None:
     rows = _verdict_rows([case(0, True), case(1, False)], WORDS, seed=17)
     _weights([bool(row["label"]) for row in rows])

@@ -1,0 +1,135 @@
+"""Whether a variant turns its seed's meaning round: what it refuses, asks for, reports as done, or calls wrong.
+
+Here belong the cues, words of the trade in a table. It is no understanding of language: what is not in the table goes
+unseen, and two sentences are compared, never one judged alone.
+
+    turned_round(seed, variant)    # seed: 寄到{{详细地址}}; variant: 别寄了，{{详细地址}}
+    # "'别寄' refuses what the seed does not"
+"""
+
+import re
+from typing import Final
+
+from cs_assets.families.syntax import SentenceTemplate
+from cs_assets.templates.roles import given_up
+from cs_assets.templates.wording import LABELS, SLOT, alternatives
+
+# What a customer wants done, or tells of: act -> its words.
+_ACTS: Final[dict[str, str]] = {
+    "send": r"发货|补发|寄|发(?!票|现|错|生|火|抖|烫|黄|霉|黑|烧|热|出.?(?:声|响))|送(?!人|的|礼)|邮(?!编|政|箱|件|费)|配送|派送",
+    "call": r"打(?!折|印|错|开|包|扰|算|分|字|扫|理|听)|拨|联系|致电|来电|接电话",
+    "return": r"退(?!出|后|休)",
+    "exchange": r"换货|换一[个件台双条]|换个?新|调换",
+    "cancel": r"取消|撤(?:单|销|掉|了)?",
+    "change": r"改(?!天|善)|变更|修改",
+    "arrive": r"收到(?!回|请回)|签收|送达|到货|送到|到(?=[了吗没不啊呢]|$)",
+    "repair": r"维修|报修|修(?!改)",
+    "come": r"上门|派[个人]|来人|来(?=[一了修看吧]|$)",
+    "invoice": r"发票|开票|专票|普票",
+    "complain": r"投诉|举报|曝光|差评|12315|告你|消协",
+    "want": r"想?要(?=[了的]|$)|想买|买(?!了|的|错|家|贵)|下单",
+    "agree": r"同意|答应|接受|愿意",
+    "use": r"(?:能|好|可以)用",
+}
+# Which acts a paraphrase may not bring in: it asks for nothing that the seed does not.
+_WEIGHTY: Final = ("return", "exchange", "cancel", "invoice", "complain", "repair")
+_REFUSAL: Final = r"(?<![能会可行要是用好])(?:别|不要|不用|不必|勿|甭|不想|不准|不许|不需要|无需|停止|暂停|拒绝|不愿意?|不(?=同意|答应|接受|愿意))"
+_FILLER: Final = r"(?:再|继续|帮|给|我|你|您|们|往|去|来|把|按|麻烦|先|这么|直接|随便|急着|着急|这里|这边|人|货|东西|任何|到|在|跟|让|叫|照|那里|那边){0,4}"
+_DONE: Final = r"(?:已经?|早就|早已|都已经?|刚刚?)(?:给|帮|我|你|都|经|有|人){0,2}"
+_OPEN: Final = r"(?:没有?|未|还不|一直不|就是不|迟迟不|怎么不|总不)(?:给|帮|我|人|见|能|让|有|肯){0,2}"
+# Cautions, courtesies and the like: what is refused there is not what the customer came for.
+_HARMLESS: Final = re.compile(
+    r"(?:千万)?(?:别|不要|勿)再?[寄发送打写填弄搞看](?:错|漏|丢|坏|混|乱)了?|不好意思|不客气|别忘了?|没错|不错|差不多|别(?:着)?急"
+    r"|不[急怕]|不着急|不赶|没事|没关系|没问题|不变|不动|(?:不用|别|不要)(?:动|改|变|管|回|谢)了?|打扰|(?:别|不要)放|不用写"
+    r"|([\u4e00-\u9fff])[不没]\1|不要紧"
+)
+# Said of the value itself: 收件人不是, 电话打不通的是.
+_LABEL_WORDS: Final = alternatives(
+    tuple(w for words in LABELS.values() for w in words if len(w) > 1) + ("门牌", "号码")
+)
+_WRONG: Final = re.compile(
+    rf"(?:{_LABEL_WORDS})(?:这个|那个|现在|也|都|就|并|可|已经?|全|根本|早){{0,3}}"
+    r"(?:(?<!是)不是|并?非|不叫|不对(?!吗)|(?:写|填|打|发|弄|搞|给|输|留)错|错了|有误|作废|无效|打不通|停机|停用|用不了|(?:不用|不要)了)"
+    r"|(?:打不通|停机|作废|无效|错误?|过期|不用|没用|用不了)了?的(?:是|(?:那个)?(?:电话|手机|地址|号码?|收件人))"
+)
+# Two that exclude each other.
+_OPPOSITES: Final = (
+    (
+        r"(?<!不)(?:急用|着急|很急|加急|赶时间|尽快|快点|急着)",
+        r"不急|不着急|不赶|慢慢|不用急|别急|随便什么时候|什么时候都行",
+    ),
+    (r"(?<![不没])(?:满意|喜欢|好用)", r"不满意|不喜欢|不好用"),
+    (r"坏了|用不了|不能用|没反应|不行了|出毛病|出问题", r"没坏|好好的|能正常|没问题|好了(?!吗)|修好了|恢复了"),
+    (r"太贵|便宜(?:点|些)", r"太便宜|不贵|贵点"),
+    (r"不对|错了|写错|填错|打错|说错", r"没错|没写错|没填错|是对的|都正确"),
+    (r"真的|正品", r"假的|假货|仿品"),
+    (r"(?<!不)新(?:地址|电话|号码|的)(?!吗)", r"旧(?:地址|电话|号码|的)|老地址|原(?:来|先)的?(?:地址|电话)"),
+    (
+        r"(?<![不别])(?:不变|不动|不用改|别改|跟上次一样|照旧)",
+        r"(?<![不别没])(?:都?变了|也?要改|都要?换|跟上次不一样|和上次不同)",
+    ),
+)
+_QUESTION: Final = re.compile(
+    r"[?？吗呢么]|什么|啥|几|哪|多少|多久|多长|怎么|咋|为什么|为何|谁|([\u4e00-\u9fff])[不没]\1|有没有|是否|可否|如何"
+    r"|[没不](?=[，。,.!！~\s]|$)"
+)
+_ASSERTED: Final = re.compile(r"(?<![不没])(?:能|可以|会|肯定|一定|已经?)")
+
+
+def turned_round(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
+    """Return how the variant turns the seed's meaning round, an empty string if it does not."""
+    gained = sorted(given_up(variant) - given_up(seed))
+    if gained:
+        return f"{gained[0]} is given up"
+    before, after = _words(seed), _words(variant)
+    return _called_wrong(before, after) or _other_acts(before, after, seed) or _opposed(before, after)
+
+
+def _words(template: SentenceTemplate) -> str:
+    """Return the sentence with a mark for each slot, harmless negations taken out."""
+    return _HARMLESS.sub("，", SLOT.sub("\ue003", template.text))
+
+
+def _called_wrong(before: str, after: str) -> str:
+    found = _WRONG.search(after)
+    return f"{found[0]!r} turns the sentence round" if found and not _WRONG.search(before) else ""
+
+
+def _other_acts(before: str, after: str, seed: SentenceTemplate) -> str:
+    refused_before, refused = _matches(before, _REFUSAL + _FILLER), _matches(after, _REFUSAL + _FILLER)
+    missed = _matches(before, _OPEN)
+    # A slot's name tells of what the seed is about: 取消原因.
+    named_before, named = _matches(f"{before} {' '.join(seed.slots)}"), _matches(after)
+    cancels = "cancel" in named_before
+    for act, words in refused.items():
+        if act not in refused_before and not cancels:
+            return f"{words!r} refuses what the seed does not"
+    for act, words in refused_before.items():
+        if act in named and not refused and "cancel" not in named:
+            return f"{named[act]!r} is wanted, the seed says {words!r}"
+    for act in _WEIGHTY:
+        if act in named and act not in named_before and not (act == "cancel" and refused_before):
+            return f"{named[act]!r} is nothing that the seed asks for"
+    for act, words in _matches(after, _DONE).items():
+        if act in missed and act not in _matches(after, _OPEN):
+            return f"{words!r} tells as done what the seed misses"
+    return ""
+
+
+def _matches(words: str, cue: str = "") -> dict[str, str]:
+    """Return the acts that the words name behind the cue, each with its words."""
+    found = {act: re.search(f"{cue}(?:{verbs})", words) for act, verbs in _ACTS.items()}
+    return {act: match[0] for act, match in found.items() if match}
+
+
+def _opposed(before: str, after: str) -> str:
+    for one, other in _OPPOSITES:
+        for wanted, unwanted in ((one, other), (other, one)):
+            match = re.search(unwanted, after)
+            if match and re.search(wanted, before) and not re.search(unwanted, before) and not re.search(wanted, after):
+                return f"{match[0]!r} says the opposite"
+    asked = _QUESTION.search(before)
+    stated = _ASSERTED.search(after)
+    if asked and stated and not _QUESTION.search(after) and _ASSERTED.search(before):
+        return f"{stated[0]!r} states what the seed asks"
+    return ""
