@@ -35,6 +35,7 @@ TIMES_OF_DAY: Final = (
 # What a question may begin with; {} is a product, a form of address or what is said at that time of day.
 OPENINGS: Final = {
     "nothing": ("",),
+    "greeting": ("你好，", "您好，", "在吗，", "亲，", "老板，", "客服你好，", "hi，", "嗨，"),
     "word": (
         "等下，",
         "对了，",
@@ -51,7 +52,14 @@ OPENINGS: Final = {
     "customer": ("我是{}，", "老顾客{}，", "收件人{}，问一下，"),
     "time": ("{}打扰了，", "{}问个事，"),
 }
-OPENING_SHARES: Final = {"nothing": 0.2, "word": 0.25, "product": 0.33, "customer": 0.12, "time": 0.10}
+OPENING_SHARES: Final = {
+    "nothing": 0.15,
+    "greeting": 0.15,
+    "word": 0.2,
+    "product": 0.3,
+    "customer": 0.12,
+    "time": 0.08,
+}
 PARTS: Final = (
     "一只会说话的猫",
     "我女朋友",
@@ -89,7 +97,7 @@ PARTS: Final = (
 def assistant_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
     """Make the `count` coherent rows of one chunk.
 
-    Columns: atom_id (u32), entity_block (u8), and the slots: 开头, 称呼, 商品, 角色 (strings), 时段 {问候, 感叹},
+    Columns: atom_id (u32), entity_block (u8), and the slots: 招呼, 称呼, 商品, 角色 (strings), 时段 {问候, 感叹},
     模型 {名字, 公司}, 助手 {名字} (structs of strings).
     """
     rng = np.random.default_rng([seed, chunk])
@@ -109,7 +117,7 @@ def assistant_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
             "助手": voices.select("名字").to_struct(),
         }
     )
-    return atoms.with_columns(_openings(rng, atoms).alias("开头"))
+    return atoms.with_columns(_openings(rng, atoms).alias("招呼"))
 
 
 def _openings(rng: np.random.Generator, atoms: pl.DataFrame) -> pl.Series:

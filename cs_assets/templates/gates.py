@@ -38,6 +38,8 @@ _MARKUP: Final = re.compile(
     r"|```|\*\*|</?\w+>|^\s*[\[{]\s*[\"“]"
 )
 _QUOTED: Final = re.compile(r"^\s*([\"'“「『‘《]).*([\"'”」』’》])[。.]?\s*$", re.DOTALL)
+# Chinese customers write as much in Latin letters without leaving their language: hi, ok, tel.
+_FEW_LETTERS: Final = 5
 _LETTER: Final = re.compile(r"[A-Za-z]")
 _CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
 # What a reader would take for a piece of the value, right behind or before a slot of the kind.
@@ -179,7 +181,8 @@ def _other_language(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
 
 def _is_latin(words: str) -> bool:
     """Tell whether a sentence is mostly of Latin letters; two of them take the room of one Chinese character."""
-    return len(_LETTER.findall(words)) > 2 * len(_CHINESE.findall(words))
+    letters = len(_LETTER.findall(words))
+    return letters > _FEW_LETTERS and letters > 2 * len(_CHINESE.findall(words))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -23,7 +23,7 @@ _ACTS: Final[dict[str, str]] = {
     "cancel": r"取消|撤(?:单|销|掉|了)?",
     "change": r"改(?!天|善)|变更|修改",
     "arrive": r"收到(?!回|请回)|签收|送达|到货|送到|到(?=[了吗没不啊呢]|$)",
-    "repair": r"维修|报修|修(?!改)",
+    "repair": r"(?:维修|报修)(?!单)|(?<![维报])修(?!改|好了)",
     "come": r"上门|派[个人]|来人|来(?=[一了修看吧]|$)",
     "invoice": r"发票|开票|专票|普票",
     "complain": r"投诉|举报|曝光|差评|12315|告你|消协",
@@ -82,7 +82,12 @@ def turned_round(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
     if gained:
         return f"{gained[0]} is given up"
     before, after = _words(seed), _words(variant)
-    return _called_wrong(before, after) or _other_acts(before, after, seed) or _opposed(before, after)
+    return (
+        _called_wrong(before, after)
+        or _other_acts(before, after, seed)
+        or _opposed(before, after)
+        or _stated(SLOT.sub("", seed.text), SLOT.sub("", variant.text))
+    )
 
 
 def _words(template: SentenceTemplate) -> str:
@@ -128,8 +133,12 @@ def _opposed(before: str, after: str) -> str:
             match = re.search(unwanted, after)
             if match and re.search(wanted, before) and not re.search(unwanted, before) and not re.search(wanted, after):
                 return f"{match[0]!r} says the opposite"
-    asked = _QUESTION.search(before)
+    return ""
+
+
+def _stated(before: str, after: str) -> str:
+    """Find a question that became a statement: 能到吗, 能到."""
     stated = _ASSERTED.search(after)
-    if asked and stated and not _QUESTION.search(after) and _ASSERTED.search(before):
+    if stated and _QUESTION.search(before) and _ASSERTED.search(before) and not _QUESTION.search(after):
         return f"{stated[0]!r} states what the seed asks"
     return ""

@@ -136,11 +136,13 @@ def _kinds_said(place: Place) -> tuple[frozenset[str], str]:
 
 def _mislabelled(wanted: list[Place], found: list[Place]) -> str:
     """Return the slot whose label names another kind of value, unless the seed says so too."""
-    said = {(place.slot, kinds) for place in wanted for kinds in [_kinds_said(place)[0]]}
+    said = {(place.slot, _kinds_said(place)[0]) for place in wanted}
     for place in found:
         kinds, words = _kinds_said(place)
         kind = kind_of_slot(place.slot)
-        if kinds and kind and kind not in kinds and (place.slot, kinds) not in said:
+        # 地址 may stand before all that goes on a parcel: 地址：{{名字}} {{电话}} {{详细地址}}.
+        headed = kinds >= _PLACES and any(kind_of_slot(p.slot) in _PLACES for p in found if p.group == place.group)
+        if kinds and kind and kind not in kinds and not headed and (place.slot, kinds) not in said:
             return f"{words!r} stands before {place.slot}"
     return ""
 

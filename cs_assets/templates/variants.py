@@ -59,7 +59,8 @@ def template_variants(
     seeds = scenario.seeds()
     found = {name: template for name, template in (history or {}).items() if name not in seeds}
     families = family_ids({**seeds, **found})
-    judge = _Judge(scenario, probes, {signature(s): families[name] for name, s in {**found, **seeds}.items()})
+    owners = {signature(template): families[name] for name, template in {**seeds, **found}.items()}
+    judge = _Judge(scenario, probes, owners, {copy_key(template.text) for template in {**seeds, **found}.values()})
     rows: list[dict[str, Any]] = []
     for name, seed in {**seeds, **found}.items():
         origin = "history" if name in found else "seed"
@@ -92,12 +93,14 @@ def rejected_shares(variants: pl.DataFrame) -> dict[str, dict[str, float]]:
 class _Judge:
     """Says of one candidate after the other whether it is accepted, and remembers those that are."""
 
-    def __init__(self, scenario: Scenario, probes: Sequence[Mapping[str, Any]], owners: dict[str, str]) -> None:
+    def __init__(
+        self, scenario: Scenario, probes: Sequence[Mapping[str, Any]], owners: dict[str, str], copies: set[str]
+    ) -> None:
         self._scenario = scenario
         self._probes = probes
         self._owners = owners  # signature -> template family
         self._texts: set[str] = set()
-        self._copies: set[str] = set()
+        self._copies = copies  # no variant may be a copy of a seed
 
     def variants(
         self, seed: SentenceTemplate, family: str, itself: Candidate, written: Sequence[tuple[str, float]]
