@@ -2,7 +2,7 @@
 
 Here belongs reading the folder. What a file means is the business of the family that asks for it.
 
-    definition.answer_templates()           # {"bot": <templates/bot.j2>, "refund/01": <templates/bot/refund/01.j2>}
+    definition.answer_templates()           # {"refund/01": <templates/bot/refund/01.j2>}
     definition.read("workflow.yaml")        # the text of a file in the folder, or an error that names it
 """
 

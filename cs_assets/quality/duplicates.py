@@ -12,7 +12,7 @@ from typing import Final
 # Hashes a message. 64 of them estimate a similarity within 0.06 (one standard error, sqrt(J(1-J)/64) at J = 0.5).
 _HASHES: Final = 64
 # The bands are built for a lower similarity than is wanted, so that a true pair is rarely missed.
-_MARGIN: Final = 0.15
+_MARGIN: Final = 0.25
 
 
 def trigrams(text: str) -> frozenset[str]:
@@ -25,14 +25,18 @@ def jaccard(left: frozenset[str], right: frozenset[str]) -> float:
     return len(left & right) / len(left | right) if left or right else 1.0
 
 
-def near_duplicates(messages: Sequence[str], answers: Sequence[str], similarity: float) -> dict[int, int]:
+def near_duplicates(
+    messages: Sequence[str], answers: Sequence[str], similarity: float, answer_similarity: float
+) -> dict[int, int]:
     """Return, for each sample that is a near-duplicate, the earlier sample that it repeats.
 
     A sample that repeats a repeated one points to the first of them that stays.
 
     Args:
         messages, answers: of each sample, in the order in which they are to be kept.
-        similarity: Jaccard similarity of character 3-grams, in (0, 1], that both message and answer must reach.
+        similarity: Jaccard similarity of character 3-grams, in (0, 1], that the messages must reach.
+        answer_similarity: likewise for the answers; 1 where one message has one right answer, so that 要3个 and 要4个
+            stay apart.
     """
     from datasketch import MinHash, MinHashLSH
 
@@ -50,7 +54,7 @@ def near_duplicates(messages: Sequence[str], answers: Sequence[str], similarity:
         similar = [
             other
             for other in sorted(index.query(sketch))
-            if jaccard(message, grams[other][0]) >= similarity and jaccard(answer, grams[other][1]) >= similarity
+            if jaccard(message, grams[other][0]) >= similarity and jaccard(answer, grams[other][1]) >= answer_similarity
         ]
         if similar:
             found[number] = exact[messages[number], answers[number]] = similar[0]

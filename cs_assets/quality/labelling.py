@@ -34,16 +34,12 @@ def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
     """
     seen, unseen = _corruption_families(scenario)
     judge_rows = rendered.filter(pl.col("fold") == "judge").height
-    repeated, contradictions = _repeated(scenario, rendered), _contradictions(scenario, rendered)
+    contradictions = _contradictions(scenario, rendered)
     position = 0
     rows: list[dict[str, Any]] = []
     for sample in rendered.iter_rows(named=True):
         if sample["fold"] != "judge":
-            found = {
-                "duplicate_of": repeated.get(sample["sample_id"], ""),
-                "contradicts": contradictions.get(sample["sample_id"], ""),
-            }
-            rows.append(_row(scenario, sample, part="") | found)
+            rows.append(_row(scenario, sample, part="") | {"contradicts": contradictions.get(sample["sample_id"], "")})
             continue
         part = _part(position, judge_rows)
         rng = random.Random(f"{scenario.spec.seed}:{sample['sample_id']}")
@@ -57,15 +53,35 @@ def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
         twin["messages"] = scenario.conversation(case.model_copy(update={"answer": corruption.answer}))
         rows.append(_row(scenario, twin, part=part, kind=corruption.kind, family=corruption.family))
         position += 1
-    return pl.DataFrame(rows, schema=SCHEMA)
+    table = pl.DataFrame(rows, schema=SCHEMA)
+    repeated = _repeated(scenario, table)
+    return table.with_columns(pl.col("sample_id").replace_strict(repeated, default="").alias("duplicate_of"))
 
 
-def _repeated(scenario: Scenario, rendered: pl.DataFrame) -> dict[str, str]:
-    """Return the samples that repeat another, which stands in train rather than in a test: sample_id -> sample_id."""
-    samples = rendered.filter(pl.col("fold") != "judge")
+def _repeated(scenario: Scenario, labelled: pl.DataFrame) -> dict[str, str]:
+    """Return the good samples that repeat an earlier one, train before tests: sample_id -> sample_id.
+
+    Outside train, a message that stands in train is a repetition whatever its answer: it would test nothing new.
+    """
+    good = labelled.filter(
+        (pl.col("fold") != "judge") & (pl.col("violations").list.len() == 0) & (pl.col("contradicts") == "")
+    )
+    trained = dict(good.filter(fold="train").select("message", "sample_id").reverse().rows())
+    known = {
+        sample_id: trained[message]
+        for sample_id, fold, message in good.select("sample_id", "fold", "message").iter_rows()
+        if fold != "train" and message in trained
+    }
+    samples = good.filter(~pl.col("sample_id").is_in(list(known)))
     ids = samples["sample_id"].to_list()
-    found = near_duplicates(samples["message"].to_list(), samples["answer"].to_list(), scenario.spec.near_duplicates)
-    return {ids[number]: ids[first] for number, first in found.items()}
+    similarity = scenario.spec.near_duplicates
+    found = near_duplicates(
+        samples["message"].to_list(),
+        samples["answer"].to_list(),
+        similarity,
+        answer_similarity=1.0 if scenario.family.answer_is_determined else similarity,
+    )
+    return known | {ids[number]: ids[first] for number, first in found.items()}
 
 
 def _contradictions(scenario: Scenario, rendered: pl.DataFrame) -> dict[str, str]:

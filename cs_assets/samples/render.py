@@ -32,6 +32,7 @@ SCHEMA: Final[dict[str, Any]] = {
     "unit": pl.String,  # of the template that the sample begins with
     "template_family": pl.String,  # likewise
     "unit_families": pl.List(pl.String),  # of every template in it, in the order in which they were drawn
+    "template_ids": pl.List(pl.String),  # likewise
     "template_origin": pl.String,
     "atom_id": pl.UInt32,
     "entity_block": pl.UInt8,
@@ -90,15 +91,14 @@ class Repertoire:
             units.setdefault(row["unit"], {}).setdefault(row["family"], []).append(variant)
         return cls(units)
 
-    def scene(self, rng: random.Random, used: list[str]) -> Scene:
-        """Return the scene of one sample; the families of what it picks are added to `used`."""
+    def scene(self, rng: random.Random, used: list[Variant]) -> Scene:
+        """Return the scene of one sample; what it picks is added to `used`."""
 
         def pick(unit: str) -> SentenceTemplate:
             if unit not in self.units:
                 raise ValueError(f"no template of unit {unit!r}; there are {', '.join(sorted(self.units)) or 'none'}.")
-            family = rng.choice(sorted(self.units[unit]))
-            used.append(family)
-            return rng.choice(self.units[unit][family]).template
+            used.append(rng.choice(self.units[unit][rng.choice(sorted(self.units[unit]))]))
+            return used[-1].template
 
         return Scene(rng, pick)
 
@@ -148,12 +148,12 @@ def _plans(scenario: Scenario, fold: str, repertoire: Repertoire, pool: list[lis
 
 
 class Made(NamedTuple):
-    """A finished sample, the row of its atoms, its variation tag and the template families in it."""
+    """A finished sample, the row of its atoms, its variation tag and the templates in it."""
 
     sample: Sample
     atom: int
     tag: str
-    families: list[str]
+    variants: list[Variant]
 
 
 def _render_fold(
@@ -175,7 +175,8 @@ def _render_fold(
                 "template_id": plan.variant.template_id,
                 "unit": plan.variant.template.unit,
                 "template_family": plan.variant.family,
-                "unit_families": made.families,
+                "unit_families": list(dict.fromkeys(variant.family for variant in made.variants)),
+                "template_ids": list(dict.fromkeys(variant.template_id for variant in made.variants)),
                 "template_origin": plan.variant.origin,
                 "atom_id": ids[made.atom][0],
                 "entity_block": ids[made.atom][1],
@@ -198,7 +199,7 @@ def _by_column(scenario: Scenario, fold: str, plans: list[Plan], atoms: pl.DataF
     rows = [plan.candidates[0] for plan in plain]
     table = ColumnRenderer(family, list(templates.values())).render(picks, atoms[rows])
     return {
-        plan.number: Made(Sample(message=message, answer=answer), row, "", [plan.variant.family])
+        plan.number: Made(Sample(message=message, answer=answer), row, "", [plan.variant])
         for plan, row, (message, answer, good) in zip(plain, rows, table.iter_rows(), strict=True)
         if good
     }
@@ -212,7 +213,7 @@ def _render_one(scenario: Scenario, fold: str, repertoire: Repertoire, plan: Pla
     """Render with the first atoms that suit the template: all its rules hold and no boundary is lost."""
     rng, template = plan.rng, plan.variant.template
     for row in plan.candidates:
-        used = [plan.variant.family]
+        used = [plan.variant]
         rendered = scenario.family.render(template, atoms.row(row, named=True), repertoire.scene(rng, used))
         if any(boundary_is_lost(turn.segments) for turn in rendered.turns) or scenario.family.verify(rendered.sample):
             continue
@@ -220,7 +221,7 @@ def _render_one(scenario: Scenario, fold: str, repertoire: Repertoire, plan: Pla
         if _is_noisy(scenario, fold, rng):
             functions = TEST_NOISE if fold == "test_noise" else TRAINING_NOISE
             rendered, tag = _with_noise(scenario.family, rendered, functions, rng)
-        return Made(rendered.sample, row, tag, list(dict.fromkeys(used)))
+        return Made(rendered.sample, row, tag, used)
     raise ValueError(
         f"{template.source}: none of {len(plan.candidates)} atoms gives a sample that keeps the rules; mend the "
         "template, or raise `rows` of atomic_table."

@@ -10,6 +10,7 @@ A chunk depends on the scenario, the variants and its own number alone, so that 
 bytes.
 """
 
+import itertools
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,7 @@ from upath import UPath
 from cs_assets.atoms.blocks import CHUNK_ROWS
 from cs_assets.atoms.bundles import BUNDLES
 from cs_assets.families.base import ColumnFamily
+from cs_assets.families.columns import compile_template
 from cs_assets.families.syntax import parse_template
 from cs_assets.samples.columns import ColumnRenderer
 from cs_assets.scenario import Scenario, ScenarioSpec
@@ -56,9 +58,15 @@ class ChunkSource:
         self.bundle = BUNDLES[scenario.spec.atoms]
         self.seed = scenario.spec.seed
         accepted = variants.filter("accepted").sort("template_id")
+        parsed = [parse_template(text, name) for text, name in accepted.select("text", "template_id").rows()]
+        plain = [compile_template(template) is not None for template in parsed]
+        accepted = accepted.filter(plain)
+        if accepted.is_empty():
+            raise ValueError(
+                f"{scenario.name}: none of {len(parsed)} accepted templates is plain (text and slots only)."
+            )
         self.labels = accepted.select("template_id", template_family="family")
-        templates = [parse_template(text, name) for text, name in accepted.select("text", "template_id").rows()]
-        self.renderer = ColumnRenderer(scenario.family, templates)
+        self.renderer = ColumnRenderer(scenario.family, list(itertools.compress(parsed, plain)))
         # Families by equal shares, and the variants of each by equal shares of that.
         weights = 1.0 / accepted.select(pl.len().over("family")).to_series().to_numpy()
         self.bounds = np.cumsum(weights / weights.sum())
@@ -88,9 +96,11 @@ def write_samples(scenario: Scenario, variants: pl.DataFrame, rows: int, folder:
     A file appears whole or not at all. Memory depends on `processes`, not on `rows`.
 
     Raises:
-        ValueError: as `stream_samples`.
+        ValueError: as `stream_samples`; or the folder holds parts already.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if old := sorted(folder.glob("part-*.parquet")):
+        raise ValueError(f"{folder}: holds {len(old)} parts of another stream. Delete them, or choose another folder.")
     chunks = [(number, min(CHUNK_ROWS, rows - start)) for number, start in enumerate(range(0, rows, CHUNK_ROWS))]
     if processes == 1:
         source = ChunkSource(scenario, variants)

@@ -3,7 +3,7 @@
 Here belongs the shape of each format; what a sample says is settled before. Rows are written one by one, so that a
 table of any size needs the memory of one slice.
 
-    alpaca        {"instruction", "input", "output", "system"}                      LLaMA-Factory, Stanford Alpaca
+    alpaca        {"instruction", "input", "output", "system", "history"}           LLaMA-Factory, Stanford Alpaca
     sharegpt      {"conversations": [{"from", "value"}], "system"}                  LLaMA-Factory, FastChat
     openai        {"messages", "tools"}: functions called natively                  OpenAI fine-tuning
     transformers  {"messages", "tools"}: the same, arguments as objects             tokenizer.apply_chat_template
@@ -33,17 +33,29 @@ Format = Callable[[Scenario, Row], Iterator[Row]]
 
 
 def alpaca(scenario: Scenario, row: Row) -> Iterator[Row]:
-    """Return the sample as instruction, input and output; functions on offer stand in the system prompt."""
-    *system, _ = scenario.prompt(row["message"], row["tools"])
-    head = {"system": system[0]["content"]} if system else {}
-    yield {"instruction": scenario.spec.instruction, "input": row["message"], "output": row["answer"], **head}
+    """Return the last reply as output, what it answers as instruction, and what was said before as history.
+
+    `input` is empty: readers put it behind the instruction, and our models are asked the other way round.
+    """
+    system, turns = _apart(row["messages"])
+    history = [[said["content"], reply["content"]] for said, reply in zip(turns[:-2:2], turns[1:-2:2], strict=True)]
+    yield {
+        "instruction": turns[-2]["content"],
+        "input": "",
+        "output": turns[-1]["content"],
+        "system": system,
+        "history": history,
+    }
+
+
+def _apart(messages: list[Row]) -> tuple[str, list[Row]]:
+    """Return the system prompt, empty where there is none, and the turns after it."""
+    return (messages[0]["content"], messages[1:]) if messages[0]["role"] == "system" else ("", messages)
 
 
 def sharegpt(scenario: Scenario, row: Row) -> Iterator[Row]:
     """Return the conversation turn by turn, with the system prompt, where functions on offer stand, apart."""
-    messages = row["messages"]
-    system = messages[0]["content"] if messages[0]["role"] == "system" else ""
-    turns = messages[1:] if system else messages
+    system, turns = _apart(row["messages"])
     yield {
         "conversations": [{"from": _SHAREGPT_ROLES[turn["role"]], "value": turn["content"]} for turn in turns],
         "system": system,
@@ -112,7 +124,13 @@ SPLIT_FORMATS: Final[Mapping[str, Format]] = {
 _DATASET_INFO: Final[Mapping[str, Mapping[str, Any]]] = {
     "alpaca": {
         "formatting": "alpaca",
-        "columns": {"prompt": "instruction", "query": "input", "response": "output", "system": "system"},
+        "columns": {
+            "prompt": "instruction",
+            "query": "input",
+            "response": "output",
+            "system": "system",
+            "history": "history",
+        },
     },
     "sharegpt": {"formatting": "sharegpt", "columns": {"messages": "conversations", "system": "system"}},
 }
@@ -142,6 +160,7 @@ def export_splits(scenario: Scenario, splits: pl.DataFrame, labelled: pl.DataFra
             pl.col("sample_id").str.strip_suffix("-bad"), pl.col("answer").alias("rejected")
         ),
         on="sample_id",
+        maintain_order="left",
     )
     written["preference_train.jsonl"] = write_jsonl(folder / "preference_train.jsonl", scenario, pairs, preference)
     text = json.dumps(info, ensure_ascii=False, indent=2)

@@ -72,7 +72,12 @@ def distinct_n(texts: Sequence[str], n: int) -> float:
 def coverage(samples: pl.DataFrame, variants: pl.DataFrame, atoms: pl.DataFrame) -> dict[str, float]:
     """Return, for each slot of the templates used, the share of the atoms' different values that a sample shows."""
     slots = dict(variants.select("template_id", "slots").iter_rows())
-    used = samples.select("atom_id", slot=pl.col("template_id").replace_strict(slots, default=None)).explode("slot")
+    used = (
+        samples.select("atom_id", template_id="template_ids")
+        .explode("template_id")
+        .select("atom_id", slot=pl.col("template_id").replace_strict(slots, default=None))
+        .explode("slot")
+    )
     rows = atoms.filter(pl.col("entity_block").is_in(samples["entity_block"].unique().implode()))
     found = {}
     for (slot,), group in sorted(used.drop_nulls().group_by("slot"), key=lambda item: str(item[0])):

@@ -37,7 +37,7 @@ def leakage_proof(splits: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row a split: n, shared_families, shared_blocks (how many template families and entity blocks occur in train
-        too), identical (samples that stand in train word for word), max_similarity and mean_similarity (of each
+        too), identical (messages that stand in train word for word), max_similarity and mean_similarity (of each
         message, the highest Jaccard similarity of character 3-grams to any training message).
     """
     train = splits.filter(pl.col("split") == "train")
@@ -63,7 +63,7 @@ def _compare(train: pl.DataFrame, other: pl.DataFrame, name: str) -> dict[str, A
         "n": other.height,
         "shared_families": len(_families(other) & _families(train)),
         "shared_blocks": len(set(other["entity_block"]) & set(train["entity_block"])),
-        "identical": other.join(train, on=["message", "answer"], how="semi").height,
+        "identical": other.join(train, on="message", how="semi").height,
         "max_similarity": max(similarity, default=0.0),
         "mean_similarity": sum(similarity) / max(len(similarity), 1),
     }
@@ -102,7 +102,7 @@ def leaks(proof: pl.DataFrame) -> list[str]:
     found = []
     for row in proof.iter_rows(named=True):
         if row["identical"]:
-            found.append(f"{row['split']}: {row['identical']} samples stand in train word for word")
+            found.append(f"{row['split']}: {row['identical']} messages stand in train word for word")
         if row["split"] == "test_template_ood" and row["shared_families"]:
             found.append(f"{row['split']}: {row['shared_families']} template families are trained on")
         if row["split"] == "test_entity_ood" and row["shared_blocks"]:

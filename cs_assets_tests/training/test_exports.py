@@ -9,9 +9,9 @@ import pytest
 from upath import UPath
 
 from cs_assets.quality.filtering import filter_samples
-from cs_assets.scenario import Scenario
+from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.training import exports
-from cs_assets.training.splits import SPLITS, make_splits
+from cs_assets.training.splits import SCHEMA, SPLITS, make_splits
 
 TRAJECTORY = [
     {"role": "system", "content": "你是客服"},
@@ -53,10 +53,10 @@ def test_alpaca_holds_every_sample_of_a_split(
     folder: Path, scenario: Scenario, splits: pl.DataFrame, split: str, tmp_path: Path
 ) -> None:
     rows = read(folder / f"alpaca_{split}.jsonl", tmp_path)
-    assert [(row["input"], row["output"]) for row in rows] == [
-        (sample["message"], sample["answer"]) for sample in of_split(splits, split)
+    assert [(row["instruction"], row["output"]) for row in rows] == [
+        (scenario.prompt(sample["message"])[-1]["content"], sample["answer"]) for sample in of_split(splits, split)
     ]
-    assert {(row["instruction"], row["system"]) for row in rows} == {(scenario.spec.instruction, scenario.spec.system)}
+    assert {(row["input"], row["system"], str(row["history"])) for row in rows} == {("", scenario.spec.system, "[]")}
 
 
 def test_sharegpt_alternates_between_human_and_gpt(folder: Path, splits: pl.DataFrame, tmp_path: Path) -> None:
@@ -101,6 +101,9 @@ def test_a_trajectory_is_a_row_a_step_for_trl_and_its_results_are_observations_f
     steps = list(exports.trl(scenario, row))
     assert [step["completion"][0]["content"] for step in steps] == ["Action: 查方案", "Final"]
     assert steps[1]["prompt"] == TRAJECTORY[:4]
+    [last] = exports.alpaca(scenario, row)
+    assert (last["instruction"], last["output"]) == ("换一个", "Final")
+    assert last["history"] == [["充电器坏了", "Action: 查方案"]]
     [shared] = exports.sharegpt(scenario, row)
     assert [turn["from"] for turn in shared["conversations"]] == ["human", "gpt", "observation", "gpt"]
     assert shared["system"] == "你是客服"
@@ -114,3 +117,47 @@ def test_nothing_half_written_is_visible(scenario: Scenario, splits: pl.DataFram
     with pytest.raises(OSError, match="disk full"):
         exports.write_jsonl(UPath(tmp_path / "x.jsonl"), scenario, splits, broken)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module", params=["ticket_tools", "repair_workflow"])
+def calling(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, Path]:
+    """The splits of a scenario that calls functions, made of its examples, and their exports."""
+    scenario = load_scenario(request.param)
+    blank = {name: "" for name, kind in SCHEMA.items() if kind == pl.String}
+    lists: dict[str, Any] = {name: [] for name, kind in SCHEMA.items() if isinstance(kind, pl.List)}
+    rows = [
+        blank | lists | sample.model_dump() | {"messages": scenario.conversation(sample), "split": "train"}
+        for sample in scenario.examples()[0]
+    ]
+    splits = pl.DataFrame(rows, schema=SCHEMA)
+    folder = tmp_path_factory.mktemp(request.param)
+    for name, make in exports.SPLIT_FORMATS.items():
+        exports.write_jsonl(UPath(folder / f"{name}_train.jsonl"), scenario, splits, make)
+    return splits, folder
+
+
+@pytest.mark.parametrize("name", exports.SPLIT_FORMATS)
+def test_functions_and_calls_are_read_back_by_datasets(
+    calling: tuple[pl.DataFrame, Path], name: str, tmp_path: Path
+) -> None:
+    _, folder = calling
+    file = folder / f"{name}_train.jsonl"
+    written = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert without_blanks(read(file, tmp_path)) == without_blanks(written)
+
+
+def test_calls_are_texts_for_openai_and_objects_for_chat_templates(calling: tuple[pl.DataFrame, Path]) -> None:
+    splits, folder = calling
+    for name, kind in (("openai", str), ("transformers", dict)):
+        rows = [json.loads(line) for line in (folder / f"{name}_train.jsonl").read_text("utf-8").splitlines()]
+        assert [row["tools"] for row in rows] == [json.loads(tools) for tools in splits["tools"]]
+        calls = [call for row in rows for message in row["messages"] for call in message.get("tool_calls", [])]
+        assert calls
+        assert {type(call["function"]["arguments"]) for call in calls} == {kind}
+
+
+def without_blanks(value: Any) -> Any:
+    """Leave out what a table of columns must fill in where rows differ: nulls, and objects that hold nothing else."""
+    if isinstance(value, dict):
+        return {key: kept for key, inner in value.items() if (kept := without_blanks(inner)) not in (None, {}, [])}
+    return [without_blanks(inner) for inner in value] if isinstance(value, list) else value

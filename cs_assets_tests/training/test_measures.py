@@ -4,10 +4,7 @@ import polars as pl
 import pytest
 
 from cs_assets.quality.filtering import filter_samples
-from cs_assets.scenario import Scenario
-from cs_assets.training.data_page import data_page
 from cs_assets.training.measures import coverage, distinct_n, measure, nearest_sentences, plain_figures
-from cs_assets.training.splits import leakage_proof, make_splits
 
 
 @pytest.mark.parametrize(
@@ -28,7 +25,7 @@ def test_coverage_counts_values_that_a_sample_shows() -> None:
         }
     )
     variants = pl.DataFrame({"template_id": ["t", "u"], "slots": [["电话"], ["名字.param.输出", "电话"]]})
-    samples = pl.DataFrame({"atom_id": [0, 1], "entity_block": [0, 0], "template_id": ["t", "u"]})
+    samples = pl.DataFrame({"atom_id": [0, 1], "entity_block": [0, 0], "template_ids": [["t"], ["t", "u"]]})
     assert coverage(samples, variants, atoms) == {"名字.param.输出": pytest.approx(1 / 3), "电话": 1.0}
 
 
@@ -58,16 +55,3 @@ def test_the_nearest_sentence_disregards_what_stands_in_the_slots() -> None:
     found = nearest_sentences(variants, ["a", "c"], ["b"]).row(0, named=True)
     assert (found["family"], found["nearest"], found["similarity"]) == ("b", texts[0], 1.0)
     assert nearest_sentences(variants, ["a"], []).is_empty()
-
-
-def test_the_page_shows_figures_and_samples(
-    scenario: Scenario, filtered: pl.DataFrame, variants: pl.DataFrame, atoms: pl.DataFrame
-) -> None:
-    splits = make_splits(filtered)
-    sentences = nearest_sentences(variants, [], [])
-    page = data_page("收货 <b>", measure(filtered, variants, atoms), splits, leakage_proof(splits), sentences, 1)
-    assert "收货 &lt;b&gt;" in page
-    assert "sample: near-duplicate" in page
-    assert "http" not in page.replace("http://www.w3.org", "")
-    shown = [row for row in splits.filter(pl.col("split") == "train").to_dicts() if row["template_id"] in page]
-    assert len(shown) >= 12

@@ -63,8 +63,8 @@ def test_clean_splits_have_a_proof_without_leaks(splits: pl.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("split", "columns", "found"),
     [
-        ("validation", ("message", "answer"), "validation: 1 samples stand in train word for word"),
-        ("test_iid", ("message", "answer"), "test_iid: 1 samples stand in train word for word"),
+        ("validation", ("message",), "validation: 1 messages stand in train word for word"),
+        ("test_iid", ("message",), "test_iid: 1 messages stand in train word for word"),
         ("test_template_ood", ("unit_families",), "test_template_ood: 1 template families are trained on"),
         ("test_entity_ood", ("entity_block",), "test_entity_ood: 1 entity blocks are trained on"),
     ],
