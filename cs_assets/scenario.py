@@ -245,12 +245,19 @@ class ScenarioSpec(BaseModel):
     instruction: Annotated[str, Field(min_length=1)]
     seed: Annotated[int, Field(ge=0)] = 20240601
     noise_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+    # Noises that do not suit the scenario, or unit -> those that do not suit what its templates say.
+    noise_excluded: list[str] | dict[str, list[str]] = []
     holdout_templates: Annotated[float, Field(gt=0, lt=1)] = 0.25
     holdout_corruptions: list[str] = []
     answer_tokens: Annotated[int, Field(ge=8)] = 128
     near_duplicates: Annotated[float, Field(gt=0, le=1)] = 0.9
     options: dict[str, Any] = {}
     counts: dict[ProfileName, Counts]
+
+    def noise_excluded_from(self, unit: str) -> list[str]:
+        """Return the noises that do not suit a message of this unit."""
+        excluded = self.noise_excluded
+        return excluded if isinstance(excluded, list) else excluded.get(unit, [])
 
     @field_validator("family")
     @classmethod

@@ -26,6 +26,7 @@ from cs_assets.atoms.shop_visit import shop_visit_atoms, shop_visit_faults
 from cs_assets.atoms.tickets import tickets_atoms, tickets_faults
 
 _CHUNKS_AHEAD: Final = 2
+_FAULTS: Final = {"atom_id": pl.UInt32, "reason": pl.String}
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,43 @@ class Bundle:
 
     Attributes:
         sample: makes one chunk from the number of its rows, the seed and the number of the chunk.
-        faults: returns atom_id and reason of each row that contradicts itself; empty when all is well.
+        rules: returns atom_id and reason of each row, none with a null, that contradicts itself.
     """
 
     sample: Callable[[int, int, int], pl.DataFrame]
-    faults: Callable[[pl.DataFrame], pl.DataFrame]
+    rules: Callable[[pl.DataFrame], pl.DataFrame]
+
+    def faults(self, atoms: pl.DataFrame) -> pl.DataFrame:
+        """Return atom_id (u32) and reason of each row with a null or a contradiction; empty when all is well.
+
+        A comparison with a null says neither yes nor no, so the rules are given whole rows only.
+        """
+        incomplete = _nulls(atoms)
+        whole = atoms.filter(~pl.col("atom_id").is_in(incomplete["atom_id"].implode()))
+        return pl.concat([incomplete, self.rules(whole)])
+
+
+def _nulls(atoms: pl.DataFrame) -> pl.DataFrame:
+    """Return atom_id and reason of every null, those within structs too; in the order of the rows, then of the slots.
+
+    Within lists, which only hidden columns are, none is looked for.
+    """
+    slots = [found for name, kind in atoms.schema.items() for found in _leaves(name, pl.col(name), kind)]
+    found = [
+        atoms.filter(leaf.is_null()).select("atom_id", reason=pl.lit(f"{name} is null"))
+        for name, leaf in slots
+        if atoms.select(leaf).to_series().null_count()
+    ]
+    return pl.concat([pl.DataFrame(schema=_FAULTS), *found]).sort("atom_id", maintain_order=True)
+
+
+def _leaves(name: str, column: pl.Expr, kind: pl.DataType) -> Iterator[tuple[str, pl.Expr]]:
+    """Yield a column, or all that its struct holds: the dotted name, as templates write it, and the expression."""
+    if isinstance(kind, pl.Struct):
+        for field in kind.fields:
+            yield from _leaves(f"{name}.{field.name}", column.struct.field(field.name), field.dtype)  # type: ignore[arg-type]
+    else:
+        yield name, column
 
 
 BUNDLES: Final[dict[str, Bundle]] = {

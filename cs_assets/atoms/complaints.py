@@ -348,7 +348,9 @@ def complaints_faults(atoms: pl.DataFrame) -> pl.DataFrame:
     """Return the rows that contradict themselves or `goods.csv`: atom_id and reason, empty when all is well."""
     flat = _flat(atoms).with_columns(pl.col("entity_block").cast(pl.Int64).alias("block"))
     found = [_impossible(flat, ["block", *TROUBLES[trouble].slots], _possible(trouble)) for trouble in TROUBLES]
-    found += [flat.filter(wrong).select("atom_id", reason=reason) for wrong, reason in _contradictions()]
+    found += [
+        flat.filter(wrong.fill_null(True)).select("atom_id", reason=reason) for wrong, reason in _contradictions()
+    ]
     for slots, phrases in (
         (("尺码.商品", "尺码.买的", "尺码.换成", "尺码.不合身"), MISFITS),
         (("en.size.item", "en.size.bought", "en.size.wanted", "en.size.fit"), dict.fromkeys(MISFITS, ENGLISH_MISFITS)),

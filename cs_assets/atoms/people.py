@@ -219,8 +219,7 @@ def sample_phones(rng: np.random.Generator, area_codes: pl.Series) -> pl.Series:
     )
     mobile, subscriber, extension = (pl.col(name).cast(pl.String) for name in ("mobile", "subscriber", "extension"))
     head, middle, end = mobile.str.head(3), mobile.str.slice(3, 4), mobile.str.tail(4)
-    eight = (pl.col("area").str.len_bytes() == 3) | pl.col("area").is_in(_EIGHT_DIGITS.split())
-    landline = pl.format("{}-{}", "area", subscriber.str.head(pl.when(eight).then(8).otherwise(7)))
+    landline = pl.format("{}-{}", "area", subscriber.str.head(subscriber_digits(pl.col("area"))))
     spellings = {
         "mobile": mobile,
         "spaced": pl.format("{} {} {}", head, middle, end),
@@ -232,6 +231,12 @@ def sample_phones(rng: np.random.Generator, area_codes: pl.Series) -> pl.Series:
         "landline_extension": landline + _either("转", "-") + extension.str.tail(3),
     }
     return compose(columns, kinds, [*(spellings[kind] for kind in PHONE_KINDS), _outside_phone()])
+
+
+def subscriber_digits(area_code: pl.Expr) -> pl.Expr:
+    """Return how many digits a landline has behind the code of a mainland area."""
+    eight = (area_code.str.len_bytes() == 3) | area_code.is_in(_EIGHT_DIGITS.split())
+    return pl.when(eight).then(8).otherwise(7)
 
 
 def _either(first: str, second: str) -> pl.Expr:

@@ -27,9 +27,24 @@ ENDINGS: Final = {
     "school": 0.05,
     "landmark": 0.03,
 }
+# Where a 乡 or a 苏木 is named: no flats, no offices. All shares are our estimate.
+RURAL_ENDINGS: Final = {"village": 0.55, "town_street": 0.2, "town_locker": 0.15, "town_school": 0.1}
+# What stands in a 镇 instead: houses without a lift, and no developer's estates.
+_TOWN_ENDINGS: Final = {"community": "town_community", "office": "town_office", "locker": "town_locker"}
 # Where addresses are built in another way. In Shanghai, half of the communities lie in a numbered lane.
-_LOCAL_ENDINGS: Final = ("lane", "tower", "taiwan")
+_LOCAL_ENDINGS: Final = (
+    "town_community",
+    "town_office",
+    "town_locker",
+    "town_street",
+    "town_school",
+    "lane",
+    "tower",
+    "taiwan",
+)
 _LANE_SHARE: Final = 0.5
+# A house without a lift has six floors at most (GB 50096: from seven on, a lift is needed).
+TOWN_FLOORS: Final = 6
 # In each vocabulary, what people write more often stands there more often.
 _STREETS: Final = (
     "人民 解放 建设 中山 文化 和平 新华 胜利 东风 长江 黄河 迎宾 环城 滨河 科技 学府 创业 工业 民主 光明 朝阳 青年 "
@@ -37,11 +52,18 @@ _STREETS: Final = (
     "永安 长安 太平 复兴 华山 泰山 天山 珠江 淮海 江滨 学院 体育 车站 机场 港湾 市场 教育 健康 丽水 明珠 彩虹 星海"
 )
 _STREET_ENDS: Final = "路 路 路 街 街 大道 大街 巷 东路 西路 南路 北路 中路 一路 二路 三街"
+_TOWN_STREETS: Final = "人民 解放 建设 和平 新华 胜利 东风 民主 团结 幸福 振兴 富民 兴业 永安 向阳 文化 农贸 新 老 正"
+_TOWN_STREET_ENDS: Final = "街 街 路 东街 西街 南街 北街"
+_DEVELOPERS: Final = "绿地 万科 恒大 保利 中海 融创 龙湖 碧桂园 华润 招商 金地 富力 雅居乐"
 _COMMUNITIES: Final = (
-    "阳光 金色 水岸 锦绣 碧水 蓝天 翡翠 香榭 东方 世纪 绿地 万科 恒大 保利 中海 融创 龙湖 碧桂园 华润 招商 金地 "
-    "富力 雅居乐 和谐 康居 祥和 春天 丽景 御景 湖畔 山水 城市 滨江 江南 盛世 名门 紫荆 玫瑰 银杏 梧桐 海棠"
+    "阳光 金色 水岸 锦绣 碧水 蓝天 翡翠 香榭 东方 世纪 和谐 康居 祥和 春天 丽景 御景 湖畔 山水 城市 滨江 江南 盛世 名门 "
+    "紫荆 玫瑰 银杏 梧桐 海棠"
 )
 _COMMUNITY_ENDS: Final = "花园 小区 家园 新城 公寓 苑 华府 雅苑 名邸 国际 广场 新村 府 里"
+# An estate that bears a developer's name; 融创 alone stands in 金融创业园, too.
+DEVELOPERS_ESTATE: Final = f"(?:{'|'.join(_DEVELOPERS.split())})(?:{'|'.join(_COMMUNITY_ENDS.split())})"
+_TOWN_COMMUNITIES: Final = "阳光 锦绣 和谐 康居 祥和 春天 丽景 滨江 东方 世纪 金色 蓝天 幸福 安康 桂花 银杏"
+_TOWN_COMMUNITY_ENDS: Final = "小区 小区 花园 家园 新村 新城 苑 安置小区"
 _BUILDINGS: Final = "创新 科技 商务 环球 金融 国贸 时代 财富 中心 软件 高新技术 电子商务 文创 物流"
 _BUILDING_ENDS: Final = "大厦 产业园 科技园 写字楼 中心 工业园 大楼 园区 创业园 广场"
 _VILLAGES: Final = (
@@ -59,6 +81,7 @@ _LANDMARKS: Final = (
     "建材市场里面"
 )
 _LOCKERS: Final = "菜鸟驿站 菜鸟驿站 菜鸟驿站 丰巢柜 丰巢快递柜 妈妈驿站 快递超市 代收点 兔喜生活 门卫 物业"
+_TOWN_LOCKERS: Final = "菜鸟驿站 菜鸟驿站 快递超市 快递代收点 代收点 邮政所 邮政代办点 供销社 兔喜生活 妈妈驿站"
 _SHOPS: Final = "水果店 便利店 五金店 理发店 药房 烟酒店 服装店 手机维修店 奶茶店 文具店"
 _COMPANIES: Final = ("华恒鑫瑞博盛诚信达泰源创智云锐宏嘉易", "通达源丰瑞科腾茂晟和成越海美")
 _TRADES: Final = (
@@ -98,7 +121,7 @@ def sample_details(rng: np.random.Generator, rows: np.ndarray, townships: pl.Ser
         }
         | {name: rng.random(count) for name in ("numbered", "street", "number", "place", "door")}
     ).with_columns(head=pl.when(named).then("township").otherwise(pl.lit("")))
-    return compose(columns, _kinds(rng, rows, zoned), _spellings())
+    return compose(columns, _kinds(rng, rows, zoned, columns["head"]), _spellings())
 
 
 @functools.lru_cache(maxsize=1)
@@ -122,15 +145,23 @@ def _settings() -> pl.DataFrame:
     )
 
 
-def _kinds(rng: np.random.Generator, rows: np.ndarray, zoned: np.ndarray) -> np.ndarray:
-    """Draw the kind of each detail, a position in `ENDINGS` or, behind them, in `_LOCAL_ENDINGS`."""
+def _kinds(rng: np.random.Generator, rows: np.ndarray, zoned: np.ndarray, heads: pl.Series) -> np.ndarray:
+    """Draw the kind of each detail, a position in `ENDINGS` or, behind them, in `_LOCAL_ENDINGS`.
+
+    `heads` are the townships that the details name, empty where one names none.
+    """
     number = {name: position for position, name in enumerate((*ENDINGS, *_LOCAL_ENDINGS))}
     at = {name: _settings()[name].to_numpy()[rows] for name in ("urban", "lanes", "tower", "taiwan")}
     kinds = draw_kinds(rng, ENDINGS, len(rows))
-    # No villages in the districts of a city.
+    # No villages in the districts of a city, but for those of a 乡.
     kinds[(at["urban"] | zoned) & (kinds == number["village"])] = number["community"]
     lanes = at["lanes"] & (rng.random(len(rows)) < _LANE_SHARE)
     kinds[lanes & (kinds == number["community"])] = number["lane"]
+    town = heads.str.ends_with("镇").to_numpy()
+    for ending, low in _TOWN_ENDINGS.items():
+        kinds[town & (kinds == number[ending])] = number[low]
+    rural = np.flatnonzero(heads.str.ends_with("乡").to_numpy() | heads.str.ends_with("苏木").to_numpy())
+    kinds[rural] = np.array([number[ending] for ending in RURAL_ENDINGS])[draw_kinds(rng, RURAL_ENDINGS, len(rural))]
     kinds[at["tower"]] = number["tower"]
     kinds[at["taiwan"]] = number["taiwan"]
     return kinds
@@ -146,14 +177,16 @@ def _spellings() -> list[pl.Expr]:
         given = pl.col("numbered") < share
         return optional_part(streets, "street", given), optional_part(numbers, "number", given)
 
-    community = part(_joined(_COMMUNITIES, _COMMUNITY_ENDS), "place")
+    town_street = part(_joined(_TOWN_STREETS, _TOWN_STREET_ENDS), "street")
+    town_community = part(_joined(_TOWN_COMMUNITIES, _TOWN_COMMUNITY_ENDS), "place")
+    community = part(_joined(f"{_COMMUNITIES} {_DEVELOPERS}", _COMMUNITY_ENDS), "place")
     building = part(_joined(_BUILDINGS, _BUILDING_ENDS), "place")
     school, town_school = part(_SCHOOLS.split(), "place"), part(_TOWN_SCHOOLS.split(), "place")
-    gate = part(_SCHOOL_ENDS, "door")
+    gate, shop = part(_SCHOOL_ENDS, "door"), optional_part(_SHOPS.split(), "place", pl.col("numbered") < 0.4)
     spellings = {
-        "community": joined("head", *in_street(0.6), community, part(_doors(), "door")),
-        "office": joined("head", *in_street(0.7), building, part(_rooms(), "door")),
-        "street_only": joined("head", street, number, optional_part(_SHOPS.split(), "place", pl.col("numbered") < 0.4)),
+        "community": joined("head", *in_street(0.6), community, part(_doors(floors=30), "door")),
+        "office": joined("head", *in_street(0.7), building, part(_rooms(floors=31), "door")),
+        "street_only": joined("head", street, number, shop),
         "village": joined("township", part(_joined(_VILLAGES, "村"), "place"), part(_groups(), "door")),
         "locker": joined("head", street, community, part(_LOCKERS.split(), "door")),
         "company": joined("head", street, number, "local", part(_companies(), "place"), part(_RECEPTIONS, "door")),
@@ -161,6 +194,11 @@ def _spellings() -> list[pl.Expr]:
         .then(joined("head", street, number, "local", school, gate))
         .otherwise(joined("head", town_school, gate)),
         "landmark": joined("head", street, part(_LANDMARKS.split(), "place")),
+        "town_community": joined("head", *in_street(0.6), town_community, part(_doors(TOWN_FLOORS), "door")),
+        "town_office": joined("head", *in_street(0.7), building, part(_rooms(TOWN_FLOORS), "door")),
+        "town_locker": joined("head", town_street, part(_TOWN_LOCKERS.split(), "door")),
+        "town_street": joined("head", town_street, part(numbers[:200], "number"), shop),
+        "town_school": joined("head", town_school, gate),
         "lane": joined("head", street, part(_lanes(), "door")),
         "tower": joined("township", number, part(_joined(_TOWERS, _TOWER_ENDS), "place"), part(_flats(), "door")),
         "taiwan": joined(part(_joined(_TAIWAN_STREETS, _TAIWAN_ENDS), "street"), part(_taiwan_doors(), "door")),
@@ -178,11 +216,11 @@ def _companies() -> list[str]:
     return [f"{a}{b}{trade}有限公司" for a in firsts for b in seconds if a != b for trade in _TRADES.split()]
 
 
-def _doors() -> Iterable[str]:
+def _doors(floors: int) -> Iterable[str]:
     """Return building, unit and room in the spellings that people use."""
     for building in range(1, 29):
         for unit in range(1, 5):
-            for floor in range(1, 31):
+            for floor in range(1, floors + 1):
                 for room in (f"{floor}0{number}" for number in range(1, 5)):
                     yield f"{building}栋{unit}单元{room}室"
                     yield f"{building}号楼{unit}单元{room}"
@@ -194,9 +232,9 @@ def _doors() -> Iterable[str]:
                     yield f"{building}#{room}"
 
 
-def _rooms() -> Iterable[str]:
+def _rooms(floors: int) -> Iterable[str]:
     """Return what stands behind an office building's name, often nothing."""
-    for floor in range(2, 32):
+    for floor in range(2, floors + 1):
         for number in range(1, 9):
             yield from (f"{floor}楼", f"{floor}层", f"{floor}0{number}", f"{floor}0{number}室", "", "")
 

@@ -306,7 +306,7 @@ def shop_visit_faults(atoms: pl.DataFrame) -> pl.DataFrame:
 
 
 def _reasons(rows: pl.DataFrame, wrong: pl.Expr, reason: pl.Expr) -> pl.DataFrame:
-    return rows.filter(wrong).select(pl.col("atom_id").cast(pl.UInt32), reason=reason)
+    return rows.filter(wrong.fill_null(True)).select(pl.col("atom_id").cast(pl.UInt32), reason=reason)
 
 
 def _device_faults(atoms: pl.DataFrame) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from cs_assets.families.syntax import SentenceTemplate
+from cs_assets.families.syntax import LATIN_OR_DIGIT, SentenceTemplate, is_latin_or_digit
 
 # What `str.strip` removes; Polars would leave the separators U+001C to U+001F.
 _WHITE_SPACE: Final = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
@@ -48,11 +48,11 @@ def pieces(template: SentenceTemplate) -> list[tuple[str, str]] | None:
 
 
 # What `_lost_boundary` asks of a slot's value, in columns named slot:begins and slot:ends.
-_EDGES: Final = {"begins": r"^\d", "ends": r"\d$"}
+_EDGES: Final = {"begins": f"^{LATIN_OR_DIGIT}", "ends": f"{LATIN_OR_DIGIT}$"}
 
 
 def slot_columns(atoms: pl.DataFrame, slots: Sequence[str], compiled: Sequence["ColumnTemplate"]) -> pl.DataFrame:
-    """Return what the templates' expressions read: a string column a slot, named by it, and where it has digits."""
+    """Return what the templates' expressions read: a string column a slot, named by it, and what its edges are."""
     columns = atoms.select(slot_expression(slot).alias(slot) for slot in slots)
     asked = {name for template in compiled for name in template.lost.meta.root_names()} - set(slots)
     edges = [name.rpartition(":") for name in sorted(asked)]
@@ -65,7 +65,7 @@ def slot_columns(atoms: pl.DataFrame, slots: Sequence[str], compiled: Sequence["
 class ColumnTemplate:
     """A plain template as expressions over `slot_columns`.
 
-    message: what it renders. lost: whether two numbers run into each other, as `syntax.boundary_is_lost` tells of one
+    message: what it renders. lost: whether a value runs into its neighbour, as `syntax.boundary_is_lost` tells of one
     row.
     """
 
@@ -84,7 +84,7 @@ def compile_template(template: SentenceTemplate) -> ColumnTemplate | None:
 
 def _lost_boundary(found: list[tuple[str, str]]) -> pl.Expr:
     lost: list[pl.Expr] = []
-    # Whether the text so far ends in a digit of a value, or in one of the template's own; None where it cannot.
+    # Whether the text so far ends in a letter or digit: a value's, or one of the template's own; None where it cannot.
     value: pl.Expr | None = None
     word: pl.Expr | None = None
     for text, slot in found:
@@ -95,6 +95,6 @@ def _lost_boundary(found: list[tuple[str, str]]) -> pl.Expr:
             value = ends if value is None else ends | (empty & value)
             word = None if word is None else empty & word
         else:
-            lost += [value] if value is not None and text[0].isdecimal() else []
-            value, word = None, pl.lit(True) if text[-1].isdecimal() else None
+            lost += [value] if value is not None and is_latin_or_digit(text[0]) else []
+            value, word = None, pl.lit(True) if is_latin_or_digit(text[-1]) else None
     return pl.any_horizontal(lost) if lost else pl.lit(False)

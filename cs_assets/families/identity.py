@@ -15,7 +15,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from string import Template
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -84,6 +84,9 @@ class IdentityFamily(SingleMessageFamily):
         ScenarioError: `facts.yaml` is missing or malformed; a unit has no answer, or one that misses a fact.
         TemplateError: a template of an answer is malformed.
     """
+
+    # The facts are fixed, the words around them are not.
+    answer_is_determined: ClassVar[bool] = False
 
     def __init__(self, definition: Definition) -> None:
         self._file = definition.folder / FACTS_FILE

@@ -12,7 +12,7 @@ stand in the scenario's `policy.yaml`, and a pair is two templates of one name:
 import functools
 from collections.abc import Mapping, Sequence
 from string import Template
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -82,6 +82,9 @@ class ReplyFamily(SingleMessageFamily):
         ScenarioError: `policy.yaml` is missing or malformed; a pair is incomplete.
         TemplateError: a template of a reply is malformed.
     """
+
+    # Of many good replies the answer is one.
+    answer_is_determined: ClassVar[bool] = False
 
     def __init__(self, definition: Definition) -> None:
         self._file = definition.folder / POLICY_FILE

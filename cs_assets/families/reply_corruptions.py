@@ -23,7 +23,6 @@ from cs_assets.families.reply_reading import (
     numbers,
     products,
     sentences,
-    squeezed,
 )
 from cs_assets.families.syntax import SentenceTemplate
 from cs_assets.reference import reference_table
@@ -219,4 +218,4 @@ def _cut(sample: Sample, rng: random.Random) -> str:
 def _end_missing(sample: Sample, rng: random.Random) -> str | None:
     """Leave out the end, where it is said what happens next."""
     said = sentences(sample.answer)
-    return _joined(said[:-1]) if len(said) > 1 and squeezed(said[0]) else None
+    return re.sub("[；;]$", "。", _joined(said[:-1])) if len(said) > 1 else None

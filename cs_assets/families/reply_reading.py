@@ -144,20 +144,22 @@ def alike(term: str) -> str:
 
 
 def foreign_span(reply: str, query: str, allowed: set[str]) -> str:
-    """Return a span, a day or a sum of the reply that neither the query names nor `allowed` (as `alike` has it) holds.
+    """Return a span, a day, a sum or a number of the reply that neither the query names nor `allowed` holds.
 
-    A sum may lose or gain its 元: 159 in the query, 159元 in the reply.
+    Args:
+        reply, query: the texts. A sum may lose or gain its 元: 159 in the query, 159元 in the reply.
+        allowed: spans of time, as `alike` writes them.
     """
     known = allowed | {alike(said) for said in (*spans(query), *sums(query))}
-    told = set(numbers(query))
-    said = [*spans(reply), *(money for money in sums(reply) if not told.issuperset(numbers(money) or [""]))]
-    return next((words for words in said if alike(words) not in known), "")
+    told = {number for said in (query, *allowed) for number in numbers(said)}
+    said = [*spans(reply), *(money for money in sums(reply) if not numbers(money))]
+    strange = [words for words in said if alike(words) not in known]
+    return next(iter([*strange, *(number for number in numbers(reply) if number not in told)]), "")
 
 
 def foreign_value(reply: str, query: str) -> str:
-    """Return a product, a name or a long number that the reply has and the query has not."""
-    said = [*products(reply), *addressed(reply), *re.findall(r"\d{5,}", reply)]
-    return next((value for value in said if value.lower() not in query.lower()), "")
+    """Return a product or a name that the reply has and the query has not."""
+    return next((value for value in (*products(reply), *addressed(reply)) if value.lower() not in query.lower()), "")
 
 
 def echoes(query: str, reply: str) -> bool:

@@ -31,6 +31,11 @@ _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARKED = re.compile(f"{_OPEN}([^{_OPEN}]*)\ue002([^{_CLOSE}]*){_CLOSE}")
 
 
+# What no reader can part where two stand together: 518057 and 13800138000, B and 256GB. A pattern for Polars too.
+LATIN_OR_DIGIT: Final = r"[\dA-Za-zＡ-Ｚａ-ｚ]"
+_LATIN_OR_DIGIT: Final = re.compile(LATIN_OR_DIGIT)
+
+
 class TemplateError(ValueError):
     """A template that cannot be used; the message names source, line, what was found and what is allowed."""
 
@@ -135,11 +140,16 @@ class SentenceTemplate:
         return self._compiled.render(atoms)
 
 
+def is_latin_or_digit(character: str) -> bool:
+    """Tell whether a character runs into another of its kind: a Latin letter or a digit, in full width too."""
+    return bool(_LATIN_OR_DIGIT.match(character))
+
+
 def boundary_is_lost(segments: list[Segment]) -> bool:
-    """Tell whether a value runs into its neighbour such that no reader could part them: digits on both sides."""
+    """Tell whether a value runs into its neighbour and no reader could part them: letters or digits on both sides."""
     shown = [segment for segment in segments if segment.text]
     return any(
-        (left.slot or right.slot) and left.text[-1].isdecimal() and right.text[0].isdecimal()
+        (left.slot or right.slot) and is_latin_or_digit(left.text[-1]) and is_latin_or_digit(right.text[0])
         for left, right in itertools.pairwise(shown)
     )
 

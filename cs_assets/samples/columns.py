@@ -33,7 +33,7 @@ class ColumnRenderer:
 
         Returns:
             In the order of `atoms`: message, answer, good. A sample that is not good must be rendered by itself: it
-            breaks a rule, lets two numbers run into each other, or its template is not plain.
+            breaks a rule, lets a value run into its neighbour, or its template is not plain.
         """
         order = np.argsort(picks, kind="stable")
         columns = slot_columns(atoms[order], self._slots, self._plain)

@@ -1,8 +1,8 @@
 """Noise: what happens to a sentence on its way from a customer's thumb, with the ground truth kept right.
 
-Each function changes the template's own words and what stands between the values, never a value. Its name is the
-sample's variation tag. Where a scenario's answers are copied from the message, a spelling (`SPELLINGS`) may cover the
-values as well, because the answer is then read from the message as it was typed.
+Each function changes the template's own words and what stands between the values, never a value; a spelling
+(`SPELLINGS`) covers the values as well, and suits only scenarios whose answers are copied from the message as it was
+typed. A function's name is the sample's variation tag. Where it has no occasion, it returns the segments as they are.
 """
 
 import functools
@@ -11,32 +11,59 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from cs_assets.families.syntax import Segment, boundary_is_lost
+from cs_assets.families.syntax import LATIN_OR_DIGIT, Segment, boundary_is_lost
 
-_EMOJI: Final = ("😊", "🙏", "😂", "[微笑]", "[玫瑰]", "👌", "~", "🌹", "[抱拳]", "❤️")
-_OPENERS: Final = ("嗯", "那个", "额 ", "哦对了，", "发给你了哈，", "在不在？", "好的，", "哈喽，", "啊 ")
+_EMOJI: Final = ("😊", "🙏", "😂", "😅", "[微笑]", "[捂脸]", "[抱拳]", "~")
+_OPENERS: Final = ("嗯，", "那个，", "额，", "在吗，", "在不在？", "哈喽，", "你好，", "您好，", "亲，")
+_HAN: Final = re.compile("[\u4e00-\u9fff]")
 _PUNCTUATION: Final = re.compile(r"[，。；、,;！!？?：:\n]")
-_UNSPOKEN: Final = re.compile(_PUNCTUATION.pattern + r"|[【】（）()\[\]+/~]")
-_EMPTY_LABEL: Final = re.compile(r"[:：]\s*$")
+_MARK: Final = r"[，。；、,;！!？?：:\n【】（）()\[\]+/~…]"
+# What nobody speaks. Between letters or digits, as in 10:30 or CPU/GPU, a mark is part of the word.
+_UNSPOKEN: Final = re.compile(f"(?<!{LATIN_OR_DIGIT}){_MARK}|{_MARK}(?!{LATIN_OR_DIGIT})")
+# An empty label, whose value a tail would seem, or the end of a record in JSON or of a table.
+_CLOSED: Final = re.compile(r"[}|:：】\s]$")
 _BEGINS_ITSELF: Final = re.compile(
-    r"亲|老板|[您你]好|客服|在吗|在不在|hi|嗯|抱歉|对不起|不好意思|【|[^，。？\n]{1,8}[：:]|收[件货]人|联系人"
+    r"亲|老板|[您你]好|客服|在吗|在不在|哈喽|hi|嗨|[早晚上中下午]{1,2}好|嗯|抱歉|对不起|不好意思|打扰|【|[^，。？\n]{1,8}[：:]|收[件货]人|联系人"
 )
-# What a pinyin keyboard offers for the same keys, or for a neighbouring sound (身份 for 省份).
+# What a pinyin keyboard offers for the same keys, where the reader still sees what is meant.
 _HOMOPHONES: Final = (
     ("收货", "收获"),
-    ("发货", "发火"),
     ("地址", "地质"),
-    ("麻烦", "麻凡"),
     ("手机", "收集"),
-    ("联系", "练习"),
+    ("联系", "连系"),
     ("姓名", "性命"),
-    ("省份", "身份"),
     ("所在", "所再"),
-    ("号码", "好吗"),
     ("收到", "受到"),
     ("客服", "克服"),
     ("订单", "定单"),
-    ("谢谢", "写写"),
+    ("详细", "祥细"),
+    ("账号", "帐号"),
+    ("账户", "帐户"),
+    ("现在", "现再"),
+    ("正在", "正再"),
+    ("再来", "在来"),
+    ("再发", "在发"),
+    ("再说", "在说"),
+    ("再寄", "在寄"),
+    ("再看", "在看"),
+    ("记得", "记的"),
+    ("觉得", "觉的"),
+    ("来得及", "来的及"),
+    ("时候", "时侯"),
+    ("师傅", "师父"),
+    ("安排", "按排"),
+    ("应该", "因该"),
+    ("已经", "以经"),
+    ("好像", "好象"),
+    ("充电", "冲电"),
+    ("咨询", "资询"),
+    ("查询", "查寻"),
+    ("登录", "登陆"),
+    ("需要", "须要"),
+    ("可以", "可已"),
+    ("一直", "一只"),
+    ("其他", "其它"),
+    ("包裹", "包果"),
 )
 
 Segments = list[Segment]
@@ -47,22 +74,37 @@ def _map_words(segments: Segments, change: Callable[[str], str]) -> Segments:
     return [s if s.slot else Segment(text=change(s.text)) for s in segments]
 
 
-def emoji(segments: Segments, rng: random.Random) -> Segments:
-    """Put an emoji or a typed [表情] at the end, unless an empty label stands there, whose value it would seem."""
-    if _EMPTY_LABEL.search("".join(segment.text for segment in segments)):
+def _text(segments: Segments) -> str:
+    return "".join(segment.text for segment in segments)
+
+
+def _with_tail(segments: Segments, tail: str) -> Segments:
+    """Append words, an emoji or a mark as the last character allows; return `segments` where nothing may follow."""
+    text = _text(segments)
+    if not text or _CLOSED.search(text):
         return segments
-    return [*segments, Segment(text=rng.choice(_EMOJI) * rng.choice((1, 1, 2, 3)))]
+    ends_in_a_word = text[-1].isalnum() or text[-1] in "）)]”"
+    if not ends_in_a_word and tail[0] in "~！":
+        return segments
+    joint = ("\n" if "\n" in text else "，") if ends_in_a_word and _HAN.match(tail) else ""
+    return [*segments, Segment(text=joint + tail)]
+
+
+def emoji(segments: Segments, rng: random.Random) -> Segments:
+    """Put an emoji or a typed [表情] at the end; one of Chinese words only where the message has Chinese words."""
+    allowed = [mark for mark in _EMOJI if not _HAN.search(mark) or _HAN.search(_text(segments))]
+    return _with_tail(segments, rng.choice(allowed) * rng.choice((1, 1, 2, 3)))
 
 
 def filler(segments: Segments, rng: random.Random) -> Segments:
-    """Begin with a word that means nothing, unless the sentence has a beginning: a greeting or a label."""
+    """Begin with a greeting or a word that means nothing, unless a greeting or a label stands there."""
     if _has_beginning(segments):
         return segments
     return [Segment(text=rng.choice(_OPENERS)), *segments]
 
 
 def _has_beginning(segments: Segments) -> bool:
-    return bool(segments) and not segments[0].slot and bool(_BEGINS_ITSELF.match(segments[0].text))
+    return bool(_BEGINS_ITSELF.match(_text(segments)))
 
 
 def half_width(segments: Segments, rng: random.Random) -> Segments:
@@ -83,7 +125,7 @@ def extra_spaces(segments: Segments, rng: random.Random) -> Segments:
 
 def line_breaks(segments: Segments, rng: random.Random) -> Segments:
     """Press return where others type a comma."""
-    return _map_words(segments, lambda text: re.sub("[，,；;]", "\n", text))
+    return _map_words(segments, lambda text: re.sub(r"[，；]|[,;](?!\d)", "\n", text))
 
 
 def voice_to_text(segments: Segments, rng: random.Random) -> Segments:
@@ -93,8 +135,8 @@ def voice_to_text(segments: Segments, rng: random.Random) -> Segments:
 
 
 def doubled_punctuation(segments: Segments, rng: random.Random) -> Segments:
-    """Hit the key twice or three times."""
-    return _map_words(segments, lambda text: _PUNCTUATION.sub(lambda m: m.group() * rng.choice((2, 3)), text))
+    """Hit the key twice or three times, now and then."""
+    return _map_words(segments, lambda text: _PUNCTUATION.sub(lambda m: m.group() * rng.choice((1, 1, 2, 3)), text))
 
 
 def homophone(segments: Segments, rng: random.Random) -> Segments:
@@ -109,35 +151,32 @@ def homophone(segments: Segments, rng: random.Random) -> Segments:
 
 def interrupted(segments: Segments, rng: random.Random) -> Segments:
     """Break off behind a comma, a full stop or a line, and go on; a label stays with its value."""
-    places = [(i, m.end()) for i, s in enumerate(segments) if not s.slot for m in re.finditer("[，。\n]", s.text)]
+    places = [(i, m) for i, s in enumerate(segments) if not s.slot for m in re.finditer("[，。\n]", s.text)]
+    places = [(i, m) for i, m in places if i < len(segments) - 1 or m.end() < len(m.string)]
     if not places:
         return segments
-    at, end = rng.choice(places)
+    at, mark = rng.choice(places)
     remark = rng.choice(("（等下啊）", "。。。稍等。。。", " 不好意思刚才手滑 ", "……"))
-    text = segments[at].text
-    return [*segments[:at], Segment(text=text[:end] + remark + text[end:]), *segments[at + 1 :]]
+    kept = mark.group().removesuffix("，")
+    text = mark.string[: mark.start()] + kept + remark + mark.string[mark.end() :]
+    return [*segments[:at], Segment(text=text), *segments[at + 1 :]]
 
 
-# Said in another way, with the same meaning wherever it stands.
-_COLLOQUIAL: Final = (
-    ("请问一下", "问下"),
-    ("请问", "问下"),
-    ("什么时候", "啥时候"),
-    ("为什么", "咋"),
-    ("怎么样", "咋样"),
-    ("怎么", "咋"),
-    ("什么", "啥"),
-    ("没有", "没"),
-    ("您好", "哈喽"),
-    ("你好", "哈喽"),
-    ("谢谢", "谢啦"),
-    ("可以吗", "行不"),
-    ("是不是", "是不"),
-    ("能不能", "能不"),
-    ("现在", "这会儿"),
-    ("非常", "老"),
-    ("一下", "下"),
-    ("快递", "件儿"),
+# Said in another way, with the same meaning wherever the pattern matches: not in 有没有, 一下单, 你好像.
+_COLLOQUIAL: Final = tuple(
+    (re.compile(formal), loose)
+    for formal, loose in (
+        ("请问(?:一?下)?", "问下"),
+        ("什么", "啥"),
+        ("怎么", "咋"),
+        (r"(?<!有)没有(?![吗呢啊吧呀了的])(?=[\u4e00-\u9fff])", "没"),
+        (r"^[您你]好(?=[，,。！!~\s]|在吗)", "哈喽"),
+        ("谢谢[啦了哈]?(?![您你])", "谢啦"),
+        ("可以吗", "行不"),
+        ("(?<=到)现在|现在(?=还|能|才|怎么|咋)", "这会儿"),
+        ("非常", "特别"),
+        ("(?<=[问看查等改说催帮])一下(?![子午单次])", "下"),
+    )
 )
 
 
@@ -146,58 +185,65 @@ def colloquial(segments: Segments, rng: random.Random) -> Segments:
 
     def loosely(text: str) -> str:
         for formal, loose in _COLLOQUIAL:
-            text = text.replace(formal, loose)
+            text = formal.sub(loose, text)
         return text
 
     return _map_words(segments, loosely)
 
 
-# What a customer in a hurry leaves out. Nothing here names a value or says what the customer wants.
-_DISPENSABLE: Final = re.compile(
-    r"^(?:[您你]好[，,！!。\s]*|亲[，,]\s*|在吗[，,？?\s]*|老板[，,]\s*|请问(?:一下)?[，,]?)"
-    r"|麻烦(?:您|你)?(?=帮|给|把|寄|发|送)"
-    r"|(?:[，,。！!\s]*(?:谢谢|谢谢啦|谢谢了|多谢|辛苦了|辛苦啦|拜托了))+[~～。！!]*$"
-    r"|(?<=[\u4e00-\u9fff])[吧啊呀哈哦啦]+(?=[，。！？,!?]|$)"
-)
+# What a customer in a hurry leaves out. Nothing here names a value, says what the customer wants or makes a question.
+_GREETING: Final = re.compile(r"^(?:(?:[您你]好[啊呀]?|亲|在吗|老板)[，,！!。？?~\s]+)*(?:请问(?:一?下)?[，,]?)?")
+_BEFORE_A_REQUEST: Final = re.compile(r"(?<![太很不])麻烦[您你]?(?=帮|给|把|寄|发|送)")
+_THANKS: Final = re.compile(r"(?:[，,。！!\s]*(?:谢谢[您你啦了]?|多谢|辛苦[了啦]|拜托了))+[~～。！!]*$")
+_PARTICLE: Final = re.compile(r"(?<=[\u4e00-\u9fff])[啊呀哈哦]+(?=[，。！,!]|$)")
+_QUESTION: Final = re.compile(r"[？?吗呢么吧啥谁哪咋几不]|什么|多少|没有|没$")
 
 
 def elided(segments: Segments, rng: random.Random) -> Segments:
-    """Leave out greeting, thanks and particles."""
-    return _map_words(segments, lambda text: _DISPENSABLE.sub("", text))
+    """Leave out greeting and thanks and, where nothing is asked, particles."""
+    asks = bool(_QUESTION.search(_text(segments)))
+    shorter: Segments = []
+    for number, segment in enumerate(segments):
+        text = segment.text
+        if not segment.slot:
+            text = _GREETING.sub("", text) if number == 0 else text
+            text = _THANKS.sub("", text) if number == len(segments) - 1 else text
+            text = _BEFORE_A_REQUEST.sub("", text)
+            text = text if asks else _PARTICLE.sub("", text)
+        shorter.append(Segment(text=text, slot=segment.slot))
+    return shorter
 
 
-_POLITE_OPENERS: Final = ("您好，麻烦您了，", "您好，打扰了，", "不好意思打扰一下，", "亲，辛苦您看一下，", "您好，")
-_POLITE_ENDS: Final = ("，谢谢您", "，麻烦您啦", "，辛苦您了", "，非常感谢", "，谢谢您的帮助", "，麻烦了哈")
+_COURTESY: Final = re.compile("谢|辛苦|麻烦|拜托")
+# What no one says thank you after, and what no one is angry about.
+_ANNOYED: Final = re.compile(
+    "[！!]|投诉|差评|举报|曝光|12315|消协|再不|凭什么|什么破|垃圾|骗|气死|烦|无语|服了|离谱|什么态度|太慢|笨|废物|智障"
+)
+_PLEASED: Final = re.compile("好评|不错|满意|喜欢|继续保持|哈哈|回购|夸|表扬|点赞|个赞|棒|真好|很好|挺好|请问")
 
 
 def polite(segments: Segments, rng: random.Random) -> Segments:
-    """Begin or end with a courtesy; one that is there already is enough."""
-    text = "".join(segment.text for segment in segments)
-    ending = [] if re.search("谢|辛苦|麻烦", text) or _ENDED.search(text) else [Segment(text=rng.choice(_POLITE_ENDS))]
-    opening = [] if _has_beginning(segments) else [Segment(text=rng.choice(_POLITE_OPENERS))]
-    chosen = rng.choice([side for side in ("open", "end", "both") if opening or side != "open"])
-    return [*(opening if chosen != "end" else []), *segments, *(ending if chosen != "open" else [])]
+    """End with a courtesy, unless there is one or the customer is annoyed; a question causes no 麻烦."""
+    text = _text(segments)
+    if _COURTESY.search(text) or _ANNOYED.search(text):
+        return segments
+    asks = _QUESTION.search(text)
+    return _with_tail(segments, rng.choice(("谢谢", "谢谢您", "谢谢啦", *(() if asks else ("麻烦您了", "辛苦了")))))
 
 
-_ENDED: Final = re.compile(r"[:：？?~！!]\s*$|[）)】\]]$")
-_ANGRY_OPENERS: Final = (
-    "搞什么啊，",
-    "真是服了，",
-    "我说第三遍了，",
-    "你们到底有没有人看消息，",
-    "烦死了，",
-    "赶紧的，",
-)
-_ANGRY_ENDS: Final = ("，赶紧的", "！！！", "，别再让我说一遍", "，能不能上点心", "，快点行不行！", "，真是醉了")
+# None of these asks for anything.
+_ANGRY_OPENERS: Final = ("搞什么啊，", "真是服了，", "我说第三遍了，", "烦死了，", "无语了，", "气死我了，")
+_ANGRY_ENDS: Final = ("！！！", "真是服了", "真是醉了", "烦死了", "无语")
 
 
 def angry(segments: Segments, rng: random.Random) -> Segments:
-    """Lose patience before or after saying what there is to say, and shout the full stops."""
-    louder = _map_words(segments, lambda text: text.replace("。", "！！").replace("~", "！"))
-    if _EMPTY_LABEL.search("".join(segment.text for segment in segments)):
-        return louder if _has_beginning(segments) else [Segment(text=rng.choice(_ANGRY_OPENERS)), *louder]
+    """Lose patience before or after saying what there is to say, and shout the full stops; not where one is pleased."""
+    text = _text(segments)
+    if _COURTESY.search(text) or _PLEASED.search(text):
+        return segments
+    louder = _map_words(segments, lambda words: words.replace("。", "！！").replace("~", "！"))
     if _has_beginning(segments) or rng.random() < 0.5:
-        return [*louder, Segment(text=rng.choice(_ANGRY_ENDS))]
+        return _with_tail(louder, rng.choice(_ANGRY_ENDS))
     return [Segment(text=rng.choice(_ANGRY_OPENERS)), *louder]
 
 
@@ -241,30 +287,43 @@ def pinyin(segments: Segments, rng: random.Random) -> Segments:
     return typed
 
 
+# What names of people and places are written with in Taiwan too, where a converter takes them for another word: 余, not
+# 餘; 沈, not 瀋; 里, not 裡.
+_SAME_IN_NAMES: Final = frozenset("余于范涂占游胡同岳郁姜朱朴周沈俊里溪谷凌涌巨采斗淀澄")
+_FULL_WIDTH: Final = {code: code + 0xFEE0 for code in range(0x21, 0x7F) if chr(code).isalnum()}
+
+
 @functools.lru_cache(maxsize=1)
-def _traditional_converter() -> Callable[[str], str]:
+def _taiwanese_converter() -> Callable[[str], str]:
     from opencc import OpenCC
 
-    convert: Callable[[str], str] = OpenCC("s2t").convert
+    convert: Callable[[str], str] = OpenCC("s2tw").convert
     return convert
 
 
-_FULL_WIDTH: Final = {code: code + 0xFEE0 for code in range(0x21, 0x7F) if chr(code).isalnum()}
-# How a whole message may be typed, values included.
+def _traditional_value(text: str) -> str:
+    written = zip(text, _taiwanese_converter()(text), strict=True)
+    return "".join(simple if simple in _SAME_IN_NAMES else converted for simple, converted in written)
+
+
+# How a value may be typed, by the noise that types the whole message so.
 SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
-    "traditional": lambda text: _traditional_converter()(text),
+    "traditional": _traditional_value,
     "full_width": lambda text: text.translate(_FULL_WIDTH),
 }
 
 
 def traditional(segments: Segments, rng: random.Random) -> Segments:
-    """Write in traditional characters, as customers of Hong Kong, Macao and Taiwan do."""
-    return _map_words(segments, SPELLINGS["traditional"])
+    """Write in traditional characters, as customers of Taiwan do, values included."""
+    return [
+        Segment(text=_traditional_value(s.text) if s.slot else _taiwanese_converter()(s.text), slot=s.slot)
+        for s in segments
+    ]
 
 
 def full_width(segments: Segments, rng: random.Random) -> Segments:
-    """Type letters and digits in full width."""
-    return _map_words(segments, SPELLINGS["full_width"])
+    """Type letters and digits in full width, values included."""
+    return [Segment(text=s.text.translate(_FULL_WIDTH), slot=s.slot) for s in segments]
 
 
 TRAINING_NOISE: Final[dict[str, NoiseFunction]] = {
@@ -275,22 +334,22 @@ TRAINING_NOISE: Final[dict[str, NoiseFunction]] = {
 TEST_NOISE: Final[dict[str, NoiseFunction]] = {
     f.__name__: f for f in (voice_to_text, doubled_punctuation, homophone, interrupted, angry, traditional, pinyin)
 }
+# For what is said first in a session only.
+OPENING_NOISE: Final = frozenset({"filler"})
+# For a message without Chinese characters; the others add or look for Chinese words.
+_NOISE_OF_ANY_LANGUAGE: Final = frozenset({"emoji", "doubled_punctuation"})
 
 
 def apply_noise(segments: Segments, functions: Mapping[str, NoiseFunction], rng: random.Random) -> tuple[Segments, str]:
-    """Apply one of `functions` that changes the sentence and loses no boundary; return its name as tag.
+    """Apply one of `functions` that changes the message, leaves text and loses no boundary; return its name as tag.
 
-    Where none does, the sentence comes back as it was, with an empty tag.
+    Where none does, the message comes back as it was, with an empty tag.
     """
-    before = "".join(segment.text for segment in segments)
-    for name in rng.sample(sorted(functions), len(functions)):
+    before = _text(segments)
+    suitable = set(functions) if _HAN.search(before) else set(functions) & _NOISE_OF_ANY_LANGUAGE
+    for name in rng.sample(sorted(suitable), len(suitable)):
         noisy = functions[name](segments, rng)
-        if "".join(segment.text for segment in noisy) != before and not boundary_is_lost(noisy):
+        after = _text(noisy)
+        if after.strip() and after != before and not boundary_is_lost(noisy):
             return noisy, name
     return segments, ""
-
-
-def spelled(segments: Segments, tag: str) -> Segments:
-    """Write the values in the spelling of `tag`, where it is one."""
-    spelling = SPELLINGS.get(tag, str)
-    return [Segment(text=spelling(segment.text), slot=segment.slot) for segment in segments]

@@ -14,11 +14,19 @@ import numpy as np
 import polars as pl
 
 from cs_assets.families.base import SHOP, ColumnFamily, CopyingFamily, Family, Rendered, Sample, Scene
+from cs_assets.families.definition import ScenarioError
 from cs_assets.families.syntax import SentenceTemplate, boundary_is_lost, parse_template
 from cs_assets.samples.columns import ColumnRenderer
 from cs_assets.samples.folds import FOLDS, blocks_of, held_out_families
-from cs_assets.samples.noise import TEST_NOISE, TRAINING_NOISE, NoiseFunction, apply_noise, spelled
-from cs_assets.scenario import Scenario
+from cs_assets.samples.noise import (
+    OPENING_NOISE,
+    SPELLINGS,
+    TEST_NOISE,
+    TRAINING_NOISE,
+    NoiseFunction,
+    apply_noise,
+)
+from cs_assets.scenario import SCENARIO_FILE, Scenario
 
 SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
@@ -48,10 +56,12 @@ def render_samples(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFra
         atoms: the table of `atomic_table`; each row serves one sample at most.
 
     Raises:
+        ScenarioError: `noise_excluded` names a noise or a unit that there is not.
         ValueError: there are too few atoms or template families.
     """
     accepted = variants.filter("accepted").sort("template_id")
     units = dict(accepted.select("family", "unit").iter_rows())
+    _check_excluded_noises(scenario, set(units.values()))
     held_out = held_out_families(units, scenario.spec.holdout_templates, scenario.spec.seed)
     atoms = atoms.sort("atom_id")
     pools = _pools(scenario, atoms)
@@ -62,6 +72,17 @@ def render_samples(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFra
         repertoire = new if fold == "test_template_ood" else known
         rows += _render_fold(scenario, fold, repertoire, atoms, pools[fold])
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _check_excluded_noises(scenario: Scenario, units: set[str]) -> None:
+    excluded = scenario.spec.noise_excluded
+    named = excluded if isinstance(excluded, list) else [name for names in excluded.values() for name in names]
+    for found, allowed in ((named, {*TRAINING_NOISE, *TEST_NOISE}), ([] if named is excluded else excluded, units)):
+        if unknown := sorted(set(found) - allowed):
+            raise ScenarioError(
+                f"{scenario.folder / SCENARIO_FILE}: key 'noise_excluded': found {', '.join(unknown)}; "
+                f"allowed are {', '.join(sorted(allowed))}."
+            )
 
 
 @dataclass(frozen=True)
@@ -219,13 +240,21 @@ def _render_one(scenario: Scenario, fold: str, repertoire: Repertoire, plan: Pla
             continue
         tag = ""
         if _is_noisy(scenario, fold, rng):
-            functions = TEST_NOISE if fold == "test_noise" else TRAINING_NOISE
-            rendered, tag = _with_noise(scenario.family, rendered, functions, rng)
+            rendered, tag = _with_noise(scenario.family, rendered, _suitable_noises(scenario, fold, template.unit), rng)
         return Made(rendered.sample, row, tag, used)
     raise ValueError(
         f"{template.source}: none of {len(plan.candidates)} atoms gives a sample that keeps the rules; mend the "
         "template, or raise `rows` of atomic_table."
     )
+
+
+def _suitable_noises(scenario: Scenario, fold: str, unit: str) -> dict[str, NoiseFunction]:
+    """Return the fold's noises without those that the scenario excludes; a spelling needs answers that are copied."""
+    excluded = set(scenario.spec.noise_excluded_from(unit))
+    if not isinstance(scenario.family, CopyingFamily):
+        excluded |= set(SPELLINGS)
+    functions = TEST_NOISE if fold == "test_noise" else TRAINING_NOISE
+    return {name: function for name, function in functions.items() if name not in excluded}
 
 
 def _with_noise(
@@ -234,11 +263,10 @@ def _with_noise(
     """Apply noise to what the customer says once, and return its tag."""
     spoken = [number for number, turn in enumerate(rendered.turns) if turn.speaker != SHOP]
     place = rng.choice(spoken) if len(spoken) > 1 else spoken[0]
+    if place != spoken[0]:
+        functions = {name: function for name, function in functions.items() if name not in OPENING_NOISE}
     segments, tag = apply_noise(rendered.turns[place].segments, functions, rng)
-    answer = rendered.answer
-    if isinstance(family, CopyingFamily):
-        segments = spelled(segments, tag)
-        answer = family.copied_answer(segments)
+    answer = family.copied_answer(segments) if isinstance(family, CopyingFamily) else rendered.answer
     turns = list(rendered.turns)
     turns[place] = turns[place].model_copy(update={"segments": segments})
     return rendered.model_copy(update={"turns": turns, "answer": answer}), tag

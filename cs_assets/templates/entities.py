@@ -67,7 +67,7 @@ _RULES: Final = {
 _COMPILED: Final = {kind: [re.compile(pattern) for pattern in patterns] for kind, patterns in _RULES.items()}
 
 # Short names of cities that are everyday words as well.
-_EVERYDAY: Final = frozenset("开封 来宾 安康 阿里 白银 大同 天水 中山 桃园 九龙 新界 港岛 南投 嘉义".split())
+_EVERYDAY: Final = frozenset(["开封", "来宾", "安康", "阿里", "白银", "大同", "天水", "中山", "桃园", "九龙", "新界", "港岛", "南投", "嘉义"])
 _CHINESE: Final = re.compile(r"[\u4e00-\u9fff]{2,}")
 
 _TITLES: Final = "先生|女士|小姐|老师|师傅|经理|阿姨|大姐|总|姐|哥|叔"
@@ -151,3 +151,11 @@ def _names(text: str) -> list[Entity]:
             group = 1 if pattern.groups else 0
             found.append(Entity("name", match[group], match.start(group)))
     return found
+
+
+def bynames(text: str) -> list[str]:
+    """Return what might be a byname: 小王, 老李, 阿强. Too many are found (小程序): for those who must not miss one."""
+    names = "|".join(surnames()[0])
+    single = "".join(name for name in given_names()[0] if len(name) == 1)
+    pattern = rf"[小老阿](?:{names}|[{single}])(?=[^\u4e00-\u9fff]|$|收|的|在|说|去|来|给|帮|电话|手机)"
+    return [match[0] for match in re.finditer(pattern, text)]

@@ -29,7 +29,7 @@ _GAP: Final = "\ue003"
 # What an LLM says around its answer.
 _PROSE: Final = re.compile(
     r"以下|如下[：:是]|改写|变[体种]|句式|模[版板]|版本[一二三四五六七八九十\d]|仿写|同义|意思(?:相同|不变|一样)|占位符?|花括号"
-    r"|保留.{0,6}(?:参数|槽位|变量|格式)|希望(?:这|对您|能帮)|这是.{0,8}(?:说法|表达|写法)|供您?参考|翻译|注[：:]|[说解]明[：:]"
+    r"|保留.{0,6}(?:参数|槽位|变量|格式)|希望(?:这|对您|能帮)|这是.{0,8}(?:说法|表达|写法)|供您?参考|翻译|根据(?:您的)?要求|我写了|(?:这样|这么|也可以|可以)说[：:]|换(?:一?种|个)说法|(?<!备)注[：:]|[说解]明[：:]"
     r"|(?:当然|好的|没问题)[，,！!](?:我来|我会|我将|这里|请看|为您|这)|(?:输出|回答|答案|结果|示例|例子|例句|说法)\s*[一二三\d]?[：:]"
     r"|(?i:here (?:is|are)|sure[,!]|variant|rewrit|paraphras|template)"
 )
@@ -205,7 +205,7 @@ def _too_long(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
 
 
 def _lost_boundary(seed: SentenceTemplate, variant: SentenceTemplate, probes: Sequence[Mapping[str, Any]]) -> str:
-    if all(boundary_is_lost(variant.render(atoms)) for atoms in probes):
+    if 2 * sum(boundary_is_lost(variant.render(atoms)) for atoms in probes) > len(probes):
         return "two numbers run into each other"
     for match in SLOT.finditer(variant.text):
         slot = slot_name(match[1])

@@ -11,15 +11,15 @@ import re
 from typing import Final
 
 from cs_assets.families.syntax import SentenceTemplate
-from cs_assets.templates.roles import given_up
-from cs_assets.templates.wording import LABELS, SLOT, alternatives
+from cs_assets.templates.roles import given_up, superseded
+from cs_assets.templates.wording import LABELS, SLOT, alternatives, slot_name
 
 # What a customer wants done, or tells of: act -> its words.
 _ACTS: Final[dict[str, str]] = {
     "send": r"发货|补发|寄|发(?!票|现|错|生|火|抖|烫|黄|霉|黑|烧|热|出.?(?:声|响))|送(?!人|的|礼)|邮(?!编|政|箱|件|费)|配送|派送",
     "call": r"打(?!折|印|错|开|包|扰|算|分|字|扫|理|听)|拨|联系|致电|来电|接电话",
     "return": r"退(?!出|后|休)",
-    "exchange": r"换货|换一[个件台双条]|换个?新|调换",
+    "exchange": r"换货|换一[个件台双条]|换个?新|换[成个]?别的|调换",
     "cancel": r"取消|撤(?:单|销|掉|了)?",
     "change": r"改(?!天|善)|变更|修改",
     "arrive": r"收到(?!回|请回)|签收|送达|到货|送到|到(?=[了吗没不啊呢]|$)",
@@ -33,14 +33,17 @@ _ACTS: Final[dict[str, str]] = {
 }
 # Which acts a paraphrase may not bring in: it asks for nothing that the seed does not.
 _WEIGHTY: Final = ("return", "exchange", "cancel", "invoice", "complain", "repair")
-_REFUSAL: Final = r"(?<![能会可行要是用好])(?:别|不要|不用|不必|勿|甭|不想|不准|不许|不需要|无需|停止|暂停|拒绝|不愿意?|不(?=同意|答应|接受|愿意))"
-_FILLER: Final = r"(?:再|继续|帮|给|我|你|您|们|往|去|来|把|按|麻烦|先|这么|直接|随便|急着|着急|这里|这边|人|货|东西|任何|到|在|跟|让|叫|照|那里|那边){0,4}"
+_REFUSAL: Final = r"(?<![能会可行要是用好])(?:别|不要|不用|不必|勿|甭|不想|不准|不许|不需要|无需|停止|暂停|拒绝|不愿意?|不(?=同意|答应|接受|愿意)|(?<![退换修改])不(?=退|换|修(?!好)|取消|投诉|举报))"
+_FILLER: Final = r"(?:再|继续|帮|给|我|你|您|们|往|去|来|把|按|麻烦|先|这么|直接|随便|急着|着急|这里|这边|人|货|东西|任何|到|在|跟|让|叫|照|那里|那边|这个|那个|转|改|开|做){0,4}"
 _DONE: Final = r"(?:已经?|早就|早已|都已经?|刚刚?)(?:给|帮|我|你|都|经|有|人){0,2}"
 _OPEN: Final = r"(?:没有?|未|还不|一直不|就是不|迟迟不|怎么不|总不)(?:给|帮|我|人|见|能|让|有|肯){0,2}"
+_UNWANTED: Final = re.compile(r"不想?要了|不想要|不要(?=[，。！!\s]|$)|不想?买了?(?=[，。！!\s]|$)")
+# Ways to call an order off, of which one stands for the other: 别发了, 不要了, 取消.
+_DECLINED: Final = frozenset({"send", "want", "come", "cancel"})
 # Cautions, courtesies and the like: what is refused there is not what the customer came for.
 _HARMLESS: Final = re.compile(
-    r"(?:千万)?(?:别|不要|勿)再?[寄发送打写填弄搞看](?:错|漏|丢|坏|混|乱)了?|不好意思|不客气|别忘了?|没错|不错|差不多|别(?:着)?急"
-    r"|不[急怕]|不着急|不赶|没事|没关系|没问题|不变|不动|(?:不用|别|不要)(?:动|改|变|管|回|谢)了?|打扰|(?:别|不要)放|不用写"
+    r"(?:千万)?(?:别|不要|勿)再?[寄发送打写填弄搞看](?:错|漏|丢|坏|混|乱)了?|不好意思|不客气|别忘了?|没错|不错|差不多|别(?:着)?急(?!着)"
+    r"|不[急怕]|不着急|不赶|没事|没关系|没问题|不变|不动|(?:不用|别|不要)(?:动|改(?![成为到寄约送])|变|管|回|谢)了?|打扰|(?:别|不要)放|不用写"
     r"|([\u4e00-\u9fff])[不没]\1|不要紧"
 )
 # Said of the value itself: 收件人不是, 电话打不通的是.
@@ -61,6 +64,8 @@ _OPPOSITES: Final = (
     (r"(?<![不没])(?:满意|喜欢|好用)", r"不满意|不喜欢|不好用"),
     (r"坏了|用不了|不能用|没反应|不行了|出毛病|出问题", r"没坏|好好的|能正常|没问题|好了(?!吗)|修好了|恢复了"),
     (r"太贵|便宜(?:点|些)", r"太便宜|不贵|贵点"),
+    (r"差评", r"好评|五星"),
+    (r"能(?:送|寄|发)?到|(?:送|寄|发)?到得了|能(?:修|退|换)", r"(?:送|寄|发)?到不了|送不到|(?:修|退|换)不了"),
     (r"不对|错了|写错|填错|打错|说错", r"没错|没写错|没填错|是对的|都正确"),
     (r"真的|正品", r"假的|假货|仿品"),
     (r"(?<!不)新(?:地址|电话|号码|的)(?!吗)", r"旧(?:地址|电话|号码|的)|老地址|原(?:来|先)的?(?:地址|电话)"),
@@ -81,18 +86,21 @@ def turned_round(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
     gained = sorted(given_up(variant) - given_up(seed))
     if gained:
         return f"{gained[0]} is given up"
-    before, after = _words(seed), _words(variant)
+    before, after = _own_words(seed, seed), _own_words(variant, seed)
+    plain_before, plain_after = SLOT.sub("", seed.text), SLOT.sub("", variant.text)
     return (
         _called_wrong(before, after)
         or _other_acts(before, after, seed)
-        or _opposed(before, after)
-        or _stated(SLOT.sub("", seed.text), SLOT.sub("", variant.text))
+        or _opposed(plain_before, plain_after)
+        or _stated(plain_before, plain_after)
     )
 
 
-def _words(template: SentenceTemplate) -> str:
-    """Return the sentence with a mark for each slot, harmless negations taken out."""
-    return _HARMLESS.sub("，", SLOT.sub("\ue003", template.text))
+def _own_words(template: SentenceTemplate, seed: SentenceTemplate) -> str:
+    """Return a sentence without harmless negations and without the clauses about values that the seed gives up."""
+    old = superseded(seed)
+    marked = SLOT.sub(lambda match: "\ue004" if slot_name(match[1]) in old else "\ue003", template.text)
+    return _HARMLESS.sub("，", re.sub("[^，。；\n！？,（）]*\ue004[^，。；\n！？,（）]*", "", marked))
 
 
 def _called_wrong(before: str, after: str) -> str:
@@ -101,24 +109,29 @@ def _called_wrong(before: str, after: str) -> str:
 
 
 def _other_acts(before: str, after: str, seed: SentenceTemplate) -> str:
-    refused_before, refused = _matches(before, _REFUSAL + _FILLER), _matches(after, _REFUSAL + _FILLER)
-    missed = _matches(before, _OPEN)
+    refused_before, refused = _refused(before), _refused(after)
     # A slot's name tells of what the seed is about: 取消原因.
     named_before, named = _matches(f"{before} {' '.join(seed.slots)}"), _matches(after)
-    cancels = "cancel" in named_before
+    declines = bool(_DECLINED & refused_before.keys()) or "cancel" in named_before
     for act, words in refused.items():
-        if act not in refused_before and not cancels:
+        if act not in refused_before and not (declines and act in _DECLINED - {"cancel"}):
             return f"{words!r} refuses what the seed does not"
     for act, words in refused_before.items():
         if act in named and not refused and "cancel" not in named:
             return f"{named[act]!r} is wanted, the seed says {words!r}"
     for act in _WEIGHTY:
-        if act in named and act not in named_before and not (act == "cancel" and refused_before):
+        if act in named and act not in named_before and not (act == "cancel" and declines):
             return f"{named[act]!r} is nothing that the seed asks for"
+    missed, missed_still = _matches(before, _OPEN), _matches(after, _OPEN)
     for act, words in _matches(after, _DONE).items():
-        if act in missed and act not in _matches(after, _OPEN):
+        if act not in missed_still and (act in missed or (_QUESTION.search(before) and not _QUESTION.search(after))):
             return f"{words!r} tells as done what the seed misses"
     return ""
+
+
+def _refused(words: str) -> dict[str, str]:
+    unwanted = _UNWANTED.search(words)
+    return _matches(words, _REFUSAL + _FILLER) | ({"want": unwanted[0]} if unwanted else {})
 
 
 def _matches(words: str, cue: str = "") -> dict[str, str]:

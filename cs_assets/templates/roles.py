@@ -9,7 +9,6 @@ words around it; it may not call the phone a name, nor the old number the new on
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from cs_assets.families.syntax import SentenceTemplate
@@ -32,10 +31,16 @@ _WIDE: Final[dict[str, frozenset[str]]] = {
     "运单号": frozenset({"运单号", "单号"}),
     "收货信息": frozenset({"姓名", "电话"}) | _PLACES,
 }
-_LABEL_WORDS: Final = alternatives(tuple(word for words in LABELS.values() for word in words))
+# 省 alone is a label before a colon only; behind a slot it continues the value.
+_LABEL_WORDS: Final = "|".join(
+    [
+        alternatives(tuple(word for words in LABELS.values() for word in words if len(word) > 1)),
+        r"(?:省|市|县|区)(?=\s*[:：])",
+    ]
+)
 # The labels right before a slot, several of them in a row (姓名、电话：), and the verbs.
 _LABELLED: Final = re.compile(
-    rf"(?<![省市县])((?:(?:{_LABEL_WORDS})[、/和跟及与]?)+)(?:还)?(?:[是为写填叫留用改成]|就是|就写)*[\s:：】）)]*$"
+    rf"((?:(?:{_LABEL_WORDS})[、/和跟及与]?)+)(?:还)?(?:[是为写填叫留用改成]|就是|就写)*[\s:：】）)]*$"
 )
 _GOVERNED: Final = re.compile(rf"({'|'.join(_VERBS)})$")
 
@@ -45,11 +50,11 @@ _ACT: Final = "再|继续|往|给|按|照|打|拨|寄|发|送|到|写|填|用|�
 _THING: Final = (
     "号码?|电话号?码?|手机号?码?|地址|地方|人|名字|收[件货]人|单号?|那个|这个|填|写|留|登记|寄|发|用|约|说|的"
 )
-_OLD: Final = "旧|原来|原先|之前|以前|从前|错误|老(?!家)|过期|作废|停机|打不通|用不了|写错|填错|打错"
+_OLD: Final = "(?<![照仍依])旧|原来|原先|之前|以前|从前|错误|老(?!家)|过期|作废|停机|打不通|用不了|写错|填错|打错"
 _GIVEN_UP_BEFORE: Final = re.compile(rf"(?:{_NOT}(?:{_ACT})*|(?:{_OLD})了?(?:{_THING})*(?:是|就是)?)[\s:：]*$")
 _SUBJECT: Final = r"^(?:[这那]个?(?:号码?|电话|手机号?|地址|地方|人|单)?|号码?|的)?(?:已经|已|现在|都|就|也|早就?|先|我|是(?!不是)){0,3}"
 _GIVEN_UP_BEHIND: Final = re.compile(
-    rf"{_SUBJECT}(?:不[用要买看]了|别用|作废|停机|停用|打不通|用不了|不能用|[写填打发弄输说记讲]错|错了|无效|过期|注销|弃用|换掉|搬走|不住了"
+    rf"{_SUBJECT}(?:不[用要买看]了|别用|作废|停机|停用|打不通|用不了|不能用|[写填打发弄输说记讲]错|错[了的]|无效|过期|注销|弃用|换掉|搬走|不住了"
     r"|旧的|老的|以前的|原来的)"
 )
 # The same where the clause ends behind it: else it is said of the next slot (是{{电话}}不是{{旧电话}}).
@@ -81,12 +86,22 @@ class Place(NamedTuple):
 def role_change(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
     """Return which slot changed its role from seed to variant, and how; an empty string if none did."""
     wanted, found = _places(seed), _places(variant)
-    return _mislabelled(wanted, found) or _reversed(wanted, found) or _exchanged(wanted, found)
+    return _mislabelled(wanted, found) or _reversed(seed, found) or _exchanged(wanted, found)
 
 
 def given_up(template: SentenceTemplate) -> frozenset[str]:
     """Return the slots whose values the sentence says are not to be used."""
     return frozenset(place.slot for place in _places(template) if _use(place) == "given up")
+
+
+def superseded(template: SentenceTemplate) -> frozenset[str]:
+    """Return the slots whose values are given up for another of the kind: 旧电话 beside 电话."""
+    kinds = Counter(kind_of_slot(slot) for slot in set(template.slots))
+    return frozenset(
+        slot
+        for slot in given_up(template)
+        if slot.startswith("旧") or (kind_of_slot(slot) and kinds[kind_of_slot(slot)] > 1)
+    )
 
 
 def _places(template: SentenceTemplate) -> list[Place]:
@@ -103,7 +118,8 @@ def _places(template: SentenceTemplate) -> list[Place]:
         if groups[i] == groups[i - 1]:
             lefts[i] = lefts[i - 1]
     for i in reversed(range(len(slots) - 1)):
-        if groups[i] == groups[i + 1]:
+        # Behind a list, only what points back to all of it: {{旧地址}}，{{旧电话}}，这个别用了.
+        if groups[i] == groups[i + 1] and (not gaps[i + 1] or re.match(r"\W|[都全这那]", rights[i + 1])):
             rights[i] = rights[i + 1]
     return [
         Place(slot, gap, _CLAUSE.split(left)[-1].strip(), *_behind(right), group)
@@ -155,25 +171,20 @@ def _use(place: Place) -> str:
     return "taken up" if _TAKEN_BEFORE.search(place.left) else "given"
 
 
-def _uses(places: list[Place]) -> Mapping[str, set[str]]:
-    uses: dict[str, set[str]] = {}
-    for place in places:
-        uses.setdefault(place.slot, set()).add(_use(place))
-    return uses
-
-
-def _reversed(wanted: list[Place], found: list[Place]) -> str:
-    """Return the slot that was given up and is not any more, or an old value that is taken up.
+def _reversed(seed: SentenceTemplate, found: list[Place]) -> str:
+    """Return the slot that was given up for another and is not any more, or an old value that is taken up.
 
     Where there is nothing else to take, as in {{工单号}}不用来了, the words may say it without the slot.
     """
-    seed, variant = _uses(wanted), _uses(found)
-    kinds = Counter(kind_of_slot(slot) for slot in seed)
-    for slot, uses in variant.items():
-        rivalled = slot.startswith("旧") or (kind_of_slot(slot) and kinds[kind_of_slot(slot)] > 1)
-        if rivalled and "given up" in seed.get(slot, ()) and "given up" not in uses:
-            return f"{slot} is {min(uses)}, in the seed it is given up"
-        if slot.startswith("旧") and "taken up" in uses and "taken up" not in seed.get(slot, ()):
+    uses: dict[str, set[str]] = {}
+    for place in found:
+        uses.setdefault(place.slot, set()).add(_use(place))
+    for slot in sorted(superseded(seed) & uses.keys()):
+        if "given up" not in uses[slot]:
+            return f"{slot} is {min(uses[slot])}, in the seed it is given up"
+    taken = {place.slot for place in _places(seed) if _use(place) == "taken up"}
+    for slot, said in uses.items():
+        if slot.startswith("旧") and "taken up" in said and slot not in taken:
             return f"{slot} is taken up, in the seed it is not"
     return ""
 

@@ -60,6 +60,8 @@ class Exchange(NamedTuple):
 
     def put(self, text: str, word: str) -> str:
         """Return the text with `word` wherever the pattern matches outside of a slot."""
+        if not re.search(self.pattern, text):
+            return text
         slots = [match.span() for match in SLOT.finditer(text)]
 
         def replacement(match: re.Match[str]) -> str:
@@ -101,7 +103,7 @@ EXCHANGES: Final = (
     Exchange(r"^(?:在吗|在不在)(?=[\n ，])", ("在吗", "在不在")),
     Exchange(r"(?:谢谢[啦啊了]?|多谢|辛苦(?:您|你)?了)(?=~?$)", ("谢谢", "谢谢啦", "谢谢了", "多谢", "辛苦了")),
     Exchange(
-        r"(?:麻烦帮我|麻烦帮忙|麻烦|帮我|帮忙|(?<!申)请)(?=[改转]?寄到|[发送]到|查|登记|把|取消)",
+        r"(?:麻烦帮我|麻烦帮忙|麻烦|(?<![你您])帮我|帮忙|(?<!申)请)(?=[改转]?寄到|[发送]到|查|登记|把|取消)",
         ("麻烦", "麻烦帮我", "帮我", "帮忙"),
     ),
     Exchange(r"不好意思(?=[，\s])|抱歉(?=，)|对不起(?=，)", ("不好意思", "抱歉", "对不起")),
@@ -111,10 +113,22 @@ EXCHANGES: Final = (
     Exchange(r"(?<![改转收人])[寄发送]到(?=\{\{(?!时间|日期))", ("寄到", "发到", "送到")),
     Exchange(r"[寄发]给(?=\{\{)", ("寄给", "发给")),
     Exchange(r"[寄发](?=这个地址)", ("寄", "发")),
-    Exchange(r"(?:改成|改为|换成)(?=：?\{\{)", ("改成", "改为", "换成")),
+    Exchange(r"(?:改成|改为|换成)(?=：?\{\{(?![^{}]*状态))", ("改成", "改为", "换成")),
     Exchange(r"给你发下地址|(?<!你)发下地址|地址发你", ("给你发下地址", "发下地址", "地址发你")),
     Exchange(r"我再发一遍|再给你发一遍|再发一次", ("我再发一遍", "再给你发一遍", "再发一次")),
     Exchange(r"作废(?=，千万)|不用了(?=，千万)", ("作废", "不用了")),
+    # Correcting.
+    Exchange(r"改下地址|改一下地址|换个地址", ("改下地址", "改一下地址", "换个地址")),
+    Exchange(r"(?<=地址|电话)(?:填错了|写错了)", ("填错了", "写错了")),
+    Exchange(r"没写全|没填全|没写完整", ("没写全", "没填全", "没写完整")),
+    Exchange(r"其他不变|别的不变|其余不变", ("其他不变", "别的不变", "其余不变")),
+    Exchange(r"别用了|不要用了", ("别用了", "不要用了")),
+    Exchange(r"停机了|停用了", ("停机了", "停用了")),
+    Exchange(r"(?:快递到了|快递来了|送货的时候)(?=打)", ("快递到了", "快递来了", "送货的时候")),
+    Exchange(r"下单的时候|下单时(?!间)", ("下单的时候", "下单时")),
+    Exchange(r"选好了(?=，)|选过了(?=，)", ("选好了", "选过了")),
+    Exchange(r"纸质发票请寄(?=：)|纸质发票寄到(?=：)", ("纸质发票请寄", "纸质发票寄到")),
+    Exchange(r"不用动|不用改", ("不用动", "不用改")),
     # Asking.
     Exchange(
         rf"怎么办(?:啊|呀)?{_END}|咋办{_END}|咋整{_END}|怎么弄(?:啊|呀)?{_END}", ("怎么办", "咋办", "咋整", "怎么弄")
@@ -193,12 +207,13 @@ def _kind_of_label(word: str) -> str:
 def copy_key(text: str) -> str:
     """Return what two sentences share of which one is a copy: they differ in marks, spaces and particles only.
 
-    Line breaks count, and so does what parts two bare values: 张三/138 is harder to read than 张三 138.
+    Line breaks count, and so does what parts the values of a listing without words: 张三/138 is not 张三 138.
     """
     plain = unicodedata.normalize("NFKC", text)
-    marked = SLOT.sub(lambda match: f"\ue004{slot_name(match[1])}\ue005", plain)
-    parted = re.sub("(?<=\ue005)[^\\w\ue004]+(?=\ue004)", lambda match: _parting(match[0]), marked)
-    return _PARTICLES.sub("", re.sub("[^\\w\n\ue004-\ue009]|_", "", parted))
+    key = SLOT.sub(lambda match: f"\ue004{slot_name(match[1])}\ue005", plain)
+    if SLOT.search(text) and not wording(text):
+        key = re.sub("(?<=\ue005)[^\ue004]+(?=\ue004)", lambda match: _parting(match[0]), key)
+    return _PARTICLES.sub("", re.sub("[^\\w\n\ue004-\ue009]|_", "", key))
 
 
 def _parting(marks: str) -> str:

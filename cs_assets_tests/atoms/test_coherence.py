@@ -88,7 +88,7 @@ def written(**levels: str) -> Change:
     return lambda row: row["地址"]["param"].update(levels)
 
 
-def with_(**slots: str) -> Change:
+def with_(**slots: Any) -> Change:
     return lambda row: row.update(slots)
 
 
@@ -119,6 +119,32 @@ def official(**fields: str) -> Change:
         (with_(电话="010-62345678"), "landline 010-62345678 lies outside 0755"),
         (with_(电话="0757-2345678"), "landline 0757-2345678 lies outside 0755"),
         (with_(旧电话="0757-2345678"), "landline 0757-2345678 lies outside 0755"),
+        (written(市="深"), "市 '深' is not 深圳市"),
+        (written(市="深圳新市"), "市 '深圳新市' is not 深圳市"),
+        (written(县="南"), "县 '南' is not 南山区"),
+        (written(县="南山新区"), "县 '南山新区' is not 南山区"),
+        (with_(详细地址="科技路88号广州市华恒科技有限公司"), "广州市华恒科技有限公司 is named after another place"),
+        (with_(详细地址="科技路88号广州实验小学东门"), "广州实验小学 is named after another place"),
+        (with_(详细地址="粤海街道科技路88号仙桃市人民医院"), "仙桃市人民医院 is named after another place"),
+        (with_(详细地址="王家村3组"), "王家村3组 is a village, and 深圳市南山区 is urban"),
+        (with_(详细地址="王家村村口小卖部"), "王家村村口小卖部 is a village, and 深圳市南山区 is urban"),
+        (written(县="高新区"), "高新区 stands beside 粤海街道, and no township is the zone's"),
+        (
+            with_(旧地址="广东省深圳市南山区三里屯街道工体北路8号"),
+            "旧地址: 三里屯街道 does not lie in 广东省深圳市南山区",
+        ),
+        (with_(旧地址="香港九龙沙田正街18号"), "旧地址: 沙田正街 does not lie in 香港九龙"),
+        (with_(旧地址="广东深圳高新区粤海街道科技路8号"), "旧地址: 粤海街道 does not lie in 广东深圳高新区"),
+        (with_(电话="0755-2345678"), "电话 0755-2345678 is no number that exists"),
+        (with_(名字={"param": {"输出": ""}}), "名字 '' is no name"),
+        (with_(名字={"param": {"输出": "13800138000"}}), "名字 '13800138000' is no name"),
+        (with_(详细地址=""), "详细地址 '' is no address"),
+        (with_(详细地址="88号"), "详细地址 '88号' is no address"),
+        (with_(订单号="12"), "订单号 '12' is no order number"),
+        (with_(订单号="12345678901234567x"), "订单号 '12345678901234567x' is no order number"),
+        (with_(商品=""), "商品 is empty"),
+        (with_(配送备注=""), "配送备注 is empty"),
+        (with_(送达时间=""), "送达时间 is empty"),
         (with_(电话="0755-12345678"), "电话 0755-12345678 is no number that exists"),
         (with_(电话="0755-234567"), "电话 0755-234567 is no number that exists"),
         (with_(电话="12000138000"), "mobile prefix 1200 is not allotted"),
@@ -178,7 +204,7 @@ def test_a_fault_in_taiwan_is_found(atoms: pl.DataFrame, taipei: Row, change: Ch
         written(),
         written(省="广东", 市="深圳", 县="南山"),
         written(省=""),
-        written(县="高新区"),
+        written(市="深圳"),
         with_(邮编="518099"),
         with_(详细地址="人民路1号"),
         with_(电话="0755-23456789转801"),
@@ -186,7 +212,11 @@ def test_a_fault_in_taiwan_is_found(atoms: pl.DataFrame, taipei: Row, change: Ch
         with_(电话="138 0013 8000"),
         with_(电话="13800138000转1234"),
         with_(电话="+8613800138000"),
+        with_(详细地址="科技路88号深圳华恒科技有限公司前台"),
+        with_(详细地址="科技路88号第一中学"),
         with_(旧地址="上海浦东新区张江路1号"),
+        with_(旧地址="北京市朝阳区三里屯街道工体北路8号"),
+        with_(旧地址="北京朝阳三里屯街道工体北路8号"),
         with_(旧地址="广东省东莞市长安镇振安路1号"),
         with_(旧地址="湖北省仙桃市人民路1号"),
     ],
@@ -214,6 +244,62 @@ def test_a_usual_spelling_in_hong_kong_is_no_fault(atoms: pl.DataFrame, hong_kon
 )
 def test_a_usual_spelling_in_taiwan_is_no_fault(atoms: pl.DataFrame, taipei: Row, change: Change) -> None:
     assert reasons(atoms, taipei, change) == []
+
+
+@pytest.fixture(scope="module")
+def seni(atoms: pl.DataFrame) -> Row:
+    """A row in 色尼区, a district of 那曲市 with towns and rural townships, that is coherent."""
+    return coherent(
+        atoms,
+        "540602",
+        地址={"param": {"省": "西藏", "市": "那曲市", "县": "色尼区"}},
+        详细地址="那曲镇文化路20号3栋602室",
+        邮编="852000",
+        电话="13800138000",
+        旧电话="0896-3456789",
+        旧地址="湖北恩施州利川市王家村3组",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (with_(详细地址="那曲镇文化路20号3栋702室"), "那曲镇 has no house with 7 floors"),
+        (with_(详细地址="那曲镇文化路20号3栋2单元1203"), "那曲镇 has no house with 12 floors"),
+        (with_(详细地址="那曲镇文化路20号创新大厦18楼"), "那曲镇 has no house with 18 floors"),
+        (with_(详细地址="那曲镇文化路20号万科花园3栋202室"), "那曲镇 has no 万科花园"),
+        (with_(详细地址="那曲镇王家村3组"), "那曲镇王家村3组 is a village, and 那曲市色尼区 is urban"),
+        (with_(详细地址="孔玛乡丽水路208号春天花园27栋2单元403室"), "孔玛乡 has no flats: "),
+        (with_(详细地址="孔玛乡丽水路208号春天花园3-2-403"), "孔玛乡 has no flats: "),
+        (with_(详细地址="孔玛乡创新大厦3楼"), "孔玛乡 has no flats: "),
+    ],
+)
+def test_a_fault_in_a_township_is_found(atoms: pl.DataFrame, seni: Row, change: Change, reason: str) -> None:
+    [found] = reasons(atoms, seni, change)
+    assert found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        written(),
+        with_(详细地址="孔玛乡王家村3组12号"),
+        with_(详细地址="孔玛乡王家村卫生室"),
+        with_(详细地址="孔玛乡人民街12号五金店"),
+        with_(详细地址="那曲镇金融创业园6楼"),
+        with_(详细地址="人民路12号万科花园27栋2单元1203室"),
+    ],
+)
+def test_a_usual_spelling_in_a_township_is_no_fault(atoms: pl.DataFrame, seni: Row, change: Change) -> None:
+    assert reasons(atoms, seni, change) == []
+
+
+@pytest.mark.parametrize("slot", ["电话", "旧电话", "邮编", "订单号", "旧地址", "详细地址"])
+def test_a_null_is_a_fault(atoms: pl.DataFrame, shenzhen: Row, slot: str) -> None:
+    table = pl.DataFrame([shenzhen | {slot: None}], schema=atoms.schema)
+    found = shipping_faults(table)
+    assert found.height
+    assert found["reason"].null_count() == 0
 
 
 def test_every_fault_of_a_row_is_told(atoms: pl.DataFrame, shenzhen: Row) -> None:

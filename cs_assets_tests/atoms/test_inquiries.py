@@ -25,7 +25,7 @@ def test_the_columns_are_the_slots(inquiries: pl.DataFrame) -> None:
 
 def test_the_bundle_is_registered() -> None:
     assert BUNDLES["inquiries"].sample is inquiries_atoms
-    assert BUNDLES["inquiries"].faults is inquiries_faults
+    assert BUNDLES["inquiries"].rules is inquiries_faults
 
 
 def test_the_same_seed_gives_the_same_rows(inquiries: pl.DataFrame) -> None:

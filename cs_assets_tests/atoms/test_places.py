@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from cs_assets.atoms.divisions import all_divisions, sample_townships
-from cs_assets.atoms.places import sample_details
+from cs_assets.atoms.places import DEVELOPERS_ESTATE, sample_details
 
 
 def details(place: pl.Expr, count: int = 3000, district: str = "") -> pl.DataFrame:
@@ -50,6 +50,28 @@ def test_a_city_has_every_kind_of_detail(pattern: str, low: float, high: float) 
 @pytest.mark.parametrize("district", ["", "高新区"])
 def test_a_city_has_no_villages(district: str) -> None:
     assert share(details(SHENZHEN, district=district), r"村(\d+组|村委会|村口|小学|卫生室)") == 0
+
+
+@pytest.mark.parametrize("end", ["乡", "苏木"])
+def test_a_rural_township_has_no_buildings_with_flats(end: str) -> None:
+    table = details(pl.col("code") != "", 60_000).filter(pl.col("township").str.ends_with(end))
+    rural = table.filter(pl.col("detail").str.starts_with(pl.col("township")) & (pl.col("township") != ""))
+    below = rural.select(pl.col("detail").str.strip_prefix(pl.col("township"))).to_series()
+    assert rural.height > 20
+    assert not below.str.contains(r"[栋幢座层弄]|单元|号楼|\d楼|\d室|\d-\d|#|大厦|花园|小区|有限公司|医院").any()
+    assert below.str.contains(r"村.*(\d组|村|小学对面|卫生室|文化广场旁)").mean() > 0.3  # type: ignore[operator]
+    assert below.str.contains(r"(路|街)\d+号").mean() > 0.1  # type: ignore[operator]
+
+
+def test_a_town_has_low_houses_and_no_developers() -> None:
+    table = details(pl.col("code") != "", 30_000).filter(pl.col("township").str.ends_with("镇"))
+    town = table.filter(pl.col("detail").str.starts_with(pl.col("township")))
+    below = town.select(pl.col("detail").str.strip_prefix(pl.col("township"))).to_series()
+    floors = below.str.extract(r"(\d{1,2})(?:0\d室?|[楼层])$").drop_nulls().cast(pl.Int64)
+    assert floors.len() > 500
+    assert floors.max() == 6
+    assert not below.str.contains(DEVELOPERS_ESTATE).any()
+    assert share(details(SHENZHEN), DEVELOPERS_ESTATE) > 0.05
 
 
 def test_a_zone_names_no_township() -> None:

@@ -33,7 +33,7 @@ def test_the_columns_are_the_slots(records: pl.DataFrame) -> None:
 
 def test_the_bundle_is_registered() -> None:
     assert BUNDLES["shop_records"].sample is shop_records_atoms
-    assert BUNDLES["shop_records"].faults is shop_records_faults
+    assert BUNDLES["shop_records"].rules is shop_records_faults
 
 
 def test_the_same_seed_gives_the_same_rows(records: pl.DataFrame) -> None:

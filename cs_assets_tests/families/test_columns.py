@@ -11,8 +11,8 @@ from cs_assets.families.columns import compile_template, slot_columns
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, boundary_is_lost, parse_template
 
 SLOTS = ("电话", "邮编", "地址.param.省")
-VALUES = st.text(st.sampled_from("张1９ \n\u3000\x1c\u00b2{}\"'\\<&，"), max_size=4)
-WORDS = st.text(st.sampled_from("电话7 \n，：{}%#|\"'\\<&"), max_size=4)
+VALUES = st.text(st.sampled_from("张1９Bｂ \n\u3000\x1c\u00b2{}\"'\\<&，"), max_size=4)
+WORDS = st.text(st.sampled_from("电话7G \n，：{}%#|\"'\\<&"), max_size=4)
 FILTERS = st.sampled_from(["", " | trim", "|trim", " | trim | trim", " | tojson"])
 
 

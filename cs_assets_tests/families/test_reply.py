@@ -228,6 +228,7 @@ def test_good_replies_keep_the_rules(family: ReplyFamily) -> None:
         ("让您", "李女士，让您", "contradiction"),
         ("24小时内", "24小时内补偿您，", "compensation"),
         ("24小时内", "保证24小时内", "guarantee"),
+        ("不想再等的话，也可以在订单页申请退款", "我现在就给您全额退款", "granted_refund"),
         ("真的很抱歉。", "是您自己没看清预计时间。", "blame"),
         ("让您", "作为一个AI语言模型，让您", "machine"),
         ("真的很抱歉", "加我微信细说", "contact"),
@@ -322,9 +323,18 @@ def test_there_are_six_kinds_in_three_families_and_all_occur(
                     caught[kind] += bool(family.verify(Sample(message=sample.message, answer=worse)))
     assert len(family.corruptions) >= 3
     assert set(made) == {kind for kinds in family.corruptions.values() for kind in kinds}
-    for obvious in ("invented_compensation", "invented_date", "guarantee", "echo", "cut", "dressed", "wrong_language"):
+    for obvious in (
+        "invented_refund",
+        "invented_compensation",
+        "invented_date",
+        "guarantee",
+        "echo",
+        "cut",
+        "dressed",
+        "wrong_language",
+    ):
         assert caught[obvious] == made[obvious]
-    for subtle in ("cold", "blaming", "generic", "invented_refund"):
+    for subtle in ("cold", "blaming", "generic", "end_missing"):
         assert caught[subtle] < made[subtle] * 0.7
 
 

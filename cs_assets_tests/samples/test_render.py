@@ -1,6 +1,7 @@
 """Rendering: folds of the wanted size that share nothing they must not share, with the truth in every sample."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from cs_assets.families.base import Sample
-from cs_assets.families.syntax import parse_template
+from cs_assets.families.base import Rendered, Sample, Turn
+from cs_assets.families.definition import ScenarioError
+from cs_assets.families.syntax import Segment, parse_template
 from cs_assets.samples.folds import FOLDS, HELD_OUT_BLOCKS
 from cs_assets.samples.noise import SPELLINGS, TEST_NOISE, TRAINING_NOISE
-from cs_assets.samples.render import SCHEMA, render_samples
+from cs_assets.samples.render import SCHEMA, _with_noise, render_samples
 from cs_assets.scenario import Scenario
 from cs_assets.templates.variants import template_variants
 from cs_assets_tests.conftest import rendered_alone
@@ -169,3 +171,38 @@ def test_a_changed_template_changes_its_own_samples_only(
     others = pl.col("template_id").str.starts_with("42_").not_()
     columns = ["sample_id", "message", "answer"]
     assert again.filter(others).select(columns).equals(rendered.filter(others).select(columns))
+
+
+def test_excluded_noises_do_not_occur(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame) -> None:
+    for excluded in (["emoji", "angry"], {"": ["emoji", "angry"]}):
+        spared = changed(scenario, counts={"test_noise": 40}, noise_share=1.0, noise_excluded=excluded)
+        tags = set(render_samples(spared, variants, atoms)["tags"].explode().drop_nulls())
+        assert {"polite", "filler", "full_width"} <= tags
+        assert not tags & {"emoji", "angry"}
+
+
+@pytest.mark.parametrize(
+    ("excluded", "said"),
+    [
+        (["emojis"], r"scenario\.yaml: key 'noise_excluded': found emojis; allowed are angry, .*voice_to_text"),
+        ({"": ["shouted"]}, "found shouted"),
+        ({"returns": ["angry"]}, "key 'noise_excluded': found returns; allowed are"),
+    ],
+)
+def test_an_unknown_noise_or_unit_is_answered_with_file_and_key(
+    scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame, excluded: Any, said: str
+) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        render_samples(changed(scenario, noise_excluded=excluded), variants, atoms)
+
+
+def test_a_later_turn_gets_no_opener(scenario: Scenario) -> None:
+    def turn(speaker: str, text: str) -> Turn:
+        return Turn(segments=[Segment(text=text)], speaker=speaker)
+
+    session = Rendered(turns=[turn("客户", "要2米的线"), turn("客服", "好"), turn("客户", "送到北京")], answer="")
+    noisy = [_with_noise(scenario.family, session, TRAINING_NOISE, random.Random(seed)) for seed in range(60)]
+    changed_turns = {(i, tag) for rendered, tag in noisy for i in (0, 2) if rendered.turns[i] != session.turns[i]}
+    assert (0, "filler") in changed_turns
+    assert (2, "filler") not in changed_turns
+    assert any(i == 2 for i, _ in changed_turns)

@@ -1,0 +1,301 @@
+"""Templates from history: real messages of `examples.jsonl` with slots in the place of their entities.
+
+Here belong finding what is to be replaced (the values of the example's own answer, rules and tables, an LLM's spans)
+and the proof that nothing of the original is left. Words are taken from the message alone; nobody writes any. A message
+of which something might be left, or whose answer the template would not give again, is skipped with its reason.
+
+    message: 麻烦寄到深圳市南山区科技路8号 李雷 13800138000      answer: {"姓名": "李雷", "电话": "13800138000", ...}
+    template: 麻烦寄到{{地址.param.市}}{{地址.param.县}}{{详细地址}} {{名字.param.输出}} {{电话}}
+"""
+
+import json
+import random
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from cs_assets.families.base import Sample, Scene
+from cs_assets.families.extraction import without_spaces
+from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
+from cs_assets.scenario import Scenario
+from cs_assets.templates.entities import Entity, bynames, find_entities
+from cs_assets.templates.wording import LABELS, alternatives, kind_of_slot
+from resources.llm import ChatClient, ChatRequest, ParseFailure, parse_json_object
+
+PURPOSE: Final = "history_spans"
+_PHONE: Final = re.compile(r"(?:\+?86[- ]?)?1[3-9]\d(?:[- ]?\d){8}(?!\d)|0\d{2,3}[- ]?\d{7,8}(?!\d)|[48]00[- ]?\d{3}[- ]?\d{4}")
+_LABELLED: Final = re.compile(
+    rf"({alternatives(tuple(word for words in LABELS.values() for word in words if len(word) > 1))})"
+    r"(?:[是为写填叫改成]|就是)*[\s:：】）)]*$"
+)
+# An address ends where the sentence goes on.
+_ADDRESS_END: Final = re.compile(r"[，,。；;！!？?\n]|不要|不用|作废|别|改|换|停|搬|那|这|了|收(?!发)")
+_SESSION: Final = re.compile(r"^(?:客户|客服)[:：]", re.MULTILINE)
+# A shorter piece of an address says nothing of where it was; of a name, two characters do.
+_PIECE: Final = 3
+_NAME_PIECE: Final = 2
+# Harmless where no slot can say them; the gates decide where one can.
+_IMPERSONAL: Final = ("time", "quantity")
+_SPANS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "entities": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"text": {"type": "string"}, "slot": {"type": "string"}},
+                "required": ["text", "slot"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["entities"],
+    "additionalProperties": False,
+}
+_SPANS_PROMPT: Final = """\
+下面是一条真实的顾客消息。请找出里面所有会透露是谁、在哪里、是哪一单的文字：姓名、称呼、电话、地址的每一部分、单号、邮编、公司、时间等。
+每一段照抄原文，一个字不改，并从下面的参数里选一个来代替它；没有合适的参数时slot写空字符串。
+参数：{slots}
+只输出一个json对象：{{"entities": [{{"text": "原文片段", "slot": "参数名"}}]}}
+
+消息：
+{message}"""
+
+
+class Span(NamedTuple):
+    """A piece of a message that a slot shall replace."""
+
+    start: int
+    end: int
+    slot: str
+
+
+class HistoryTemplates(NamedTuple):
+    """The templates by name (`history/007` is the seventh example), and why the other examples are none."""
+
+    templates: dict[str, SentenceTemplate]
+    skipped: dict[str, str]
+
+
+class _Skipped(Exception):
+    """A message that cannot be a template; the text says why."""
+
+
+def history_templates(
+    scenario: Scenario, atoms: Mapping[str, Any], spans: Mapping[str, Sequence[tuple[str, str]]] | None = None
+) -> HistoryTemplates:
+    """Make a template of every example that can safely be one.
+
+    Args:
+        scenario: its examples and its family.
+        atoms: one atom row, for the slots that an example does not show.
+        spans: per name of an example, what else names an entity there, with its slot (`llm_spans`); tried where the
+            rules alone do not do.
+    """
+    templates: dict[str, SentenceTemplate] = {}
+    skipped: dict[str, str] = {}
+    for name, example in _examples(scenario).items():
+        for found in ((), (spans or {}).get(name, ())):
+            try:
+                templates[name] = _template(scenario, example, atoms, found, name)
+                skipped.pop(name, None)
+                break
+            except _Skipped as reason:
+                skipped[name] = str(reason)
+    return HistoryTemplates(templates, skipped)
+
+
+def llm_spans(scenario: Scenario, client: ChatClient, names: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
+    """Ask for the entities of the examples `names`; only what stands in the message word by word is returned.
+
+    The whole message goes to the endpoint.
+
+    Raises:
+        LLMError: the endpoint refused or went away; what was paid for is in the cache.
+    """
+    examples = _examples(scenario)
+    wanted = sorted(set(names) & examples.keys())
+    requests = [
+        ChatRequest(
+            messages=[{"role": "user", "content": _SPANS_PROMPT.format(slots="、".join(sorted(scenario.slots)), message=m)}],
+            parameters={"temperature": 0.0},
+            json_schema=_SPANS_SCHEMA,
+            purpose=PURPOSE,
+        )
+        for m in (examples[name].message for name in wanted)
+    ]
+    results = client.complete(requests)
+    return {
+        name: _read_spans(result.text, examples[name].message, scenario.slots)
+        for name, result in zip(wanted, results, strict=True)
+        if result.text is not None
+    }
+
+
+def _read_spans(text: str, message: str, slots: frozenset[str]) -> list[tuple[str, str]]:
+    answer = parse_json_object(text, {"entities"})
+    listed = [] if isinstance(answer, ParseFailure) else answer["entities"]
+    found = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    pairs = [(item.get("text"), item.get("slot")) for item in found]
+    return [(part, slot) for part, slot in pairs if isinstance(part, str) and part and part in message and slot in slots]
+
+
+def _examples(scenario: Scenario) -> dict[str, Sample]:
+    return {f"history/{number:03d}": sample for number, sample in enumerate(scenario.examples()[0], start=1)}
+
+
+def _template(
+    scenario: Scenario, example: Sample, atoms: Mapping[str, Any], found: Sequence[tuple[str, str]], name: str
+) -> SentenceTemplate:
+    """Raises _Skipped with the reason."""
+    message = example.message
+    if _SESSION.search(message):
+        raise _Skipped("it is a session of several turns")
+    if re.search(r"\{\{|\{%|\{#", message):
+        raise _Skipped("it holds the braces of a template")
+    spans = _answer_spans(scenario, example)
+    for text, slot in sorted(found, key=lambda pair: -len(pair[0])):
+        spans += [Span(*match.span(), slot) for match in re.finditer(re.escape(text), message)]
+    spans = _disjoint(spans)
+    spans = _disjoint([*spans, *_rule_spans(scenario, message, spans)])
+    text, values = _filled(message, spans)
+    if left := _left(message, spans, example):
+        raise _Skipped(left)
+    return _with_unit(scenario, text, values, example, atoms, name)
+
+
+def _answer_spans(scenario: Scenario, example: Sample) -> list[Span]:
+    """Find the values of the answer, where the family copies them from the message."""
+    sources = getattr(scenario.family, "field_sources", None)
+    if not sources:
+        return []
+    spans: list[Span] = []
+    values = {field: value for field, value in json.loads(example.answer).items() if value}
+    for field, value in sorted(values.items(), key=lambda item: -len(item[1])):
+        places = [match.span() for match in re.finditer(r"\s*".join(map(re.escape, value)), example.message)]
+        if not places:
+            raise _Skipped(f"the answer's {field} does not stand in the message")
+        entities = find_entities(value)
+        # 详细地址 and 含地区的详细地址 fill the same field; the second begins with a region.
+        regional = bool(entities) and entities[0].kind == "region" and entities[0].start == 0
+        named = [slot for slot in sources[field] if ("地区" in slot) == regional] or list(sources[field])
+        spans += [Span(*place, named[0]) for place in places]
+    return _disjoint(spans)
+
+
+def _rule_spans(scenario: Scenario, message: str, taken: Sequence[Span]) -> list[Span]:
+    """Find a slot for every other entity that the rules see."""
+    spans = []
+    used = {span.slot for span in taken}
+    masked = _masked(message, taken)
+    for entity in find_entities(masked):
+        kind, end = _kind(masked, entity)
+        slots = [slot for slot in sorted(scenario.slots) if kind and kind_of_slot(slot) == kind]
+        # The answer says which phone and which address are meant; another one is as good as an old one.
+        free = [slot for slot in slots if slot not in used] or slots
+        old = [slot for slot in free if slot.startswith("旧")]
+        choice = (old or free) if used & set(slots) else [slot for slot in free if not slot.startswith("旧")]
+        if kind == "地址":
+            choice = old
+        if len(choice) == 1:
+            spans.append(Span(entity.start, end, choice[0]))
+            masked = masked[: entity.start] + "\ue003" * (end - entity.start) + masked[end:]
+    return spans
+
+
+def _kind(text: str, entity: Entity) -> tuple[str, int]:
+    """Return the kind of value that an entity is, and where it ends; the label before it decides first."""
+    label = _LABELLED.search(text[: entity.start])
+    labelled = next((kind for kind, words in LABELS.items() if label and label[1] in words), "")
+    if entity.kind == "region":
+        end = _ADDRESS_END.search(text, entity.start)
+        return "地址", end.start() if end else len(text)
+    if entity.kind == "time":
+        return "时间", entity.end
+    if entity.kind != "number":
+        return "", entity.end
+    if labelled in ("订单号", "工单号", "运单号", "邮编", "电话"):
+        return labelled, entity.end
+    digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", entity.text))
+    if _PHONE.fullmatch(unicodedata.normalize("NFKC", entity.text)):
+        return "电话", entity.end
+    return ("订单号" if len(digits) >= 15 and digits == entity.text else ""), entity.end
+
+
+def _disjoint(spans: Iterable[Span]) -> list[Span]:
+    """Keep what does not overlap: the earlier found, and of those found together the longer, which comes first."""
+    kept: list[Span] = []
+    for span in spans:
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return kept
+
+
+def _masked(message: str, spans: Iterable[Span]) -> str:
+    for span in spans:
+        message = message[: span.start] + "\ue003" * (span.end - span.start) + message[span.end :]
+    return message
+
+
+def _filled(message: str, spans: Sequence[Span]) -> tuple[str, dict[str, str]]:
+    """Return the template and the value that each slot had."""
+    values: dict[str, str] = {}
+    text, end = "", 0
+    for span in sorted(spans):
+        text += message[end : span.start] + f"{{{{{span.slot}}}}}"
+        values.setdefault(span.slot, message[span.start : span.end])
+        if without_spaces(values[span.slot]) != without_spaces(message[span.start : span.end]):
+            raise _Skipped(f"it has two values for {span.slot}")
+        end = span.end
+    return text + message[end:], values
+
+
+def _left(message: str, spans: Sequence[Span], example: Sample) -> str:
+    """Return what of the original might be left outside of the slots, an empty string if nothing is."""
+    words = _masked(message, spans)
+    for entity in find_entities(words):
+        if entity.kind not in _IMPERSONAL:
+            return f"no slot stands for the {entity.kind} {entity.text!r}"
+    for byname in bynames(words):
+        return f"no slot stands for the name {byname!r}"
+    for span in spans:
+        value = without_spaces(message[span.start : span.end])
+        size = _NAME_PIECE if kind_of_slot(span.slot) in ("姓名", "省", "市", "县") else _PIECE
+        pieces = {value[i : i + size] for i in range(len(value) - size + 1)}
+        if piece := next((piece for piece in sorted(pieces) if piece in without_spaces(words)), ""):
+            return f"{piece!r} of {span.slot} stands in the message once more"
+    return ""
+
+
+def _with_unit(
+    scenario: Scenario, text: str, values: Mapping[str, str], example: Sample, atoms: Mapping[str, Any], name: str
+) -> SentenceTemplate:
+    """Return the template of the unit in which it gives the example's answer, rendered with the original values."""
+    row = json.loads(json.dumps(atoms, default=str))
+    for slot, value in values.items():
+        *parents, leaf = slot.split(".")
+        node = row
+        for parent in parents:
+            node = node[parent]
+        node[leaf] = value
+    for unit in sorted({seed.unit for seed in scenario.seeds().values()}):
+        try:
+            template = parse_template(text, name, scenario.slots, unit, name)
+            rendered = scenario.family.render(template, row, Scene(random.Random(0), _no_partner))
+        except (TemplateError, LookupError, ValueError):
+            continue
+        if rendered.message == example.message and _same(rendered.answer, example.answer):
+            return template
+    raise _Skipped("as a template of no unit it gives the example's answer")
+
+
+def _no_partner(unit: str) -> SentenceTemplate:
+    raise LookupError(f"a template of unit {unit!r} was asked for where one template is rendered alone.")
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return one == other
