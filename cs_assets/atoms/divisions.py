@@ -29,7 +29,7 @@ _WHOLE: Final = (*ZONES, "新区", "市区", "矿区", "特区", "神农架林�
 # Shops ship where people live: districts of cities, the four municipalities most of all, and the two large cities
 # without districts as much as the districts of others together.
 _WEIGHTS: Final = {"municipality": 5.0, "district": 2.0, "other": 1.0}
-_CITY_WEIGHTS: Final = {"东莞市": 12.0, "中山市": 6.0}
+_CITY_WEIGHTS: Final = {"东莞市": 12.0, "中山市": 6.0, "三沙市": 0.02}
 # Parcels that leave the mainland, as a share of all: few mainland shops send any.
 _OUTSIDE: Final = {"香港特别行政区": 0.003, "澳门特别行政区": 0.0005, "台湾省": 0.0015}
 # A zone owns the land in about one address of fifteen in the districts of a city, but not in Shanghai.

@@ -33,7 +33,6 @@ _HOMOPHONES: Final = (
     ("联系", "连系"),
     ("姓名", "性命"),
     ("所在", "所再"),
-    ("收到", "受到"),
     ("客服", "克服"),
     ("订单", "定单"),
     ("详细", "祥细"),
@@ -135,8 +134,10 @@ def voice_to_text(segments: Segments, rng: random.Random) -> Segments:
 
 
 def doubled_punctuation(segments: Segments, rng: random.Random) -> Segments:
-    """Hit the key twice or three times, now and then."""
-    return _map_words(segments, lambda text: _PUNCTUATION.sub(lambda m: m.group() * rng.choice((1, 1, 2, 3)), text))
+    """Hit the key of one mark or more twice or three times."""
+    marks = sum(len(_PUNCTUATION.findall(s.text)) for s in segments if not s.slot)
+    times = iter(rng.sample([rng.choice((2, 3)) if hit <= marks // 2 else 1 for hit in range(marks)], marks))
+    return _map_words(segments, lambda text: _PUNCTUATION.sub(lambda mark: mark.group() * next(times), text))
 
 
 def homophone(segments: Segments, rng: random.Random) -> Segments:

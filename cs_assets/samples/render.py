@@ -260,7 +260,7 @@ def _suitable_noises(scenario: Scenario, fold: str, unit: str) -> dict[str, Nois
 def _with_noise(
     family: Family, rendered: Rendered, functions: Mapping[str, NoiseFunction], rng: random.Random
 ) -> tuple[Rendered, str]:
-    """Apply noise to what the customer says once, and return its tag."""
+    """Apply noise to what the customer says once, and return its tag; none where a rule no longer finds its words."""
     spoken = [number for number, turn in enumerate(rendered.turns) if turn.speaker != SHOP]
     place = rng.choice(spoken) if len(spoken) > 1 else spoken[0]
     if place != spoken[0]:
@@ -269,4 +269,5 @@ def _with_noise(
     answer = family.copied_answer(segments) if isinstance(family, CopyingFamily) else rendered.answer
     turns = list(rendered.turns)
     turns[place] = turns[place].model_copy(update={"segments": segments})
-    return rendered.model_copy(update={"turns": turns, "answer": answer}), tag
+    noisy = rendered.model_copy(update={"turns": turns, "answer": answer})
+    return (rendered, "") if family.verify(noisy.sample) else (noisy, tag)

@@ -11,11 +11,11 @@ import pytest
 
 from cs_assets.families.base import Rendered, Sample, Turn
 from cs_assets.families.definition import ScenarioError
-from cs_assets.families.syntax import Segment, parse_template
+from cs_assets.families.syntax import Segment, SentenceTemplate, parse_template
 from cs_assets.samples.folds import FOLDS, HELD_OUT_BLOCKS
 from cs_assets.samples.noise import SPELLINGS, TEST_NOISE, TRAINING_NOISE
 from cs_assets.samples.render import SCHEMA, _with_noise, render_samples
-from cs_assets.scenario import Scenario
+from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.variants import template_variants
 from cs_assets_tests.conftest import rendered_alone
 
@@ -196,12 +196,22 @@ def test_an_unknown_noise_or_unit_is_answered_with_file_and_key(
         render_samples(changed(scenario, noise_excluded=excluded), variants, atoms)
 
 
-def test_a_later_turn_gets_no_opener(scenario: Scenario) -> None:
+def test_a_noise_that_breaks_a_rule_is_not_taken(
+    scenario: Scenario, seeds: list[SentenceTemplate], atoms: pl.DataFrame
+) -> None:
+    rendered = rendered_alone(scenario, seeds[0], atoms.row(0, named=True))
+    broken = {"broken": lambda segments, rng: [*segments, Segment(text="，12", slot="邮编")]}
+    assert _with_noise(scenario.family, rendered, broken, random.Random(1)) == (rendered, "")
+
+
+def test_a_later_turn_gets_no_opener() -> None:
     def turn(speaker: str, text: str) -> Turn:
         return Turn(segments=[Segment(text=text)], speaker=speaker)
 
-    session = Rendered(turns=[turn("客户", "要2米的线"), turn("客服", "好"), turn("客户", "送到北京")], answer="")
-    noisy = [_with_noise(scenario.family, session, TRAINING_NOISE, random.Random(seed)) for seed in range(60)]
+    answer = '{"intent": "改地址"}'
+    family = load_scenario("intent_routing").family
+    session = Rendered(turns=[turn("客户", "要2米的线"), turn("客服", "好"), turn("客户", "送到北京")], answer=answer)
+    noisy = [_with_noise(family, session, TRAINING_NOISE, random.Random(seed)) for seed in range(60)]
     changed_turns = {(i, tag) for rendered, tag in noisy for i in (0, 2) if rendered.turns[i] != session.turns[i]}
     assert (0, "filler") in changed_turns
     assert (2, "filler") not in changed_turns
