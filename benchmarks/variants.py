@@ -51,8 +51,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from benchmarks.endpoint import ANSWERS, Call, Weather, read_calls, running
+from resources.files import write_whole
 from resources.llm import Budget, ChatClient, ChatRequest, ChatResult, ParseFailure, parse_json_object, request_key
-from resources.store import write_whole
 
 MODEL: Final = "loopback"
 PURPOSE: Final = "template_variants"

@@ -1,7 +1,7 @@
-"""Single look-ups in the shop's tables: what fits a device, how it is called, when it arrives, what a time means.
+"""The shop's rules, and single look-ups: what fits a device, how it is called, when it arrives, what a time means.
 
-Here belongs what the holder of one sample asks, in the words of the sample. Whole columns are drawn and checked by
-`cs_assets/atoms/products.py` under the same rules; the tests compare the two on every pair.
+Here belongs what the holder of one sample asks, in the words of the sample, and the rules themselves. Whole columns
+are drawn and checked by `cs_assets/atoms/products.py` under these rules.
 
 Every order is one of an afternoon before the cut-off, so that times are relative: day 0 is today.
 
@@ -11,16 +11,20 @@ Every order is one of an afternoon before the cut-off, so that times are relativ
 """
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from cs_assets.reference import reference_table
+from cs_assets.spoken_times import REFERENCE_INSTANT, normalise
 
-# As in `cs_assets/atoms/products.py`: days on the road, and the hour of the arrival.
+# Days on the road. The shop's own promise, an assumption: a warehouse in the city delivers tonight, one of the same
+# zone tomorrow, any other the day after tomorrow; the remote provinces of delivery_zones.csv wait longer.
 _SAME_CITY, _SAME_ZONE, _OTHER_ZONE = 0, 1, 2
 _LOCAL_HOUR, _HOUR = 21, 18
 _MEASURED: Final = re.compile(r"\d+(?:\.\d+)?(?:GB|TB|W|米)")
@@ -54,9 +58,21 @@ class Product:
 
 
 @functools.lru_cache(maxsize=1)
+def categories() -> Mapping[str, Mapping[str, str]]:
+    """Return all that the shop sells: category -> its row of `accessories.csv`."""
+    return {row["category"]: row for row in reference_table("accessories").iter_rows(named=True)}
+
+
+@functools.lru_cache(maxsize=1)
 def accessories() -> Mapping[str, Mapping[str, str]]:
     """Return the categories that have a measure (capacity, power, length): category -> its row of the table."""
-    return {row["category"]: row for row in reference_table("accessories").iter_rows(named=True)}
+    return {category: row for category, row in categories().items() if row["sized"]}
+
+
+@functools.lru_cache(maxsize=1)
+def measure_words() -> Mapping[str, tuple[str, ...]]:
+    """Return the measure words (量词) of each category; the usual one stands more than once."""
+    return {category: tuple(row["measure"].split("|")) for category, row in categories().items()}
 
 
 @functools.lru_cache(maxsize=1)
@@ -95,28 +111,30 @@ def device_names() -> list[str]:
 
 
 @functools.lru_cache(maxsize=1)
-def _categories() -> Mapping[str, str]:
+def _category_by_word() -> Mapping[str, str]:
     return {said: category for category, row in accessories().items() for said in row["spoken"].split("|")}
 
 
 def accessory_names() -> list[str]:
     """Return every word for an accessory."""
-    return list(_categories())
+    return list(_category_by_word())
 
 
 def category_of(accessory: str) -> str:
     """Return the category that a customer's word for an accessory means, an empty string for an unknown word."""
-    return _categories().get(accessory, "")
+    return _category_by_word().get(accessory, "")
 
 
 def fits(product: Product, device: str) -> bool:
-    """Tell whether a product fits a device, named as its owner calls it: a common interface, and power enough."""
-    if device not in _devices():
-        return False
-    row, owned = _product_rows()[product.sku], _devices()[device]
-    attribute = accessories()[product.category]["attribute"]
-    common = set(row["interface"].split("|")) & set(filter(None, owned[attribute].split("|")))
-    return bool(common) and (product.category != "充电器" or int(row["watts"]) >= int(owned["charge_watts"]))
+    """Tell whether a product fits a device, named as its owner calls it."""
+    return device in _devices() and interfaces_agree(_devices()[device], _product_rows()[product.sku])
+
+
+def interfaces_agree(device: Mapping[str, Any], product: Mapping[str, Any]) -> bool:
+    """Tell whether a row of `products.csv` fits one of `devices.csv`: a common interface, and power enough."""
+    owned = device[categories()[product["category"]]["attribute"]]
+    common = set(product["interface"].split("|")) & set(filter(None, owned.split("|")))
+    return bool(common) and (product["category"] != "充电器" or int(product["watts"]) >= int(device["charge_watts"]))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -143,12 +161,18 @@ def specification_of(said: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _deadlines() -> Mapping[str, Moment]:
-    table = reference_table("delivery_times")
-    return {row["said"]: Moment(int(row["day"]), int(row["hour"])) for row in table.iter_rows(named=True)}
+    return {said: _end_of(said) for said in reference_table("delivery_times")["said"]}
+
+
+def _end_of(said: str) -> Moment:
+    """Return the end of a time by the calendar of speech, to the full hour."""
+    ahead = normalise(said, REFERENCE_INSTANT)[1] - REFERENCE_INSTANT.replace(hour=0)
+    hours = math.ceil(ahead / timedelta(hours=1))
+    return Moment((hours - 1) // 24, (hours - 1) % 24 + 1)
 
 
 def deadline(said: str) -> Moment | None:
-    """Return the end of the time that is said (今晚 ends at 24 o'clock), None if it is not understood."""
+    """Return the end of the time that is said (今晚 ends at 24 o'clock), None if it is not one of `time_names()`."""
     return _deadlines().get(said)
 
 
@@ -165,7 +189,10 @@ def _cities() -> Mapping[str, str]:
 
 
 def cities() -> list[str]:
-    """Return the cities that the shop delivers to, without 市."""
+    """Return the cities that the shop delivers to, without 市.
+
+    Hong Kong, Macao and Taiwan are left out, and so are counties without a city (仙桃, 济源).
+    """
     return list(_cities())
 
 
@@ -185,7 +212,11 @@ def _stock() -> Mapping[str, Mapping[str, int]]:
 
 def warehouses(product: Product, quantity: int = 1) -> list[str]:
     """Return the cities whose warehouse holds that many of a product."""
-    return [city for city, amount in _stock()[product.sku].items() if amount >= quantity]
+    return _holding(product.sku, quantity)
+
+
+def _holding(sku: str, quantity: int) -> list[str]:
+    return [city for city, amount in _stock()[sku].items() if amount >= quantity]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -197,13 +228,26 @@ def city_of(place: str) -> str:
 def arrival(product: Product, place: str, quantity: int = 1) -> Moment | None:
     """Return when an order arrives; None if no warehouse has that many or the shop does not deliver there."""
     city = city_of(place)
-    if not city:
-        return None
-    days = [_days(warehouse, city) for warehouse in warehouses(product, quantity)]
-    return Moment(min(days), _LOCAL_HOUR if min(days) == _SAME_CITY else _HOUR) if days else None
+    return delivery(product.sku, city, quantity) if city else None
 
 
-def _days(warehouse: str, city: str) -> int:
+def delivery(sku: str, city: str, quantity: int) -> Moment | None:
+    """Return when an order arrives in one of `cities()`; None if no warehouse has that many.
+
+    Raises:
+        KeyError: there is no such product or city.
+    """
+    days = [days_on_road(warehouse, city) for warehouse in _holding(sku, quantity)]
+    return arrival_after(min(days)) if days else None
+
+
+def arrival_after(days: int) -> Moment:
+    """Return when a parcel arrives that is so many days on the road."""
+    return Moment(days, _LOCAL_HOUR if days == _SAME_CITY else _HOUR)
+
+
+def days_on_road(warehouse: str, city: str) -> int:
+    """Return how many days a parcel takes from one of `cities()` to another, 0 for today."""
     zone, extra = _zones()[_cities()[city]]
     if warehouse == city:
         return _SAME_CITY + extra

@@ -16,7 +16,8 @@ from cs_assets import plots
 from cs_assets.learning.progress import Progress, Report
 from cs_assets.learning.training import LoopSettings, TrainingLog
 from resources.base_model import BaseModelFolder
-from resources.store import Store, fingerprint, write_whole
+from resources.files import write_whole
+from resources.store import Store, fingerprint
 from resources.tracking import TrackedRun, Tracking
 
 _RUN_FILE = "mlflow_run.txt"

@@ -28,6 +28,8 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 from upath import UPath
 
+from resources.files import write_whole
+
 MANIFEST: Final = "manifest.json"
 # How long a killed training may be resumed after another one of its stage was started.
 KEEP_CHECKPOINTS_SECONDS: Final = 7 * 24 * 3600
@@ -73,31 +75,6 @@ def _content(value: Any) -> bytes:
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
-
-
-def write_whole(path: UPath, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, sync it, and put it in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not isinstance(path, Path):
-        _upload_whole(path, write)
-        return
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        write(beside)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _upload_whole(path: UPath, write: Callable[[Path], object]) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as work:
-        local = Path(work) / "object"
-        write(local)
-        path.write_bytes(local.read_bytes())
 
 
 class ModelFolder(BaseModel):

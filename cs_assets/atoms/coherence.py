@@ -3,6 +3,9 @@
 It reads the finished table and compares it with the reference tables; it trusts nothing that the generators claim.
 
     shipping_faults(atoms)      # atom_id, reason: 41, "市 '广州市' is not 深圳市"
+
+What no table tells is not checked: whether a street, an estate, a village or a company exists, whether a number is in
+use, whether postcode and township agree within a county, and, of the old address, anything behind its township.
 """
 
 import functools
@@ -12,13 +15,28 @@ import polars as pl
 
 from cs_assets.atoms.blocks import CHUNK_ROWS
 from cs_assets.atoms.columns import joined
-from cs_assets.atoms.divisions import ZONES, all_divisions, short_province, townships, written_regions
-from cs_assets.atoms.people import mobile_prefixes
+from cs_assets.atoms.divisions import (
+    REGION_STYLES,
+    ZONES,
+    all_divisions,
+    short_province,
+    townships,
+    written_regions,
+)
+from cs_assets.atoms.people import mobile_prefixes, subscriber_digits
+from cs_assets.atoms.places import DEVELOPERS_ESTATE, TOWN_FLOORS
 
 _SCHEMA: Final = {"atom_id": pl.UInt32, "reason": pl.String}
-_TOWNSHIP: Final = r"^(\p{Han}+?(?:街道|镇|乡|苏木))"
+# To the last of these characters: 革镇堡街道 is no 镇, and 三乡镇 no 乡.
+_TOWNSHIP: Final = r"^(\p{Han}+(?:街道|镇|乡|苏木))"
 _STREET: Final = r"^(\p{Han}+)"
-_LANDLINE: Final = r"^0(?:[12]\d-[2-8]\d{7}|[3-9]\d{2}-[2-8]\d{6,7})(?:(?:转|-)\d{1,6})?$"
+_VILLAGE: Final = r"(?:^|街道|镇|乡|苏木)(\p{Han}+村(?:\d+组|村委会|村口|小学对面|卫生室|文化广场).*)$"
+_FLAT: Final = r"[栋幢座层]|单元|号楼|#|\d楼|\d室|\d-\d"
+_FLOOR: Final = r"(\d{1,2})(?:0\d室?|[楼层])$"
+# Companies, schools and hospitals are named after their place.
+_INSTITUTION: Final = r"号(\p{Han}+(?:有限公司|小学|中学|学校|学院|医院|保健院))"
+_NAME: Final = r"^\p{Han}{2,6}(?:·\p{Han}{2,6})?$"
+_LANDLINE: Final = r"^\d{3,4}-([2-8]\d{6,7})(?:(?:转|-)\d{1,6})?$"
 _MOBILE: Final = r"^(?:\+86|86-)?(1\d{2}(?:\d{8}| \d{4} \d{4}|-\d{4}-\d{4}|\*{4}\d{4}))(?:(?:转|-)\d{1,6})?$"
 # What is dialled where: in Hong Kong eight digits, in Macao too, whose mobiles begin with 6 and lines with 28; a mobile
 # of Taiwan is 9 and eight more. All with the code of the country call, for a mainland shop could not ring otherwise.
@@ -29,6 +47,8 @@ _OUTSIDE: Final = {
 }
 # The longest region as written, in characters: what an old address begins with is looked for no further.
 _REGION: Final = 26
+# Of these the tables tell nothing, but that there is something.
+_FREE_TEXTS: Final = ("商品", "配送备注", "送达时间")
 
 Rule = tuple[pl.Expr, pl.Expr]  # the reason, and when it applies
 
@@ -45,15 +65,37 @@ def _faults(atoms: pl.DataFrame) -> pl.DataFrame:
     real = claimed.select("code").join(_known_divisions(), on="code", how="left", maintain_order="left")
     rows = pl.concat(
         [
-            atoms.select("atom_id", "电话", "旧电话", "邮编", "详细地址", "含地区的详细地址", "旧地址"),
+            atoms.select(
+                "atom_id", "电话", "旧电话", "邮编", "详细地址", "含地区的详细地址", "旧地址", "订单号", *_FREE_TEXTS
+            ),
+            atoms.select(名字=pl.col("名字").struct.field("param").struct.field("输出")),
             atoms.select(pl.col("地址").struct.field("param").struct.unnest()),
             real,
             claimed.select(pl.struct(pl.all()).alias("claimed")),
         ],
         how="horizontal",
-    ).lazy()
-    rules = [*_place_rules(), *_phone_rules("电话"), *_phone_rules("旧电话")]
-    return pl.concat(pl.collect_all(rows.filter(applies).select("atom_id", reason=reason) for reason, applies in rules))
+    ).with_columns(*_readings())
+    exists = pl.col("province").is_not_null()
+    rules = [*_region_rules(), *_detail_rules(), *_old_place_rules(), *_order_rules()]
+    rules += [*_phone_rules("电话"), *_phone_rules("旧电话")]
+    # What a null makes undecided is a fault, too.
+    applied = [(pl.format("division {} does not exist", "code"), ~exists)]
+    applied += [(reason.fill_null("a slot is null"), exists & applies.fill_null(True)) for reason, applies in rules]
+    wrong = rows.lazy()
+    return pl.concat(
+        pl.collect_all(wrong.filter(applies).select("atom_id", reason=reason) for reason, applies in applied)
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _readings() -> list[pl.Expr]:
+    """Return what several rules read from an address, named; null where it is not written."""
+    detail, old = pl.col("详细地址"), pl.col("旧地址").str.head(_REGION)
+    return [
+        _below(detail, pl.col("area_code")).alias("below"),
+        detail.str.extract(_INSTITUTION).alias("institution"),
+        old.str.extract_many(_regions(), leftmost=True).list.first().alias("old_region"),
+    ]
 
 
 @functools.lru_cache(maxsize=1)
@@ -66,46 +108,110 @@ def _known_divisions() -> pl.DataFrame:
 
 
 @functools.lru_cache(maxsize=1)
-def _place_rules() -> list[Rule]:
-    exists = pl.col("province").is_not_null()
+def _region_rules() -> list[Rule]:
     province = pl.any_horizontal(pl.col("省") == known for known in (pl.lit(""), pl.col("short"), pl.col("province")))
-    zoned = pl.col("县").is_in(ZONES) & ~pl.col("outside") & (pl.col("city") != "") & (pl.col("county") != "")
+    zonable = ~pl.col("outside") & (pl.col("city") != "") & (pl.col("county") != "")
     written = joined("省", "市", "县", "详细地址")
-    below = _below(pl.col("详细地址"), pl.col("area_code"))
-    region = pl.col("旧地址").str.head(_REGION).str.extract_many(_regions(), leftmost=True).list.first()
     return [
-        (pl.format("division {} does not exist", "code"), ~exists),
         (
             pl.format("_official contradicts division {}", "code"),
-            exists & (pl.col("claimed") != pl.struct(all_divisions().columns)),
+            pl.col("claimed") != pl.struct(all_divisions().columns),
         ),
         (pl.format("省 '{}' is not {}", "省", "province"), ~province),
-        (pl.format("市 '{}' is not {}", "市", "city"), ~_names("市", "city")),
-        (pl.format("县 '{}' is not {}", "县", "county"), ~_names("县", "county") & ~zoned),
+        (pl.format("市 '{}' is not {}", "市", "city"), ~_names("市")),
+        (pl.format("县 '{}' is not {}", "县", "county"), ~_names("县") & ~(_zoned() & zonable)),
         (
             pl.format("邮编 {} does not lie in {}{} ({})", "邮编", "city", "county", "postcode"),
             ~_postcode_fits(),
         ),
         (pl.format("含地区的详细地址 is not {}", written), pl.col("含地区的详细地址") != written),
+    ]
+
+
+@functools.lru_cache(maxsize=1)
+def _detail_rules() -> list[Rule]:
+    detail, mainland = pl.col("详细地址"), ~pl.col("outside")
+    below, institution = pl.col("below"), pl.col("institution")
+    township = pl.when(mainland).then(below).fill_null("")
+    behind, floor = detail.str.slice(township.str.len_chars()), detail.str.extract(_FLOOR).cast(pl.Int64)
+    rural, town = township.str.contains("(?:乡|苏木)$"), township.str.ends_with("镇")
+    village = detail.str.extract(_VILLAGE, 0)
+    urban = mainland & (pl.col("county").str.ends_with("区") | _zoned())
+    estate = behind.str.extract(DEVELOPERS_ESTATE, 0)
+    namesake = institution.str.extract_many(_longest_first(_namesakes()["name"]), leftmost=True).list.first()
+    own = _namesakes().select(joined("code", "name")).to_series()
+    foreign = institution.str.starts_with(namesake) & ~joined("code", namesake).is_in(own.implode())
+    return [
+        (pl.format("详细地址 '{}' is no address", detail), ~detail.str.contains(r"^\p{Han}{2}.")),
         (
             pl.format("{} does not lie in {}{}", below, "city", "county"),
-            exists & ~joined("code", below).is_in(_places_below().implode()),
+            below.is_not_null() & ~joined("code", below).is_in(_places_below().implode()),
         ),
         (
-            pl.format("旧地址 {} begins with no region", "旧地址"),
-            ~pl.col("旧地址").str.starts_with(region.fill_null("\n")),
+            pl.format("{} stands beside {}, and no township is the zone's", "县", township),
+            _zoned() & (township != ""),
+        ),
+        (
+            pl.format("{} is a village, and {}{} is urban", village, "city", "county"),
+            village.is_not_null() & urban & ~rural,
+        ),
+        (pl.format("{} has no flats: {}", township, detail), rural & behind.str.contains(_FLAT)),
+        (pl.format("{} has no house with {} floors", township, floor), town & (floor > TOWN_FLOORS).fill_null(False)),
+        (pl.format("{} has no {}", township, estate), town & estate.is_not_null()),
+        (pl.format("{} is named after another place", institution), foreign.fill_null(False)),
+    ]
+
+
+@functools.lru_cache(maxsize=1)
+def _old_place_rules() -> list[Rule]:
+    old, region = pl.col("旧地址"), pl.col("old_region")
+    area = pl.when(region.str.contains("^(?:香港|澳门)")).then(pl.lit("+852")).otherwise(pl.lit(""))
+    below = _below(old.str.slice(region.str.len_chars()), area)
+    return [
+        (pl.format("旧地址 {} begins with no region", old), ~old.str.starts_with(region.fill_null("\n"))),
+        (
+            pl.format("旧地址: {} does not lie in {}", below, region),
+            old.str.starts_with(region).fill_null(False)
+            & below.is_not_null()
+            & ~joined(region, below).is_in(_places_below_regions().implode()),
         ),
     ]
 
 
-def _names(written: str, official: str) -> pl.Expr:
-    """Tell whether a column names the official place or its usual short form (恩施州 for 恩施土家族苗族自治州).
+def _order_rules() -> list[Rule]:
+    return [
+        (pl.format("名字 '{}' is no name", "名字"), ~pl.col("名字").str.contains(_NAME)),
+        (pl.format("订单号 '{}' is no order number", "订单号"), ~pl.col("订单号").str.contains(r"^\d{18}$")),
+        *((pl.lit(f"{slot} is empty"), pl.col(slot) == "") for slot in _FREE_TEXTS),
+    ]
 
-    A level may be left out only outside the mainland.
-    """
-    name, whole = pl.col(written), pl.col(official)
-    short = (name.str.head(2) == whole.str.head(2)) & (name.str.tail(1) == whole.str.tail(1))
-    return pl.when(name == "").then((whole == "") | pl.col("outside")).otherwise(whole.str.starts_with(name) | short)
+
+def _zoned() -> pl.Expr:
+    return pl.col("县").is_in(ZONES)
+
+
+def _names(level: str) -> pl.Expr:
+    """Tell whether 市 or 县 is written as customers write the division; outside the mainland it may be left out."""
+    left_out = (pl.col(level) == "") & pl.col("outside")
+    return left_out | joined("code", level).is_in(_coded_regions().select(joined("code", level)).to_series().implode())
+
+
+@functools.lru_cache(maxsize=1)
+def _coded_regions() -> pl.DataFrame:
+    """Return `written_regions()` with the code of each."""
+    spellings = len(REGION_STYLES) * 2
+    codes = all_divisions()["code"].gather(pl.int_range(written_regions().height, eager=True) // spellings)
+    return written_regions().with_columns(codes)
+
+
+@functools.lru_cache(maxsize=1)
+def _namesakes() -> pl.DataFrame:
+    """Return code and name: what a company of each division may be named after (深圳市, 深圳, 仙桃)."""
+    found = []
+    for level in ("city", "county"):
+        named = all_divisions().filter(pl.col(level).str.contains("[市县]$")).select("code", name=level)
+        found += [named, named.with_columns(pl.col("name").str.strip_suffix("市"))]
+    return pl.concat(found).filter(pl.col("name").str.len_chars() > 1).unique(maintain_order=True)
 
 
 def _postcode_fits() -> pl.Expr:
@@ -130,12 +236,26 @@ def _places_below() -> pl.Series:
 
 
 @functools.lru_cache(maxsize=1)
+def _places_below_regions() -> pl.Series:
+    """Return every region as written, joined with each place below it."""
+    names = townships().explode("name").join(all_divisions(), left_on="county_code", right_on="code")
+    below = names.select(code="county_code", name=_below(pl.col("name"), pl.col("area_code"))).drop_nulls().unique()
+    regions = _coded_regions().select("code", region=joined("省", "市", "县")).unique()
+    return regions.join(below, on="code").select(joined("region", "name")).to_series().unique().sort()
+
+
+@functools.lru_cache(maxsize=1)
 def _regions() -> list[str]:
-    """Return every region as it may be written, with a zone in the district's place too."""
+    """Return every region as it may be written, with a zone in the district's place too, the longest first."""
     zones = pl.DataFrame({"县": ZONES})
     zoned = written_regions().filter("zonable").select("省", "市").join(zones, how="cross")
     written = pl.concat([written_regions().select("省", "市", "县"), zoned])
-    return sorted(set(written.select(joined("省", "市", "县")).to_series()))
+    return _longest_first(written.select(joined("省", "市", "县")).to_series())
+
+
+def _longest_first(names: pl.Series) -> list[str]:
+    """Order patterns such that the leftmost match is the longest, too: 吉林市 before 吉林."""
+    return sorted(set(names), key=lambda name: (-len(name), name))
 
 
 def _phone_rules(column: str) -> list[Rule]:
@@ -144,7 +264,8 @@ def _phone_rules(column: str) -> list[Rule]:
     elsewhere = landline & ~phone.str.starts_with(pl.col("area_code") + "-")
     mobile = phone.str.extract(_MOBILE)
     digits = mobile.str.replace_all("[ -]", "")
-    shaped = pl.when(landline).then(phone.str.contains(_LANDLINE)).otherwise(mobile.is_not_null())
+    whole = phone.str.extract(_LANDLINE).str.len_bytes() == subscriber_digits(pl.col("area_code"))
+    shaped = pl.when(landline).then(whole.fill_null(False)).otherwise(mobile.is_not_null())
     heads = sorted({prefix[:3] for prefix in mobile_prefixes()})
     # A masked number shows three digits, which may be those of many prefixes.
     allotted = (
@@ -157,7 +278,7 @@ def _phone_rules(column: str) -> list[Rule]:
     )
     return [
         (pl.format("landline {} lies outside {}", phone, "area_code"), ~outside & elsewhere),
-        (pl.format("mobile prefix {} is not allotted", digits.str.head(4)), ~outside & ~allotted),
+        (pl.format("mobile prefix {} is not allotted", digits.str.head(4)), ~outside & ~allotted.fill_null(True)),
         (pl.format("{} {} is no number that exists", pl.lit(column), phone), ~outside & ~elsewhere & ~shaped),
         (pl.format("{} {} is no number of {}", pl.lit(column), phone, "province"), outside & ~foreign),
     ]

@@ -30,10 +30,11 @@ from cs_assets.atoms.orders import (
     sample_tracking,
     say_couriers,
 )
-from cs_assets.atoms.products import SPOKEN, compatible, destinations, devices, misfits, products, say_products
+from cs_assets.atoms.products import compatible, destinations, devices, misfits, products, say_products
 from cs_assets.atoms.shipping import shipping_atoms
 from cs_assets.atoms.shop_records import shelf
 from cs_assets.atoms.times import REFERENCE_INSTANT, sample_times
+from cs_assets.catalogue import categories
 from cs_assets.reference import reference_table
 
 _MAILBOXES: Final = ("@qq.com", "@qq.com", "@163.com", "@126.com", "@foxmail.com")
@@ -261,7 +262,7 @@ def _strange_pairs(row: pl.DataFrame) -> pl.DataFrame:
         products().select("sku", "category"), on="sku", how="left"
     )
     called = pl.col("category").replace_strict(
-        {category: "|".join(words) for category, words in SPOKEN.items()}, default=None, return_dtype=pl.String
+        {category: row["spoken"] for category, row in categories().items()}, default=None, return_dtype=pl.String
     )
     right = (
         pl.col("spoken").str.split("|").list.contains(pl.col("设备"))

@@ -1,17 +1,15 @@
-"""Numbers as customers say them: Chinese numerals, money, quantities with their measure words (量词).
+"""Numbers as customers say them: money, and quantities with their measure words (量词).
 
-    chinese_numeral(n) -> str                      # 0 to 10^8, as spoken before a measure word: 两, 十二, 两百五十
-    ordinal_numeral(n) -> str                      # the same, but 二 for 2: 二号, 二月
-    read_chinese_numeral(text) -> int              # also 两百五, 一千零五, 三万二, 128; ValueError if it is none
     sample_money(rng, count, low, high) -> DataFrame[said, fen]      # low and high in yuan
     read_money(said) -> int                        # fen; ValueError if it is no sum of money
     sample_quantities(rng, categories) -> DataFrame[said, quantity]  # 两条, 3块, by category of product
     read_quantity(said, category) -> int           # ValueError if the measure word does not go with the category
     miscounted(table: DataFrame[said, fen]) -> DataFrame[row, reason]
 
-Example: chinese_numeral(20105) is 两万零一百零五; read_money("九十九块九") is 9990.
+Example: read_money("九十九块九") is 9990.
 
-Not here: dates and hours (`times.py`), phone and order numbers.
+Not here: the numerals themselves (`cs_assets/chinese_numerals.py`), dates and hours (`times.py`), phone and order
+numbers.
 """
 
 import re
@@ -23,104 +21,11 @@ import polars as pl
 
 from cs_assets.atoms.columns import compose
 from cs_assets.atoms.vocabularies import Vocabularies
+from cs_assets.catalogue import measure_words
+from cs_assets.chinese_numerals import LARGEST, chinese_numeral, ordinal_numeral, read_chinese_numeral
 
-LARGEST: Final = 10**8
-_DIGITS: Final = "零一二三四五六七八九"
-_UNITS: Final = {"千": 1000, "百": 100, "十": 10}
-_SPELLINGS: Final = str.maketrans({"〇": "零", "两": "二", "廿": "二十", "卅": "三十"})
-_ELIDED: Final = re.compile(r"([百千万])([一二三四五六七八九])$")
-_NEXT_UNIT: Final = {"百": "十", "千": "百", "万": "千"}
-_BARE_TEN: Final = re.compile(r"(?<![一二三四五六七八九])十")
-# Measure words by category of product; the usual one stands more than once.
-MEASURE_WORDS: Final = {
-    "内存条": ("条", "条", "根", "个"),
-    "固态硬盘": ("块", "块", "个"),
-    "机械硬盘": ("块", "块", "个"),
-    "充电器": ("个",),
-    "数据线": ("根", "根", "条"),
-    "存储卡": ("张", "张", "个"),
-    "墨盒": ("个", "个", "支"),
-    "硒鼓": ("个", "个", "支"),
-    "电池": ("块", "块", "个"),
-    "手机壳": ("个",),
-    "钢化膜": ("张", "张", "片"),
-    "平板壳": ("个",),
-    "触控笔": ("支", "支", "个"),
-}
 # How often a customer buys so many: an assumption; most buy one.
 _QUANTITIES: Final = {1: 0.55, 2: 0.24, 3: 0.08, 4: 0.05, 5: 0.04, 6: 0.01, 8: 0.01, 10: 0.02}
-
-
-def chinese_numeral(n: int) -> str:
-    """Write `n` as it is spoken before a measure word: 2 两, 12 十二, 200 两百, 1005 一千零五.
-
-    Raises:
-        ValueError: `n` lies outside 0 to 10^8.
-    """
-    if not 0 <= n <= LARGEST:
-        raise ValueError(f"{n} lies outside 0 to {LARGEST}, the numbers that are spoken here")
-    if n in (0, 2, LARGEST):
-        return {0: "零", 2: "两", LARGEST: "一亿"}[n]
-    high, low = divmod(n, 10_000)
-    gap = "零" if high and 0 < low < 1000 else ""
-    text = (f"{_section(high)}万" if high else "") + gap + _section(low)
-    return re.sub("^二(?=[百千万])", "两", re.sub("^一十", "十", text))
-
-
-def _section(n: int) -> str:
-    """Write 0 to 9999, 0 as nothing."""
-    text = ""
-    for unit, power in (*_UNITS.items(), ("", 1)):
-        digit = n // power % 10
-        if digit:
-            text += _DIGITS[digit] + unit
-        elif text and text[-1] != "零":
-            text += "零"
-    return text.rstrip("零")
-
-
-def ordinal_numeral(n: int) -> str:
-    """Write `n` as in dates and ordinals, where 2 is 二: 二号, 第二个."""
-    return "二" if n == 2 else chinese_numeral(n)
-
-
-def read_chinese_numeral(text: str) -> int:
-    """Return the number, also in short (两百五 is 250) and in Arabic digits.
-
-    Raises:
-        ValueError: it is no numeral, or not well formed, as 一百零五十 or 三百多.
-    """
-    if text.isascii() and text.isdecimal():
-        return int(text)
-    full = _ELIDED.sub(lambda match: match[0] + _NEXT_UNIT[match[1]], _plain(text))
-    number = _value(full)
-    # What is not written as the number would be is no numeral: 一百零五十, 十百, 五六.
-    if (
-        number is None
-        or number > LARGEST
-        or _BARE_TEN.sub("一十", chinese_numeral(number).translate(_SPELLINGS)) != full
-    ):
-        raise ValueError(f"{text!r} is no Chinese numeral from 0 to {LARGEST}, such as 十五, 两百五 or 一千零五")
-    return number
-
-
-def _plain(text: str) -> str:
-    """Write a numeral in the one spelling that spells all out: 二 for 两, 一十 for 十."""
-    return _BARE_TEN.sub("一十", text.translate(_SPELLINGS))
-
-
-def _value(text: str) -> int | None:
-    total = section = digit = 0
-    for character in text:
-        if character in _DIGITS:
-            digit = _DIGITS.index(character)
-        elif character in _UNITS:
-            section, digit = section + digit * _UNITS[character], 0
-        elif character in "万亿":
-            total, section, digit = (total + section + digit) * (10_000 if character == "万" else LARGEST), 0, 0
-        else:
-            return None
-    return total + section + digit if text else None
 
 
 # --- Money
@@ -188,7 +93,7 @@ def _money_spellings() -> Iterator[pl.Expr]:
     yield pl.format("{}.{}元", yuan, tenth)
     yield pl.format("¥{}.{}", yuan, hundredths)
     yield pl.format("{}块{}", yuan, tenth)
-    tenth_said = tenth.replace_strict(dict(enumerate(_DIGITS)), return_dtype=pl.String)
+    tenth_said = tenth.replace_strict({n: ordinal_numeral(n) for n in range(10)}, return_dtype=pl.String)
     yield pl.format("{}块{}", chinese, tenth_said)
     yield pl.format("{}.{}", yuan, hundredths)
     yield pl.format("{}.{}元", yuan, hundredths)
@@ -231,13 +136,13 @@ def sample_quantities(rng: np.random.Generator, categories: pl.Series) -> pl.Dat
     """Draw how many of a product of each category: said (两条, 3块), quantity (int64, 1 to 10).
 
     Raises:
-        ValueError: a category is not in `MEASURE_WORDS`.
+        ValueError: a category is not in `measure_words()`.
     """
     count = len(categories)
     drawn = pl.DataFrame(
         {
             "quantity": rng.choice(list(_QUANTITIES), count, p=list(_QUANTITIES.values())),
-            "word": Vocabularies(MEASURE_WORDS).draw(rng, categories),
+            "word": Vocabularies(measure_words()).draw(rng, categories),
             "typed": rng.random(count) < 0.35,
         }
     )
@@ -253,7 +158,8 @@ def read_quantity(said: str, category: str) -> int:
     Raises:
         ValueError: no such quantity, or the measure word is not one of the category's.
     """
-    for word in MEASURE_WORDS[category]:
+    words = measure_words()[category]
+    for word in words:
         if said.endswith(word):
             return read_chinese_numeral(said.removesuffix(word))
-    raise ValueError(f"{said!r}: {category} is counted in {', '.join(dict.fromkeys(MEASURE_WORDS[category]))}")
+    raise ValueError(f"{said!r}: {category} is counted in {', '.join(dict.fromkeys(words))}")

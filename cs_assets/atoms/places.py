@@ -56,8 +56,8 @@ _TOWN_STREETS: Final = "人民 解放 建设 和平 新华 胜利 东风 民主 
 _TOWN_STREET_ENDS: Final = "街 街 路 东街 西街 南街 北街"
 _DEVELOPERS: Final = "绿地 万科 恒大 保利 中海 融创 龙湖 碧桂园 华润 招商 金地 富力 雅居乐"
 _COMMUNITIES: Final = (
-    "阳光 金色 水岸 锦绣 碧水 蓝天 翡翠 香榭 东方 世纪 和谐 康居 祥和 春天 丽景 御景 湖畔 山水 城市 滨江 江南 盛世 名门 "
-    "紫荆 玫瑰 银杏 梧桐 海棠"
+    "阳光 金色 水岸 锦绣 碧水 蓝天 翡翠 香榭 东方 世纪 和谐 康居 祥和 春天 丽景 御景 湖畔 山水 城市 滨江 江南 盛世 "
+    "名门 紫荆 玫瑰 银杏 梧桐 海棠"
 )
 _COMMUNITY_ENDS: Final = "花园 小区 家园 新城 公寓 苑 华府 雅苑 名邸 国际 广场 新村 府 里"
 # An estate that bears a developer's name; 融创 alone stands in 金融创业园, too.

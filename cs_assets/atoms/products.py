@@ -1,12 +1,13 @@
 """Products, accessories and the devices they are for (商品与配件), what is in stock where, and when it arrives.
 
-Here belongs what is true of the shop's goods. Which accessory fits which device is computed from their attributes and
-never listed; so is the arrival. What the columns mean, and where prices and stock come from: `data/reference/SHOP.md`.
+Here belongs what is drawn and checked a column at a time. Which accessory fits which device is computed from their
+attributes and never listed; so is the arrival; both by the rules of `cs_assets/catalogue.py`. What the columns mean,
+and where prices and stock come from: `data/reference/SHOP.md`.
 
     devices() -> DataFrame[device_id, kind, brand, model, spoken, memory, storage, charge_port, charge_watts, ...]
     products() -> DataFrame[sku, category, brand, model, capacity, price, interface, watts, fen]
     stock() -> DataFrame[sku, city, quantity]
-    destinations() -> DataFrame[province, city, zone, extra_days]
+    destinations() -> DataFrame[city]
     fits(devices, products) -> DataFrame[device_id, category, sku]
     compatible() -> DataFrame[device_id, category, sku]      # fits() of everything
     arrival(sku, city, ordered_at, quantity=1) -> datetime | None
@@ -31,49 +32,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from cs_assets import catalogue
 from cs_assets.atoms.times import SHANGHAI, in_shanghai, isoformat
 from cs_assets.atoms.vocabularies import Vocabularies
+from cs_assets.catalogue import Moment
 from cs_assets.reference import reference_table
 
-# Which attribute of a device decides whether a product of the category fits it.
-ATTRIBUTES: Final = {
-    "内存条": "memory",
-    "固态硬盘": "storage",
-    "机械硬盘": "storage",
-    "充电器": "charge_port",
-    "数据线": "cable",
-    "存储卡": "card",
-    "墨盒": "ink",
-    "硒鼓": "toner",
-    "电池": "battery",
-    "手机壳": "body",
-    "钢化膜": "body",
-    "平板壳": "body",
-    "触控笔": "pen",
-}
-# What customers call a product of the category, the commonest first.
-SPOKEN: Final = {
-    "内存条": ("内存条", "内存"),
-    "固态硬盘": ("固态硬盘", "固态", "SSD", "硬盘"),
-    "机械硬盘": ("机械硬盘", "机械盘"),
-    "充电器": ("充电器", "充电头", "电源适配器"),
-    "数据线": ("数据线", "充电线"),
-    "存储卡": ("存储卡", "内存卡"),
-    "墨盒": ("墨盒", "墨水"),
-    "硒鼓": ("硒鼓", "碳粉盒"),
-    "电池": ("电池", "备用电池"),
-    "手机壳": ("手机壳", "壳子", "保护壳"),
-    "钢化膜": ("钢化膜", "手机膜", "膜"),
-    "平板壳": ("平板壳", "保护套"),
-    "触控笔": ("触控笔", "手写笔", "电容笔"),
-}
-# Days on the road. The shop's own promise, an assumption: a warehouse in the city delivers tonight, one of the same
-# zone tomorrow, any other the day after tomorrow; the remote provinces of delivery_zones.csv wait longer.
-SAME_CITY, SAME_ZONE, OTHER_ZONE = 0, 1, 2
 # An order after the cut-off counts as one of the next day.
 CUT_OFF: Final = time(16)
-LOCAL_ARRIVAL: Final = time(21)
-ARRIVAL: Final = time(18)
 
 
 @functools.lru_cache(maxsize=1)
@@ -100,13 +66,8 @@ def stock() -> pl.DataFrame:
 
 @functools.lru_cache(maxsize=1)
 def destinations() -> pl.DataFrame:
-    """Return the cities that the shop delivers to: province, city (without 市), zone, extra_days (int64).
-
-    Hong Kong, Macao and Taiwan are left out, and so are counties without a city (仙桃, 济源).
-    """
-    zones = reference_table("delivery_zones").with_columns(pl.col("extra_days").cast(pl.Int64))
-    cities = reference_table("divisions").filter(pl.col("city") != "").select("province", "city").unique()
-    return cities.join(zones, on="province").with_columns(pl.col("city").str.strip_suffix("市")).sort("city")
+    """Return the cities that the shop delivers to: city (without 市), sorted."""
+    return pl.DataFrame({"city": catalogue.cities()}).sort("city")
 
 
 def fits(some_devices: pl.DataFrame, some_products: pl.DataFrame) -> pl.DataFrame:
@@ -117,19 +78,14 @@ def fits(some_devices: pl.DataFrame, some_products: pl.DataFrame) -> pl.DataFram
     Returns:
         device_id, category, sku, sorted.
     """
-    found = []
-    for category, attribute in ATTRIBUTES.items():
-        owned = some_devices.select("device_id", "charge_watts", interface=pl.col(attribute).str.split("|"))
-        offered = some_products.filter(pl.col("category") == category).with_columns(pl.col("interface").str.split("|"))
-        pairs = (
-            owned.explode("interface")
-            .filter(pl.col("interface") != "")
-            .join(offered.explode("interface"), on="interface")
-        )
-        if category == "充电器":
-            pairs = pairs.filter(pl.col("watts").cast(pl.Int64) >= pl.col("charge_watts").cast(pl.Int64))
-        found.append(pairs.select("device_id", "category", "sku").unique())
-    return pl.concat(found).sort("device_id", "category", "sku")
+    goods = some_products.to_dicts()
+    pairs = [
+        (device["device_id"], product["category"], product["sku"])
+        for device in some_devices.iter_rows(named=True)
+        for product in goods
+        if catalogue.interfaces_agree(device, product)
+    ]
+    return pl.DataFrame(pairs, schema=["device_id", "category", "sku"], orient="row").sort(pl.all())
 
 
 @functools.lru_cache(maxsize=1)
@@ -165,13 +121,13 @@ def arrival(sku: str, city: str, ordered_at: datetime, quantity: int = 1) -> dat
     Raises:
         ValueError: there is no such product or destination.
     """
-    if sku not in _stock_of():
+    if sku not in products()["sku"]:
         raise ValueError(f"product {sku!r} does not exist; see data/reference/products.csv")
     name = city.removesuffix("市")
-    if name not in _places():
+    if name not in catalogue.cities():
         raise ValueError(f"the shop does not deliver to {city!r}; see destinations() in cs_assets/atoms/products.py")
-    days = [_days(warehouse, name) for warehouse, amount in _stock_of()[sku] if amount >= quantity]
-    return _arrives(ordered_at, min(days)) if days else None
+    moment = catalogue.delivery(sku, name, quantity)
+    return _arrives(ordered_at, moment) if moment else None
 
 
 def arrivals(orders: pl.DataFrame, ordered_at: datetime) -> pl.Series:
@@ -186,45 +142,26 @@ def arrivals(orders: pl.DataFrame, ordered_at: datetime) -> pl.Series:
         .group_by("row")
         .agg(pl.col("days").min())
     )
-    texts = {days: isoformat(_arrives(ordered_at, days)) for days in _reach()["days"].unique()}
+    texts = {days: isoformat(_arrives(ordered_at, catalogue.arrival_after(days))) for days in _reach()["days"].unique()}
     text = pl.col("days").replace_strict(texts, return_dtype=pl.String)
     return wanted.join(reached, on="row", how="left").sort("row").select(arrival=text).to_series()
 
 
-def _arrives(ordered_at: datetime, days: int) -> datetime:
+def _arrives(ordered_at: datetime, moment: Moment) -> datetime:
     local = in_shanghai(ordered_at)
     late = local.time() >= CUT_OFF
-    day = local.date() + timedelta(days=days + late)
-    return datetime.combine(day, LOCAL_ARRIVAL if days == SAME_CITY else ARRIVAL, SHANGHAI)
-
-
-def _days(warehouse: str, city: str) -> int:
-    """Return the days on the road between two cities."""
-    zone, extra = _places()[city]
-    if warehouse == city:
-        return SAME_CITY
-    return extra + (SAME_ZONE if zone == _places()[warehouse][0] else OTHER_ZONE)
-
-
-@functools.lru_cache(maxsize=1)
-def _places() -> dict[str, tuple[str, int]]:
-    """Return city -> its zone and the days that it takes longer than the rest of the zone."""
-    return {
-        city: (zone, extra) for city, zone, extra in destinations().select("city", "zone", "extra_days").iter_rows()
-    }
-
-
-@functools.lru_cache(maxsize=1)
-def _stock_of() -> dict[str, list[tuple[str, int]]]:
-    """Return sku -> what each warehouse holds."""
-    held = stock().group_by("sku").agg(pl.struct("city", "quantity"))
-    return {sku: [(entry["city"], entry["quantity"]) for entry in entries] for sku, entries in held.iter_rows()}
+    midnight = datetime.combine(local.date() + timedelta(days=moment.day + late), time(), SHANGHAI)
+    return midnight + timedelta(hours=moment.hour)
 
 
 @functools.lru_cache(maxsize=1)
 def _reach() -> pl.DataFrame:
     """Return sku, city, days and the most that one warehouse at that distance holds (in_stock)."""
-    roads = [(start, city, _days(start, city)) for start in stock()["city"].unique().sort() for city in _places()]
+    roads = [
+        (start, city, catalogue.days_on_road(start, city))
+        for start in stock()["city"].unique().sort()
+        for city in catalogue.cities()
+    ]
     distances = pl.DataFrame(roads, schema=["warehouse", "city", "days"], orient="row")
     joined = stock().rename({"city": "warehouse"}).join(distances, on="warehouse")
     return joined.group_by("sku", "city", "days").agg(in_stock=pl.col("quantity").max())
@@ -309,7 +246,7 @@ def _spoken_products() -> Vocabularies:
 
 def _names_of(product: dict) -> list[str]:
     """Return what customers call a product. The bare word comes twice: most say no more."""
-    words = SPOKEN[product["category"]]
+    words = catalogue.categories()[product["category"]]["spoken"].split("|")
     brand = product["brand"].replace("西部数据", "西数")
     names = [words[0], words[0], *words[1:], f"{brand}{words[0]}", f"{brand}的{words[0]}"]
     size = product["capacity"] if product["capacity"].endswith(("GB", "TB")) else ""

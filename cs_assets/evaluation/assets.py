@@ -31,8 +31,9 @@ from cs_assets.model_assets import (
 from cs_assets.partitions import scenario_partitions
 from cs_assets.scenario import load_scenario, scenario_names
 from resources.base_model import BaseModels
+from resources.files import write_whole
 from resources.gpu import gpu
-from resources.store import ModelFolder, Store, fingerprint, preview, write_whole
+from resources.store import ModelFolder, Store, fingerprint, preview
 from resources.tracking import Tracking
 
 

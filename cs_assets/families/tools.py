@@ -31,10 +31,10 @@ from pydantic import ConfigDict, ValidationError
 from cs_assets.families.base import Value, Violation
 from cs_assets.families.definition import ScenarioError
 from cs_assets.reference import reference_table
+from cs_assets.spoken_times import REFERENCE_INSTANT, named_day
 
-# The day on which the twin's customers write, that of `atoms.times.REFERENCE_INSTANT`: a Wednesday. Tickets and
-# technicians are of this day.
-TODAY: Final = datetime.date(2026, 6, 10)
+# The day on which the twin's customers write, a Wednesday. Tickets and technicians are of this day.
+TODAY: Final = REFERENCE_INSTANT.date()
 # How far ahead a technician can be booked.
 BOOKABLE_DAYS: Final = 14
 ERRORS: Final = ("bad_call", "not_found", "not_served", "not_a_time", "closed")
@@ -233,55 +233,8 @@ def _unspaced(typed: str) -> str:
 
 
 def spoken_day(said: str) -> datetime.date | None:
-    """Return the day meant by 明天下午, 周六, 下周三上午, 6月8号 or 15号, said on TODAY; None where none is named.
-
-    周三 is the next such day, TODAY included; 下周三 that of next week.
-    """
-    if iso := re.search(r"(\d{4})-(\d{1,2})-(\d{1,2})", said):
-        return _date(*map(int, iso.groups()))
-    for pattern, days in ((r"大后[天日]", 3), (r"后[天日]", 2), (r"明[天日早晚儿]", 1), (r"今[天日早晚儿]", 0)):
-        if re.search(pattern, said):
-            return TODAY + datetime.timedelta(days=days)
-    if week := re.search(r"(下*)个?(?:周|星期|礼拜)([一二三四五六日天末1-7])", said):
-        weekday = 5 if week[2] == "末" else "一二三四五六日".find(week[2].replace("天", "日"))
-        weekday = weekday if weekday >= 0 else int(week[2]) - 1
-        ahead = weekday - TODAY.weekday() + 7 * len(week[1])
-        return TODAY + datetime.timedelta(days=ahead if week[1] else ahead % 7)
-    if day := _DAY_OF_MONTH.search(said):
-        month = day["month"] or day["dotted_month"]
-        return _next_day(_numeral(month) if month else None, _numeral(day["day"] or day["dotted_day"]))
-    return None
-
-
-_DAY_OF_MONTH: Final = re.compile(
-    r"(?:(?P<month>\d{1,2}|[一二三四五六七八九十]+)月)?(?P<day>\d{1,2}|[一二三四五六七八九十]+)[号日]"
-    r"|(?P<dotted_month>\d{1,2})[./](?P<dotted_day>\d{1,2})"
-)
-
-
-def _numeral(said: str) -> int:
-    """Read a number below 100: 6, 二十一."""
-    if said.isdigit():
-        return int(said)
-    digits = "零一二三四五六七八九"
-    tens, ten, ones = said.rpartition("十")
-    return (digits.find(tens or "一") * 10 if ten else 0) + (digits.find(ones) if ones else 0)
-
-
-def _next_day(month: int | None, day: int) -> datetime.date | None:
-    """Return the next such day; without a month, 2号 said on the 3rd is that of the next month."""
-    found = _date(TODAY.year, month or TODAY.month, day)
-    if found is None or found >= TODAY:
-        return found
-    later = (TODAY.year + 1, month) if month else (TODAY.year + TODAY.month // 12, TODAY.month % 12 + 1)
-    return _date(*later, day)
-
-
-def _date(year: int, month: int, day: int) -> datetime.date | None:
-    try:
-        return datetime.date(year, month, day)
-    except ValueError:
-        return None
+    """Return the day meant by 明天下午, 周六, 下周三上午, 6月8号 or 15号, said on TODAY; None where none is named."""
+    return named_day(said, TODAY)
 
 
 _TIME_WORDS: Final = re.compile(

@@ -10,8 +10,10 @@ A chunk depends on the scenario, the variants and its own number alone, so that 
 bytes.
 """
 
+import contextlib
 import itertools
 import multiprocessing
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -27,7 +29,7 @@ from cs_assets.families.columns import compile_template
 from cs_assets.families.syntax import parse_template
 from cs_assets.samples.columns import ColumnRenderer
 from cs_assets.scenario import Scenario, ScenarioSpec
-from resources.store import write_whole
+from resources.files import write_whole
 
 # A row that does not suit its template (no phone to show, two numbers side by side) gets another one, so often at most.
 _CHOICES = 4
@@ -106,8 +108,26 @@ def write_samples(scenario: Scenario, variants: pl.DataFrame, rows: int, folder:
         source = ChunkSource(scenario, variants)
         return sum(_write_chunk(source, folder, *chunk) for chunk in chunks)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start, (scenario.folder, scenario.spec, variants, folder)) as pool:
+    # Polars reads it once, when a process loads it: with a thread for each core in every process, threads would spend
+    # half of the time waiting for each other.
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    work = (scenario.folder, scenario.spec, variants, folder)
+    with _environment("POLARS_MAX_THREADS", threads), ProcessPoolExecutor(processes, context, _start, work) as pool:
         return sum(pool.map(_write_own, chunks))
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable for the processes that are started within."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _write_chunk(source: ChunkSource, folder: Path, number: int, rows: int) -> int:

@@ -6,14 +6,18 @@ from pydantic import Field
 
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
-from cs_assets.scenario import load_scenario
-from cs_assets.templates.llm_variants import LLMVariants, llm_variants
+from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.templates.history import Atoms, HistoryTemplates, history_templates, llm_spans
+from cs_assets.templates.llm_variants import LLMVariants, llm_variants, mark_rejected
+from cs_assets.templates.variants import rejected_shares
 from cs_assets.templates.variants import template_variants as make_variants
-from resources.llm import LLM, SETTINGS
+from resources.llm import LLM, SETTINGS, ChatClient
 from resources.store import Store, fingerprint
 from resources.tracking import Tracking
 
 _PROBES = 6
+# Enough that every value of a short list, such as the times, occurs.
+_SAMPLED_ATOMS = 500
 
 
 class TemplateVariantsConfig(dg.Config):
@@ -23,7 +27,12 @@ class TemplateVariantsConfig(dg.Config):
         default=None, description="Rewrites of each seed; empty: what `counts` in scenario.yaml says for the profile."
     )
     llm_variants_per_seed: int = Field(
-        default=5, description="Asked of the LLM for each seed, where one is configured."
+        default=15, description="Asked of the LLM for each seed, where one is configured; five in one call."
+    )
+    llm_reads_examples: bool = Field(
+        default=True,
+        description="Whether the LLM, where one is configured, is sent the messages of examples.jsonl whose names and "
+        "numbers the rules cannot all find.",
     )
 
 
@@ -32,7 +41,7 @@ class TemplateVariantsConfig(dg.Config):
     partitions_def=scenario_partitions,
     kinds={"jinja", "openai", "parquet"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
 )
 def template_variants(
     context: dg.AssetExecutionContext,
@@ -42,21 +51,27 @@ def template_variants(
     llm: LLM,
     atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """句式变种: human-written seeds, rewrites and, with an endpoint, what an LLM wrote; rejected rows stay."""
+    """句式变种: human-written seeds, rewrites, templates from history and, with an endpoint, what an LLM wrote."""
     scenario = load_scenario(context.partition_key).with_counts(variants_per_seed=config.variants_per_seed)
-    written = LLMVariants({}, {}, [], 0, 0.0)
-    if llm.configured():
-        written = llm_variants(scenario, llm.client(), config.llm_variants_per_seed)
-    else:
+    client = llm.client() if llm.configured() else None
+    if client is None:
         context.log.info(f"no LLM endpoint is configured: seeds and the rewriter only. To switch it on, set {SETTINGS}")
+    atoms = atomic_table.head(_SAMPLED_ATOMS).to_dicts()
+    history = _history(scenario, atoms, client if config.llm_reads_examples else None)
+    for name, reason in history.skipped.items():
+        context.log.info(f"examples.jsonl: {name} is no template: {reason}")
+    written = LLMVariants.none()
+    if client is not None:
+        written = llm_variants(scenario, client, config.llm_variants_per_seed, history.templates)
     for problem in written.problems:
         context.log.warning(f"LLM: {problem}")
     _, broken_examples = scenario.examples()
     for message in broken_examples:
         context.log.warning(message)
-    table = make_variants(scenario, atomic_table.head(_PROBES).to_dicts(), written.texts)
+    table = make_variants(scenario, atoms[:_PROBES], written.texts, history.templates)
+    wasted = written.wasted + (mark_rejected(written, table, client) if client is not None else 0.0)
     counts = table.group_by("origin", "accepted").len().sort("origin", "accepted")
-    reasons = table.filter(~pl.col("accepted")).select(pl.col("reason").str.split(":").list.first()).to_series()
+    rejected = rejected_shares(table)
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
@@ -66,11 +81,21 @@ def template_variants(
             "accepted": int(table["accepted"].sum()),
             "families": table["family"].n_unique(),
             "by_origin": {f"{o}, {'accepted' if a else 'rejected'}": n for o, a, n in counts.iter_rows()},
-            "rejected_for": dict(reasons.value_counts().sort("reason").iter_rows()),
+            "rejected_for": {gate: count for gate, (count, _) in rejected.items()},
+            "rejected_share": {gate: round(share, 4) for gate, (_, share) in rejected.items()},
             "broken_examples": broken_examples,
+            "examples_without_template": history.skipped,
             "llm_answers": written.answers,
             "llm_answers_from_cache": written.from_cache,
             "llm_cost": float(table["cost"].sum()) + written.wasted,
-            "llm_cost_wasted": written.wasted,
+            "llm_cost_wasted": wasted,
         },
     )
+
+
+def _history(scenario: Scenario, atoms: Atoms, client: ChatClient | None) -> HistoryTemplates:
+    """Make templates of the examples; where the rules alone do not do, with the spans that an LLM sees."""
+    found = history_templates(scenario, atoms)
+    if client is None or not found.unreplaced:
+        return found
+    return history_templates(scenario, atoms, llm_spans(scenario, client, found.unreplaced))

@@ -33,29 +33,28 @@ _COUNT: Final = rf"(?:\d+|[{_NUMERAL}十百]+)"
 # What stands before a place in a sentence, and never within its name.
 _FUNCTION: Final = (
     "这那我你您他她它们个的在到住放送寄发新老旧本整全各哪进出回门口自己家是用给帮请和跟还就也都不没有要叫从往去来上下里外面了吗吧啊"
-    "附近一两半走同马条公铁电线网套思换改收选填写按"
+    "附近一两半走同马条公铁电线网套思换改收选填写按省市区县"
 )
 _PLACE_NAME: Final = rf"(?:(?![{_FUNCTION}])[\u4e00-\u9fff]){{2,4}}?"
 _RULES: Final = {
     "number": (
         # Three digits and more, however they are parted: 138 0013 8000, １３８－００１３.
-        r"\d(?:[ \-—–_.·\u3000\u2009\u00a0]{0,2}\d){2,}",
+        r"\d(?:[ \-—–－_.·\u3000\u2009\u00a0]{0,2}\d){2,}",
         # Letters and digits, three of them digits: SF12A8B9, 138OO138OOO.
         r"(?<![A-Za-z0-9])(?=(?:[A-Za-z]*\d){3})[A-Za-z0-9]{6,}",
         rf"(?!七七八八|三三两两|一五一十)[{_NUMERAL}](?:[ \-—、]{{0,2}}[{_NUMERAL}]){{3,}}",
     ),
     "contact": (
-        r"[\w.+-]+@[\w-]+\.[\w.]+",
+        r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.]+",
         r"https?://\S+|www\.\S+",
         r"(?i:微信号?|qq号?|wx|vx)[：:是 ]*[A-Za-z][\w-]{4,}",
     ),
     "place": (
-        rf"[\u4e00-\u9fff]{{2,6}}?(?:路|街|道|巷|弄|胡同|村|组){_COUNT}号",
+        rf"(?:(?![省市区县])[\u4e00-\u9fff]){{2,6}}?(?:路|街|道|巷|弄|胡同|村|组){_COUNT}号",
         rf"(?:{_COUNT}|[A-Za-z甲乙丙丁])(?:栋|幢|号楼|单元|座|室|弄){_COUNT}?",
         rf"(?<![\u4e00-\u9fff]){_COUNT}-{_COUNT}-{_COUNT}(?!\d)",
         rf"{_PLACE_NAME}(?:路(?![上由过线口边况程费途径])|大道|大街|胡同)",
         rf"{_PLACE_NAME}(?:小区|花园|大厦|公寓|家园|雅苑|华府|写字楼|科技园|产业园|工业园|大学|中学|小学|医院)",
-        r"[\u4e00-\u9fff]{2,4}[市州][\u4e00-\u9fff]{1,5}[区县]",
     ),
     "time": (
         r"明天|后天|大后天|今晚|明晚|今早|明早|[上中下]午[零一二三四五六七八九十\d]",
@@ -67,7 +66,9 @@ _RULES: Final = {
 _COMPILED: Final = {kind: [re.compile(pattern) for pattern in patterns] for kind, patterns in _RULES.items()}
 
 # Short names of cities that are everyday words as well.
-_EVERYDAY: Final = frozenset(["开封", "来宾", "安康", "阿里", "白银", "大同", "天水", "中山", "桃园", "九龙", "新界", "港岛", "南投", "嘉义"])
+_EVERYDAY: Final = frozenset(
+    ["开封", "来宾", "安康", "阿里", "白银", "大同", "天水", "中山", "桃园", "九龙", "新界", "港岛", "南投", "嘉义"]
+)
 _CHINESE: Final = re.compile(r"[\u4e00-\u9fff]{2,}")
 
 _TITLES: Final = "先生|女士|小姐|老师|师傅|经理|阿姨|大姐|总|姐|哥|叔"
@@ -87,7 +88,7 @@ def find_entities(text: str) -> list[Entity]:
         for pattern in patterns
         for match in pattern.finditer(text)
     ]
-    found += _regions(text)
+    found += find_regions(text)
     found += _names(text)
     return _outermost(found)
 
@@ -115,7 +116,8 @@ def _longest_region() -> int:
     return max(map(len, region_names()))
 
 
-def _regions(text: str) -> list[Entity]:
+def find_regions(text: str) -> list[Entity]:
+    """Return every province, city or county that is named, also within a longer name."""
     found = []
     for run in _CHINESE.finditer(text):
         for start in range(run.start(), run.end() - 1):
@@ -155,7 +157,7 @@ def _names(text: str) -> list[Entity]:
 
 def bynames(text: str) -> list[str]:
     """Return what might be a byname: 小王, 老李, 阿强. Too many are found (小程序): for those who must not miss one."""
-    names = "|".join(surnames()[0])
+    names = "|".join(name for name in surnames()[0] if name not in _WORD_SURNAMES)
     single = "".join(name for name in given_names()[0] if len(name) == 1)
-    pattern = rf"[小老阿](?:{names}|[{single}])(?=[^\u4e00-\u9fff]|$|收|的|在|说|去|来|给|帮|电话|手机)"
+    pattern = rf"[小老阿](?:{names}|[{single}])(?=[^\u4e00-\u9fff]|$|[收的在说去来给帮打接取拿代签那这处家电手])"
     return [match[0] for match in re.finditer(pattern, text)]

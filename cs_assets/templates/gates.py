@@ -144,11 +144,11 @@ def _prose(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
 
 
 def literal_entity(
-    template: SentenceTemplate, allowed_slots: frozenset[str], seed: SentenceTemplate | None = None
+    template: SentenceTemplate, allowed_slots: frozenset[str] = frozenset(), seed: SentenceTemplate | None = None
 ) -> str:
-    """Find an entity that stands for itself, and not in the seed as well, if one is given.
+    """Return what is wrong with an entity that stands for itself, and not in the seed as well, if one is given.
 
-    A time or a number of pieces is one where a slot could say it.
+    A time or a number of pieces is one only where a slot of `allowed_slots` could say it.
     """
     said = re.sub(r"\s", "", plain_words(seed)) if seed else ""
     kinds = {kind_of_slot(slot) for slot in allowed_slots}

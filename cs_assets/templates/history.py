@@ -19,18 +19,26 @@ from cs_assets.families.base import Sample, Scene
 from cs_assets.families.extraction import without_spaces
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
 from cs_assets.scenario import Scenario
-from cs_assets.templates.entities import Entity, bynames, find_entities
-from cs_assets.templates.wording import LABELS, alternatives, kind_of_slot
+from cs_assets.templates.entities import Entity, bynames, find_entities, find_regions
+from cs_assets.templates.llm_variants import complete_structured
+from cs_assets.templates.wording import LABELS, alternatives, copy_key, kind_of_slot
 from resources.llm import ChatClient, ChatRequest, ParseFailure, parse_json_object
 
 PURPOSE: Final = "history_spans"
-_PHONE: Final = re.compile(r"(?:\+?86[- ]?)?1[3-9]\d(?:[- ]?\d){8}(?!\d)|0\d{2,3}[- ]?\d{7,8}(?!\d)|[48]00[- ]?\d{3}[- ]?\d{4}")
+_PHONE: Final = re.compile(
+    r"(?:\+?86[- ]?)?1[3-9]\d(?:[- ]?\d){8}(?!\d)|0\d{2,3}[- ]?\d{7,8}(?!\d)|[48]00[- ]?\d{3}[- ]?\d{4}"
+)
 _LABELLED: Final = re.compile(
     rf"({alternatives(tuple(word for words in LABELS.values() for word in words if len(word) > 1))})"
     r"(?:[是为写填叫改成]|就是)*[\s:：】）)]*$"
 )
-# An address ends where the sentence goes on.
-_ADDRESS_END: Final = re.compile(r"[，,。；;！!？?\n]|不要|不用|作废|别|改|换|停|搬|那|这|了|收(?!发)")
+_NUMBERS: Final = ("订单号", "工单号", "运单号", "邮编", "电话")
+_ORDER_DIGITS: Final = 15
+# A whole address names a door, and ends where the sentence goes on.
+_ADDRESS: Final = re.compile(
+    r"(?:(?![，,。；;！!？?\n（）]|不要|不用|作废|别|改|换|停|搬|那|这|了|收(?!发)).){4,}?(?:\d+\s*[号室栋楼院弄]?)+"
+    r"(?:(?![，,。；;！!？?\n（）]|不要|不用|作废|别|改|换|停|搬|那|这|了|收(?!发)).)*"
+)
 _SESSION: Final = re.compile(r"^(?:客户|客服)[:：]", re.MULTILINE)
 # A shorter piece of an address says nothing of where it was; of a name, two characters do.
 _PIECE: Final = 3
@@ -63,6 +71,10 @@ _SPANS_PROMPT: Final = """\
 {message}"""
 
 
+# Rows of the atomic table.
+Atoms = Sequence[Mapping[str, Any]]
+
+
 class Span(NamedTuple):
     """A piece of a message that a slot shall replace."""
 
@@ -72,44 +84,58 @@ class Span(NamedTuple):
 
 
 class HistoryTemplates(NamedTuple):
-    """The templates by name (`history/007` is the seventh example), and why the other examples are none."""
+    """What became of the examples, by name: `history/007` is the seventh.
+
+    templates: those that are one. skipped: why the others are none. unreplaced: of these, where the rules found no slot
+    for something that must not be left.
+    """
 
     templates: dict[str, SentenceTemplate]
     skipped: dict[str, str]
+    unreplaced: frozenset[str]
 
 
 class _Skipped(Exception):
     """A message that cannot be a template; the text says why."""
 
 
+class _Unreplaced(_Skipped):
+    """The same because no slot stands for something in it: another look might find one."""
+
+
 def history_templates(
-    scenario: Scenario, atoms: Mapping[str, Any], spans: Mapping[str, Sequence[tuple[str, str]]] | None = None
+    scenario: Scenario, atoms: Atoms, spans: Mapping[str, Sequence[tuple[str, str]]] | None = None
 ) -> HistoryTemplates:
     """Make a template of every example that can safely be one.
 
     Args:
         scenario: its examples and its family.
-        atoms: one atom row, for the slots that an example does not show.
-        spans: per name of an example, what else names an entity there, with its slot (`llm_spans`); tried where the
-            rules alone do not do.
+        atoms: some hundred atom rows: a point in time is replaced by a slot only that says it somewhere.
+        spans: per name of an example, what else names an entity there, with its slot (`llm_spans`).
     """
     templates: dict[str, SentenceTemplate] = {}
     skipped: dict[str, str] = {}
+    unreplaced: set[str] = set()
+    known = {copy_key(seed.text): name for name, seed in scenario.seeds().items()}
     for name, example in _examples(scenario).items():
-        for found in ((), (spans or {}).get(name, ())):
-            try:
-                templates[name] = _template(scenario, example, atoms, found, name)
-                skipped.pop(name, None)
-                break
-            except _Skipped as reason:
-                skipped[name] = str(reason)
-    return HistoryTemplates(templates, skipped)
+        try:
+            template = _template(scenario, example, atoms, (spans or {}).get(name, ()), name)
+        except _Skipped as reason:
+            skipped[name] = str(reason)
+            unreplaced |= {name} if isinstance(reason, _Unreplaced) else set()
+            continue
+        holder = known.setdefault(copy_key(template.text), name)
+        if holder == name:
+            templates[name] = template
+        else:
+            skipped[name] = f"it is a copy of {holder}"
+    return HistoryTemplates(templates, skipped, frozenset(unreplaced))
 
 
 def llm_spans(scenario: Scenario, client: ChatClient, names: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
-    """Ask for the entities of the examples `names`; only what stands in the message word by word is returned.
+    """Ask for the entities of the examples `names`, each with its slot, an empty one where none fits.
 
-    The whole message goes to the endpoint.
+    Only what stands in the message word by word is returned. The whole message goes to the endpoint.
 
     Raises:
         LLMError: the endpoint refused or went away; what was paid for is in the cache.
@@ -118,14 +144,16 @@ def llm_spans(scenario: Scenario, client: ChatClient, names: Iterable[str]) -> d
     wanted = sorted(set(names) & examples.keys())
     requests = [
         ChatRequest(
-            messages=[{"role": "user", "content": _SPANS_PROMPT.format(slots="、".join(sorted(scenario.slots)), message=m)}],
+            messages=[
+                {"role": "user", "content": _SPANS_PROMPT.format(slots="、".join(sorted(scenario.slots)), message=m)}
+            ],
             parameters={"temperature": 0.0},
             json_schema=_SPANS_SCHEMA,
             purpose=PURPOSE,
         )
         for m in (examples[name].message for name in wanted)
     ]
-    results = client.complete(requests)
+    results = complete_structured(requests, client)
     return {
         name: _read_spans(result.text, examples[name].message, scenario.slots)
         for name, result in zip(wanted, results, strict=True)
@@ -138,7 +166,11 @@ def _read_spans(text: str, message: str, slots: frozenset[str]) -> list[tuple[st
     listed = [] if isinstance(answer, ParseFailure) else answer["entities"]
     found = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     pairs = [(item.get("text"), item.get("slot")) for item in found]
-    return [(part, slot) for part, slot in pairs if isinstance(part, str) and part and part in message and slot in slots]
+    return [
+        (part, slot if isinstance(slot, str) and slot in slots else "")
+        for part, slot in pairs
+        if isinstance(part, str) and part and part in message
+    ]
 
 
 def _examples(scenario: Scenario) -> dict[str, Sample]:
@@ -146,7 +178,7 @@ def _examples(scenario: Scenario) -> dict[str, Sample]:
 
 
 def _template(
-    scenario: Scenario, example: Sample, atoms: Mapping[str, Any], found: Sequence[tuple[str, str]], name: str
+    scenario: Scenario, example: Sample, atoms: Atoms, found: Sequence[tuple[str, str]], name: str
 ) -> SentenceTemplate:
     """Raises _Skipped with the reason."""
     message = example.message
@@ -156,13 +188,15 @@ def _template(
         raise _Skipped("it holds the braces of a template")
     spans = _answer_spans(scenario, example)
     for text, slot in sorted(found, key=lambda pair: -len(pair[0])):
-        spans += [Span(*match.span(), slot) for match in re.finditer(re.escape(text), message)]
+        spans += [Span(*match.span(), slot) for match in re.finditer(re.escape(text), message) if slot]
     spans = _disjoint(spans)
-    spans = _disjoint([*spans, *_rule_spans(scenario, message, spans)])
+    spans = _disjoint([*spans, *_rule_spans(scenario, message, spans, atoms)])
+    if named := [text for text, _ in found if text in _masked(message, spans)]:
+        raise _Unreplaced(f"no slot stands for {named[0]!r}")
     text, values = _filled(message, spans)
-    if left := _left(message, spans, example):
-        raise _Skipped(left)
-    return _with_unit(scenario, text, values, example, atoms, name)
+    if left := _left(message, spans):
+        raise _Unreplaced(left)
+    return _with_unit(scenario, text, values, example, atoms[0], name)
 
 
 def _answer_spans(scenario: Scenario, example: Sample) -> list[Span]:
@@ -170,10 +204,19 @@ def _answer_spans(scenario: Scenario, example: Sample) -> list[Span]:
     sources = getattr(scenario.family, "field_sources", None)
     if not sources:
         return []
+    answer = _read(example.answer)
+    if not isinstance(answer, dict) or not all(isinstance(value, str) for value in answer.values()):
+        raise _Skipped("its answer is no object of texts")
+    if unknown := sorted(answer.keys() - sources.keys()):
+        raise _Skipped(f"its answer has the unknown key {unknown[0]!r}")
     spans: list[Span] = []
-    values = {field: value for field, value in json.loads(example.answer).items() if value}
+    values = {field: value for field, value in answer.items() if value}
     for field, value in sorted(values.items(), key=lambda item: -len(item[1])):
-        places = [match.span() for match in re.finditer(r"\s*".join(map(re.escape, value)), example.message)]
+        # A number is not the beginning of a longer one.
+        pattern = (
+            r"(?<!\d)" * value[0].isdecimal() + r"\s*".join(map(re.escape, value)) + r"(?!\d)" * value[-1].isdecimal()
+        )
+        places = [match.span() for match in re.finditer(pattern, example.message)]
         if not places:
             raise _Skipped(f"the answer's {field} does not stand in the message")
         entities = find_entities(value)
@@ -184,43 +227,58 @@ def _answer_spans(scenario: Scenario, example: Sample) -> list[Span]:
     return _disjoint(spans)
 
 
-def _rule_spans(scenario: Scenario, message: str, taken: Sequence[Span]) -> list[Span]:
-    """Find a slot for every other entity that the rules see."""
-    spans = []
+def _rule_spans(scenario: Scenario, message: str, taken: Sequence[Span], atoms: Atoms) -> list[Span]:
+    """Find a slot for every other entity that the rules see, where there is just one."""
+    spans = [*_addresses(scenario, _masked(message, taken))]
     used = {span.slot for span in taken}
-    masked = _masked(message, taken)
+    masked = _masked(message, [*taken, *spans])
     for entity in find_entities(masked):
-        kind, end = _kind(masked, entity)
+        kind = _kind(masked, entity)
         slots = [slot for slot in sorted(scenario.slots) if kind and kind_of_slot(slot) == kind]
-        # The answer says which phone and which address are meant; another one is as good as an old one.
-        free = [slot for slot in slots if slot not in used] or slots
-        old = [slot for slot in free if slot.startswith("旧")]
-        choice = (old or free) if used & set(slots) else [slot for slot in free if not slot.startswith("旧")]
-        if kind == "地址":
-            choice = old
-        if len(choice) == 1:
-            spans.append(Span(entity.start, end, choice[0]))
-            masked = masked[: entity.start] + "\ue003" * (end - entity.start) + masked[end:]
+        if kind == "时间":
+            slots = [slot for slot in slots if entity.text in {_value(row, slot) for row in atoms}]
+        # The answer says which phone is meant: another one stands for itself, as an old one does.
+        free = [slot for slot in slots if slot.startswith("旧")] if used & set(slots) else slots
+        best = [slot for slot in free if slot == kind] or free
+        if len(best) == 1:
+            spans.append(Span(entity.start, entity.end, best[0]))
     return spans
 
 
-def _kind(text: str, entity: Entity) -> tuple[str, int]:
-    """Return the kind of value that an entity is, and where it ends; the label before it decides first."""
-    label = _LABELLED.search(text[: entity.start])
-    labelled = next((kind for kind, words in LABELS.items() if label and label[1] in words), "")
-    if entity.kind == "region":
-        end = _ADDRESS_END.search(text, entity.start)
-        return "地址", end.start() if end else len(text)
+def _addresses(scenario: Scenario, text: str) -> list[Span]:
+    """Find whole addresses besides that of the answer: from the region to where the sentence goes on."""
+    old = [slot for slot in sorted(scenario.slots) if slot.startswith("旧") and kind_of_slot(slot) == "地址"]
+    spans = []
+    for region in find_regions(text):
+        match = _ADDRESS.match(text, region.start)
+        if match and len(old) == 1:
+            spans.append(Span(*match.span(), old[0]))
+    return _disjoint(spans)
+
+
+def _value(row: Mapping[str, Any], slot: str) -> str:
+    value: Any = row
+    for part in slot.split("."):
+        value = value[part]
+    return str(value)
+
+
+def _kind(text: str, entity: Entity) -> str:
+    """Return the kind of value that an entity is, an empty string if it is none; the label before it decides first."""
     if entity.kind == "time":
-        return "时间", entity.end
+        return "时间"
     if entity.kind != "number":
-        return "", entity.end
-    if labelled in ("订单号", "工单号", "运单号", "邮编", "电话"):
-        return labelled, entity.end
-    digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", entity.text))
-    if _PHONE.fullmatch(unicodedata.normalize("NFKC", entity.text)):
-        return "电话", entity.end
-    return ("订单号" if len(digits) >= 15 and digits == entity.text else ""), entity.end
+        return ""
+    before = text[: entity.start]
+    label = _LABELLED.search(before)
+    labelled = next((kind for kind, words in LABELS.items() if label and label[1] in words), "")
+    if labelled in _NUMBERS:
+        return labelled
+    digits = unicodedata.normalize("NFKC", entity.text)
+    if _PHONE.fullmatch(digits):
+        return "电话"
+    # Without a label, a long number that stands alone; 身份证 before it would be another one.
+    return "订单号" if len(digits) >= _ORDER_DIGITS and digits.isdecimal() and not re.search(r"\w$", before) else ""
 
 
 def _disjoint(spans: Iterable[Span]) -> list[Span]:
@@ -251,7 +309,7 @@ def _filled(message: str, spans: Sequence[Span]) -> tuple[str, dict[str, str]]:
     return text + message[end:], values
 
 
-def _left(message: str, spans: Sequence[Span], example: Sample) -> str:
+def _left(message: str, spans: Sequence[Span]) -> str:
     """Return what of the original might be left outside of the slots, an empty string if nothing is."""
     words = _masked(message, spans)
     for entity in find_entities(words):
@@ -295,7 +353,12 @@ def _no_partner(unit: str) -> SentenceTemplate:
 
 
 def _same(one: str, other: str) -> bool:
+    return bool(_read(one) == _read(other))
+
+
+def _read(answer: str) -> Any:
+    """Return what an answer in JSON holds, the text itself where it is none."""
     try:
-        return bool(json.loads(one) == json.loads(other))
+        return json.loads(answer)
     except ValueError:
-        return one == other
+        return answer

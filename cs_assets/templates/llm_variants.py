@@ -5,6 +5,7 @@ back passes the same gates as any variant.
 """
 
 import math
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -47,6 +48,11 @@ class LLMVariants(NamedTuple):
     wasted: float
     calls: dict[str, tuple[str, list[str]]]
 
+    @classmethod
+    def none(cls) -> "LLMVariants":
+        """Return what there is without an endpoint."""
+        return cls({}, {}, [], 0, 0.0, {})
+
 
 def llm_variants(
     scenario: Scenario, client: ChatClient, per_seed: int, history: Mapping[str, SentenceTemplate] | None = None
@@ -58,7 +64,7 @@ def llm_variants(
     """
     seeds = {**scenario.seeds(), **(history or {})}
     asked = _requests(scenario.spec.family, seeds, per_seed)
-    results = _complete([request for _, request in asked], client)
+    results = complete_structured([request for _, request in asked], client)
     texts: dict[str, list[tuple[str, float]]] = {}
     calls: dict[str, tuple[str, list[str]]] = {}
     failures: dict[tuple[str, str], list[str]] = {}
@@ -100,10 +106,11 @@ def _requests(family: str, seeds: Mapping[str, SentenceTemplate], per_seed: int)
     """Return the name of the seed and the request of each call: the calls for a seed share its variants evenly."""
     count = math.ceil(per_seed / VARIANTS_PER_CALL)
     made = []
-    for position, (name, seed) in enumerate(seeds.items()):
+    for name, seed in seeds.items():
         neighbours = [other.text for other in _after(name, seeds) if other.unit == seed.unit]
         for number in range(count):
-            call = Call(position, number)
+            # Of the name and not of its position, so that a new seed moves no other's calls.
+            call = Call(zlib.crc32(name.encode()), number)
             share = per_seed // count + (number < per_seed % count)
             prompt = variant_prompt(family, seed.text, neighbours[:_EXAMPLES], share, call)
             request = ChatRequest(
@@ -123,12 +130,12 @@ def _after(name: str, seeds: Mapping[str, SentenceTemplate]) -> list[SentenceTem
     return [seeds[other] for other in names[start + 1 :] + names[:start]]
 
 
-def _complete(requests: Sequence[ChatRequest], client: ChatClient) -> list[ChatResult]:
+def complete_structured(requests: Sequence[ChatRequest], client: ChatClient) -> list[ChatResult]:
     """Send all requests, without the schema where the first one shows that the endpoint does not take it."""
-    plain = [request.model_copy(update={"json_schema": None}) for request in requests]
-    if not requests or client.complete(requests[:1])[0].status != "rejected":
-        return client.complete(requests)
-    return client.complete(plain)
+    first = client.complete(requests[:1])
+    if first and first[0].status == "rejected":
+        return client.complete([request.model_copy(update={"json_schema": None}) for request in requests])
+    return [*first, *client.complete(requests[1:])]
 
 
 def _read(result: ChatResult) -> tuple[list[str], str, str]:

@@ -16,7 +16,10 @@ from cs_assets.templates.wording import LABELS, SLOT, alternatives, slot_name
 
 # What a customer wants done, or tells of: act -> its words.
 _ACTS: Final[dict[str, str]] = {
-    "send": r"发货|补发|寄|发(?!票|现|错|生|火|抖|烫|黄|霉|黑|烧|热|出.?(?:声|响))|送(?!人|的|礼)|邮(?!编|政|箱|件|费)|配送|派送",
+    "send": (
+        r"发货|补发|寄|发(?!票|现|错|生|火|抖|烫|黄|霉|黑|烧|热|出.?(?:声|响))|送(?!人|的|礼)|邮(?!编|政|箱|件|费)"
+        r"|配送|派送"
+    ),
     "call": r"打(?!折|印|错|开|包|扰|算|分|字|扫|理|听)|拨|联系|致电|来电|接电话",
     "return": r"退(?!出|后|休)",
     "exchange": r"换货|换一[个件台双条]|换个?新|换[成个]?别的|调换",
@@ -33,8 +36,14 @@ _ACTS: Final[dict[str, str]] = {
 }
 # Which acts a paraphrase may not bring in: it asks for nothing that the seed does not.
 _WEIGHTY: Final = ("return", "exchange", "cancel", "invoice", "complain", "repair")
-_REFUSAL: Final = r"(?<![能会可行要是用好])(?:别|不要|不用|不必|勿|甭|不想|不准|不许|不需要|无需|停止|暂停|拒绝|不愿意?|不(?=同意|答应|接受|愿意)|(?<![退换修改])不(?=退|换|修(?!好)|取消|投诉|举报))"
-_FILLER: Final = r"(?:再|继续|帮|给|我|你|您|们|往|去|来|把|按|麻烦|先|这么|直接|随便|急着|着急|这里|这边|人|货|东西|任何|到|在|跟|让|叫|照|那里|那边|这个|那个|转|改|开|做){0,4}"
+_REFUSAL: Final = (
+    r"(?<![能会可行要是用好])(?:别|不要|不用|不必|勿|甭|不想|不准|不许|不需要|无需|停止|暂停|拒绝|不愿意?"
+    r"|不(?=同意|答应|接受|愿意)|(?<![退换修改])不(?=退|换|修(?!好)|取消|投诉|举报))"
+)
+_FILLER: Final = (
+    r"(?:再|继续|帮|给|我|你|您|们|往|去|来|把|按|麻烦|先|这么|直接|随便|急着|着急|这里|这边|人|货|东西|任何|到|在|跟|让|叫"
+    r"|照|那里|那边|这个|那个|转|改|开|做){0,4}"
+)
 _DONE: Final = r"(?:已经?|早就|早已|都已经?|刚刚?)(?:给|帮|我|你|都|经|有|人){0,2}"
 _OPEN: Final = r"(?:没有?|未|还不|一直不|就是不|迟迟不|怎么不|总不)(?:给|帮|我|人|见|能|让|有|肯){0,2}"
 _UNWANTED: Final = re.compile(r"不想?要了|不想要|不要(?=[，。！!\s]|$)|不想?买了?(?=[，。！!\s]|$)")
@@ -48,7 +57,7 @@ _HARMLESS: Final = re.compile(
 )
 # Said of the value itself: 收件人不是, 电话打不通的是.
 _LABEL_WORDS: Final = alternatives(
-    tuple(w for words in LABELS.values() for w in words if len(w) > 1) + ("门牌", "号码")
+    (*(word for words in LABELS.values() for word in words if len(word) > 1), "门牌", "号码")
 )
 _WRONG: Final = re.compile(
     rf"(?:{_LABEL_WORDS})(?:这个|那个|现在|也|都|就|并|可|已经?|全|根本|早){{0,3}}"

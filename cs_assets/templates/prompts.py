@@ -84,7 +84,7 @@ $template""")
 
 
 class Call(NamedTuple):
-    """Which call this is: the number of the seed among the scenario's, and that of the call for it, from 0."""
+    """Which call this is: any number that stands for the seed, and that of the call for it, from 0."""
 
     seed: int
     number: int

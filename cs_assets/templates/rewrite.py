@@ -46,7 +46,7 @@ _RECORD: Final = re.compile(r"[{}|]|```|\\n")
 # Who writes so neither greets nor thanks.
 _ANGRY: Final = re.compile(
     r"[?？!！]{2}|[!！]$|投诉|举报|曝光|骗|假货|差评|态度|什么店|再不|垃圾|无语|服了|坑|凭什么|怎么还|咋还|为[什啥]么?还|还不|还没|都几天|烂|气|"
-    r"搞不懂|答非所问|别机器人|什么质量|太差|失望|退一赔|12315|人工|没人|说话不算|不管用|没用|爬|假单号|割韭菜|糊弄|没法用|扔|弄丢|不然|笨|傻|非得"
+    r"搞不懂|答非所问|别机器人|什么质量|太差|失望|退一赔|12315|人工|没人|说话不算|不管用|没用|爬|假单号|割韭菜|糊弄|没法用|扔|弄丢|不然|笨|傻|非得|废物|答不明白"
 )
 _QUESTION: Final = re.compile(
     r"[吗呢么?？]|什么|啥|几|哪|多少|多久|怎么|咋|为什么|为啥|谁|有没有|([\u4e00-\u9fff])[不没]\1|[没不](?=[，。\s]|$)"
@@ -60,6 +60,7 @@ _REQUEST: Final = re.compile(
     r"麻烦(?!了)|帮|请(?!求)|劳驾|取消|撤|改[到成约期]|换[到成]|寄[到给]|发[到给]|送到|登记|派|报修|评价一下|查下|查一下|看下|看一下|安排|来就行|上门|转寄"
 )
 _FIRST_CLAUSE: Final = re.compile(r"(?:\{\{[^{}]*\}\}|[^，。？?！!\n])*[?？]?")
+_URGING: Final = re.compile(r"^(?:快|赶|要(?!多)|这都|发错)|给我|帮我|让")
 _VERB_FIRST: Final = re.compile(r"^(?:取消|查(?:下|一下|查|两)|看(?:看|下|一下)|催|登记|派|安排)(?!的|了|吧)")
 
 COURTESIES: Final = frozenset({"greeting", "thanks"})
@@ -83,17 +84,20 @@ def rewrites(text: str, rng: random.Random, courtesies: Collection[str] = COURTE
         return
     unwanted = {edit for courtesy, edit in (("greeting", _greet), ("thanks", _thank)) if courtesy not in courtesies}
     edits = [edit for edit in _EDITS if edit not in unwanted]
-    seen = {copy_key(text)}
+    tried, seen = {text}, {copy_key(text)}
     idle = 0
     while idle < _PATIENCE:
+        idle += 1
         candidate = text
         # In the order of the list: a greeting that is moved with the first part would end up in the middle.
         for number in sorted(rng.sample(range(len(edits)), rng.choice((1, 1, 2, 2, 3)))):
             candidate = edits[number](candidate, rng)
-        key = copy_key(candidate)
-        idle = idle + 1 if key in seen else 0
-        if key not in seen:
+        if candidate in tried:
+            continue
+        tried.add(candidate)
+        if (key := copy_key(candidate)) not in seen:
             seen.add(key)
+            idle = 0
             yield candidate
 
 
@@ -190,7 +194,7 @@ _QUESTION_FORMS: Final = (
     (re.compile(rf"(?<![不只才可性功智节技效])能{_ACTION}[吗不]{_ENDS}"), ("能…吗", "能不能…", "能…不")),
     (re.compile(rf"(?<![不只才可性功智节技效])能不能{_ACTION}{_ENDS}"), ("能…吗", "能…不")),
     (re.compile(rf"(?<![不没])可以(?!吗){_ACTION}吗{_ENDS}"), ("可以…吗", "能…吗", "可不可以…")),
-    (re.compile(rf"(?<![不没拥含具另])有(?!意思){_THING}吗{_ENDS}"), ("有…吗", "有没有…")),
+    (re.compile(rf"(?<![不没拥含具另只仅])有(?!意思|人){_THING}吗{_ENDS}"), ("有…吗", "有没有…")),
     (re.compile(rf"有没有{_THING}{_ENDS}"), ("有…吗", "有没有…")),
     (re.compile(rf"(?<![不还就只算要于但])是(?!不是){_THING}吗{_ENDS}"), ("是…吗", "是不是…")),
 )
@@ -210,7 +214,8 @@ def _greet(text: str, rng: random.Random) -> str:
         return rng.choice(ASKING) + text
     if _BEGUN.match(text) or _ANGRY.search(text):
         return text
-    if _QUESTION.search(_FIRST_CLAUSE.match(text)[0]) and rng.random() < 0.6:  # type: ignore[index]
+    first = _FIRST_CLAUSE.match(text)
+    if first and _QUESTION.search(first[0]) and not _URGING.search(text) and rng.random() < 0.6:
         return rng.choice(OPENERS) + text
     addressed = _is_listing(text) and _region(text)
     return rng.choice(LISTING_GREETINGS if addressed else GREETINGS) + text

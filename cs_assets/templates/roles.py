@@ -45,17 +45,23 @@ _LABELLED: Final = re.compile(
 _GOVERNED: Final = re.compile(rf"({'|'.join(_VERBS)})$")
 
 # What is said of a value that is no longer to be used, before it and behind it.
-_NOT: Final = "(?<![能会可行要是用])(?:不是|并非|不叫|不再是|不用|不要|别|甭|勿|不能|不可以?|不许|无需|不必|停止|不(?=[看买送发寄打填写找去]))"
+_NOT: Final = (
+    "(?<![能会可行要是用])(?:不是|并非|不叫|不再是|不用|不要|别|甭|勿|不能|不可以?|不许|无需|不必|停止"
+    "|不(?=[看买送发寄打填写找去]))"
+)
 _ACT: Final = "再|继续|往|给|按|照|打|拨|寄|发|送|到|写|填|用|联系|留|派|去|找|来|放|看|买|这个|那个|原来|之前"
 _THING: Final = (
     "号码?|电话号?码?|手机号?码?|地址|地方|人|名字|收[件货]人|单号?|那个|这个|填|写|留|登记|寄|发|用|约|说|的"
 )
 _OLD: Final = "(?<![照仍依])旧|原来|原先|之前|以前|从前|错误|老(?!家)|过期|作废|停机|打不通|用不了|写错|填错|打错"
 _GIVEN_UP_BEFORE: Final = re.compile(rf"(?:{_NOT}(?:{_ACT})*|(?:{_OLD})了?(?:{_THING})*(?:是|就是)?)[\s:：]*$")
-_SUBJECT: Final = r"^(?:[这那]个?(?:号码?|电话|手机号?|地址|地方|人|单)?|号码?|的)?(?:已经|已|现在|都|就|也|早就?|先|我|是(?!不是)){0,3}"
+_SUBJECT: Final = (
+    r"^(?:[这那]个?(?:号码?|电话|手机号?|地址|地方|人|单)?|号码?|的)?"
+    r"(?:已经|已|现在|都|就|也|早就?|先|我|是(?!不是)){0,3}"
+)
 _GIVEN_UP_BEHIND: Final = re.compile(
-    rf"{_SUBJECT}(?:不[用要买看]了|别用|作废|停机|停用|打不通|用不了|不能用|[写填打发弄输说记讲]错|错[了的]|无效|过期|注销|弃用|换掉|搬走|不住了"
-    r"|旧的|老的|以前的|原来的)"
+    rf"{_SUBJECT}(?:不[用要买看]了|别用|作废|停机|停用|打不通|用不了|不能用|[写填打发弄输说记讲]错|错[了的]|无效|过期"
+    r"|注销|弃用|换掉|搬走|不住了|旧的|老的|以前的|原来的)"
 )
 # The same where the clause ends behind it: else it is said of the next slot (是{{电话}}不是{{旧电话}}).
 _GIVEN_UP_AT_LAST: Final = re.compile(
@@ -139,10 +145,10 @@ def _behind(words: str) -> tuple[str, bool]:
 
 
 def _kinds_said(place: Place) -> tuple[frozenset[str], str]:
-    """Return the kinds of value that the label or verb before a slot allows, and its words; none where there is none."""
+    """Return the kinds of value that the label or verb right before a slot allows, and its words."""
     before = place.before.rstrip("\n")
     if match := _LABELLED.search(before):
-        words = re.findall(_LABEL_WORDS, match[1])
+        words = re.findall(_LABEL_WORDS, match[0])
         kinds = {kind for kind, known in LABELS.items() if any(word in known for word in words)}
         return frozenset().union(*(_WIDE.get(kind, frozenset({kind})) for kind in kinds)), match[1]
     if match := _GOVERNED.search(before):

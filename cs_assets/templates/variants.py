@@ -20,7 +20,7 @@ SCHEMA: Final[dict[str, Any]] = {
     "family": pl.String,
     "unit": pl.String,  # the folder of the seed: class, tool or step; empty where there are none
     "origin": pl.String,  # seed, rewrite, llm or history
-    "seed_file": pl.String,
+    "seed_file": pl.String,  # below templates/human; of a template from history, its name
     "text": pl.String,
     "slots": pl.List(pl.String),
     "accepted": pl.Boolean,
@@ -83,11 +83,11 @@ def template_variants(
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def rejected_shares(variants: pl.DataFrame) -> dict[str, dict[str, float]]:
-    """Return, for each gate, how many variants it rejected and which share of all that is."""
+def rejected_shares(variants: pl.DataFrame) -> dict[str, tuple[int, float]]:
+    """Return, for each gate, how many variants it rejected, and which share of the whole table that is."""
     gates = variants.filter(~pl.col("accepted")).select(gate=pl.col("reason").str.split(":").list.first())
     counts = gates.group_by("gate").len().sort("gate")
-    return {gate: {"count": count, "share": round(count / variants.height, 4)} for gate, count in counts.iter_rows()}
+    return {gate: (count, count / variants.height) for gate, count in counts.iter_rows()}
 
 
 class _Judge:
@@ -112,7 +112,7 @@ class _Judge:
         yield itself, self._verdict(itself, seed, family)
         wanted = self._scenario.counts.variants_per_seed
         rng = random.Random(f"{self._scenario.spec.seed}:{seed.seed}")
-        for text in rewrites(seed.text, rng, _courtesies(self._scenario, seed)) if wanted else ():
+        for text in rewrites(seed.text, rng, courtesies(self._scenario, seed.unit)) if wanted else ():
             candidate = Candidate("rewrite", text)
             reason = self._verdict(candidate, seed, family)
             yield candidate, reason
@@ -126,8 +126,8 @@ class _Judge:
     def _verdict(self, candidate: Candidate, seed: SentenceTemplate, family: str) -> str:
         scenario = self._scenario
         reason = rejection(candidate.text, seed, scenario.family, scenario.slots, self._probes)
-        if not reason and candidate.origin == "history":
-            reason = literal_entity(seed, scenario.slots)
+        if not reason and candidate.origin == "history" and (literal := literal_entity(seed)):
+            reason = f"literal entity: {literal}"
         reason = reason or self._clash(candidate, family)
         if not reason:
             self._texts.add(candidate.text)
@@ -142,17 +142,19 @@ class _Judge:
         """
         if candidate.text in self._texts:
             return "duplicate: the same sentence exists already"
+        holder = self._owners.get(signature(parse_template(candidate.text, "variant")), family)
+        if holder != family:
+            return f"family: it is a sentence of the family {holder}"
         if candidate.origin in ("rewrite", "llm") and copy_key(candidate.text) in self._copies:
             return "duplicate: it differs from another in marks, spaces or particles only"
-        holder = self._owners.get(signature(parse_template(candidate.text, "variant")))
-        return f"family: it is a sentence of the family {holder}" if holder not in (None, family) else ""
+        return ""
 
 
-def _courtesies(scenario: Scenario, seed: SentenceTemplate) -> frozenset[str]:
-    """Return what courtesies a rewrite may add to a seed."""
+def courtesies(scenario: Scenario, unit: str) -> frozenset[str]:
+    """Return what courtesies a rewrite may add to a seed of the unit."""
     if scenario.spec.family in _PLAIN_FAMILIES:
         return frozenset()
-    return COURTESIES if scenario.family.opens(seed.unit) else COURTESIES - {"greeting"}
+    return COURTESIES if scenario.family.opens(unit) else COURTESIES - {"greeting"}
 
 
 def _slots(text: str) -> list[str]:

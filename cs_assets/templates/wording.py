@@ -88,7 +88,7 @@ EXCHANGES: Final = (
     Exchange(r"(?<!\w)(?:详细|收货|收件)?地址(?=[:：】 ] ?\{\{地址)", ("地址", "详细地址", "收货地址", "收件地址")),
     Exchange(r"(?<!\w)(?:详细|街道|具体)地址(?=[:：】] ?\{\{(?:详细|含地区))", ("详细地址", "街道地址", "具体地址")),
     Exchange(rf"(?<!\w)(?:{alternatives(LABELS['地区'])}){_LABEL_END}", LABELS["地区"]),
-    Exchange(r"邮编(?=\{\{邮编)|(?<!\w)(?:邮政编码|邮编)(?=[:：】])", LABELS["邮编"]),
+    Exchange(r"(?:邮政编码|邮编)(?=\{\{邮编)|(?<!\w)(?:邮政编码|邮编)(?=[:：】])", LABELS["邮编"]),
     Exchange(r"收[件货]人(?!姓名)", ("收件人", "收货人")),
     Exchange(
         r"(?<!\w)(?:联系电话|手机号|电话|手机)(?=(?:是|改成)?\{\{电话|就写|跟)", ("电话", "手机", "手机号", "联系电话")
@@ -113,7 +113,7 @@ EXCHANGES: Final = (
     Exchange(r"(?<![改转收人])[寄发送]到(?=\{\{(?!时间|日期))", ("寄到", "发到", "送到")),
     Exchange(r"[寄发]给(?=\{\{)", ("寄给", "发给")),
     Exchange(r"[寄发](?=这个地址)", ("寄", "发")),
-    Exchange(r"(?:改成|改为|换成)(?=：?\{\{(?![^{}]*状态))", ("改成", "改为", "换成")),
+    Exchange(r"(?:改成|改为|换成)(?=：?\{\{(?![^{}]*状态))", ("改成", "换成")),
     Exchange(r"给你发下地址|(?<!你)发下地址|地址发你", ("给你发下地址", "发下地址", "地址发你")),
     Exchange(r"我再发一遍|再给你发一遍|再发一次", ("我再发一遍", "再给你发一遍", "再发一次")),
     Exchange(r"作废(?=，千万)|不用了(?=，千万)", ("作废", "不用了")),
@@ -166,8 +166,10 @@ _GREETING: Final = re.compile(
 _COURTESY: Final = re.compile(
     r"谢谢[啦了啊你您哈]?|多谢|感谢|辛苦(?:您|你)?了|拜托了?|不好意思|抱歉|对不起|麻烦尽快|快点发哦|就这些"
     r"|收到回复一下|收到回我一下|收到说一声|麻烦您?(?=[帮寄发送改转查登把取看给])|帮我|帮忙|劳驾"
-    r"|请(?=[帮寄发送改转查登问把按])|^(?:请问下?|想问下|问一下|问下|想问问|咨询下)"
+    r"|请(?=[帮寄发送改转查登把按])"
 )
+_LOOKED: Final = re.compile(r"([看查])(?:\1|一下)")
+_OPENER: Final = re.compile(r"^(?:请问下?|想问下|问一下|问下|想问问|咨询下)[，,\s]*")
 _CHOICE: Final = re.compile(r"(能|可以|行|有|是|会)[不没](?:能|可以|行|有|是|会)([^，。,？?！!\n]*)")
 _ASKED: Final = re.compile(rf"(?:了没有|了没|没有|没|不|么){_END}")
 _PARTICLES: Final = re.compile(r"[啊呀吧呢哦哈啦嘛呗哟噢喔哒的了~]")
@@ -185,11 +187,11 @@ def wording(text: str) -> str:
 
 
 def _canonical(text: str) -> str:
-    text = _GREETING.sub("", text.strip())
+    text = _OPENER.sub("", _GREETING.sub("", text.strip()))
     for exchange in EXCHANGES:
         text = exchange.put(text, exchange.words[0])
-    text = _label_pattern().sub(lambda match: _kind_of_label(match[0]), text)
-    text = _COURTESY.sub("", text)
+    text = _label_pattern().sub(lambda match: _kind_of_label(match[1], slot_name(match[2])), text)
+    text = _LOOKED.sub(r"\1下", _COURTESY.sub("", text)).replace("可不可以", "能不能").replace("可以", "能")
     text = _ASKED.sub("吗", _CHOICE.sub(r"\1\2吗", SLOT.sub("\ue003", text)))
     return _PARTICLES.sub("", _PUNCTUATION.sub("", text))
 
@@ -197,11 +199,12 @@ def _canonical(text: str) -> str:
 @functools.lru_cache(maxsize=1)
 def _label_pattern() -> re.Pattern[str]:
     words = tuple(word for group in LABELS.values() for word in group)
-    return re.compile(rf"(?:{alternatives(words)})(?=[\s:：】是]*\{{\{{)")
+    return re.compile(rf"({alternatives(words)})(?=[\s:：】是]*\{{\{{([^}}]*)\}}\}})")
 
 
-def _kind_of_label(word: str) -> str:
-    return next(kind for kind, words in LABELS.items() if word in words)
+def _kind_of_label(word: str, slot: str) -> str:
+    kind = next(kind for kind, words in LABELS.items() if word in words)
+    return kind_of_slot(slot) or kind if kind == "单号" else kind
 
 
 def copy_key(text: str) -> str:

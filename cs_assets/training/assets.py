@@ -18,8 +18,9 @@ from cs_assets.training.exports import export_splits
 from cs_assets.training.measures import measure, nearest_sentences, plain_figures
 from cs_assets.training.splits import leakage_proof, make_splits
 from resources.base_model import BaseModels
+from resources.files import write_whole
 from resources.gpu import gpu
-from resources.store import ModelFolder, Store, fingerprint, preview, write_whole
+from resources.store import ModelFolder, Store, fingerprint, preview
 from resources.tracking import Tracking
 
 

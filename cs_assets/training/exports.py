@@ -24,7 +24,7 @@ from upath import UPath
 
 from cs_assets.families.base import CallingFamily, Sample
 from cs_assets.scenario import Scenario
-from resources.store import write_whole
+from resources.files import write_whole
 
 _SLICE: Final = 4_096
 _SHAREGPT_ROLES: Final = {"user": "human", "assistant": "gpt", "tool": "observation"}

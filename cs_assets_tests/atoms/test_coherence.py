@@ -302,6 +302,12 @@ def test_a_null_is_a_fault(atoms: pl.DataFrame, shenzhen: Row, slot: str) -> Non
     assert found["reason"].null_count() == 0
 
 
+def test_a_zone_stands_alone(atoms: pl.DataFrame, shenzhen: Row) -> None:
+    assert reasons(atoms, shenzhen, written(县="高新区"), with_(详细地址="科技路88号创新大厦1203室")) == []
+    [found] = reasons(atoms, shenzhen, written(县="高新区"), with_(详细地址="科技路王家村3组"))
+    assert found.endswith("is a village, and 深圳市南山区 is urban")
+
+
 def test_every_fault_of_a_row_is_told(atoms: pl.DataFrame, shenzhen: Row) -> None:
     assert len(reasons(atoms, shenzhen, written(省="湖南省", 市="长沙市", 县="岳麓区"), with_(邮编="410000"))) == 4
 

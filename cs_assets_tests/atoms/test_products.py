@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.atoms.products import (
-    ATTRIBUTES,
-    SPOKEN,
     arrival,
     arrivals,
     compatible,
@@ -26,6 +24,7 @@ from cs_assets.atoms.products import (
     stock,
 )
 from cs_assets.atoms.times import REFERENCE_INSTANT, SHANGHAI, isoformat, normalise
+from cs_assets.catalogue import categories
 
 
 def test_the_tables_are_whole() -> None:
@@ -33,7 +32,7 @@ def test_the_tables_are_whole() -> None:
     assert products().height >= 120
     assert devices()["device_id"].is_unique().all()
     assert products()["sku"].is_unique().all()
-    assert set(products()["category"]) == set(ATTRIBUTES) == set(SPOKEN)
+    assert set(products()["category"]) == set(categories())
     assert products()["price"].str.contains(r"^\d+\.\d\d$").all()
     assert products().filter(sku="CHG15").row(0, named=True)["fen"] == 5990
     assert set(stock()["sku"]) == set(products()["sku"])
@@ -55,9 +54,10 @@ def test_each_device_has_a_choice_in_each_category_that_it_takes() -> None:
     assert set(found["device_id"]) == set(devices()["device_id"])
     kinds = found.join(devices(), on="device_id").select("kind", "category").unique()
     for kind, category in kinds.iter_rows():
-        owners = devices().filter(pl.col("kind") == kind, pl.col(ATTRIBUTES[category]) != "")["device_id"]
+        attribute = categories()[category]["attribute"]
+        owners = devices().filter(pl.col("kind") == kind, pl.col(attribute) != "")["device_id"]
         choice = found.filter(pl.col("category") == category, pl.col("device_id").is_in(owners.to_list()))
-        if ATTRIBUTES[category] != "storage":  # a device may have no SATA bay
+        if attribute != "storage":  # a device may have no SATA bay
             assert set(choice["device_id"]) == set(owners), (kind, category)
         assert choice["len"].is_between(2, products().filter(category=category).height - 1).all(), (kind, category)
 
@@ -134,7 +134,7 @@ def test_the_reference_case() -> None:
 def test_arrival_by_distance_and_cut_off(
     city: str, ordered_at: tuple[int, int, int], arrives: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cs_assets.atoms.products._stock_of", lambda: {"MEM07": [("北京", 3), ("沈阳", 0)]})
+    monkeypatch.setattr("cs_assets.catalogue._stock", lambda: {"MEM07": {"北京": 3, "沈阳": 0}})
     day, hour, minute = ordered_at
     ordered = datetime(2026, 6, day, hour, minute, tzinfo=SHANGHAI)
     assert arrival("MEM07", city, ordered) == datetime(2026, 6, *arrives, tzinfo=SHANGHAI)
@@ -175,7 +175,7 @@ def test_draws_are_even_and_follow_the_seed() -> None:
     assert by_device.len() == devices().height
     assert by_device.min() > 15  # type: ignore[operator]
     by_category = sample_products(np.random.default_rng(1), 4000)["category"].value_counts()["count"]
-    assert by_category.min() > 0.7 * 4000 / len(ATTRIBUTES)  # type: ignore[operator]
+    assert by_category.min() > 0.7 * 4000 / len(categories())  # type: ignore[operator]
 
 
 def test_devices_of_one_kind() -> None:

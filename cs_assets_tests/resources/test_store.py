@@ -20,6 +20,7 @@ from polars.testing import assert_frame_equal
 from pydantic import BaseModel
 from upath import UPath
 
+from resources.files import write_whole
 from resources.store import (
     KEEP_CHECKPOINTS_SECONDS,
     ModelFolder,
@@ -30,7 +31,6 @@ from resources.store import (
     fingerprint,
     io_managers,
     preview,
-    write_whole,
 )
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -44,7 +44,7 @@ def materialize(tmp_path: Path, tracking: Tracking) -> Materialize:
     """Run atoms, variants and the check in a store under `tmp_path`."""
     store = str(tmp_path / "out")
 
-    def run(llm: LLM, **config: int) -> dg.ExecuteInProcessResult:
+    def run(llm: LLM, **config: int | bool) -> dg.ExecuteInProcessResult:
         return dg.materialize(
             [atomic_table, template_variants, seeds_are_accepted],
             partition_key=PARTITION,
@@ -64,6 +64,7 @@ def human(scenarios: Path) -> Path:
     folder.mkdir()
     for name, text in SEEDS.items():
         (folder / name).write_text(text, encoding="utf-8")
+    (scenarios / PARTITION / "examples.jsonl").write_text("", encoding="utf-8")
     return folder
 
 
@@ -130,19 +131,20 @@ def test_what_an_llm_wrote_stands_in_the_table_with_verdict_reason_and_cost(
     assert [row["cost"] for row in written.values()] == pytest.approx([call / 3] * 3)
     seen = metadata(result)
     assert seen["llm_cost"] == pytest.approx(2 * call)
-    assert seen["llm_cost_wasted"] == pytest.approx(call)
+    assert seen["llm_cost_wasted"] == pytest.approx(call + 2 / 3 * call)  # unreadable, and two of three rejected
     assert seen["llm_answers"] == {"ok": 1, "unreadable": 1}
     assert seen["by_origin"]["llm, accepted"] == 1
     assert seen["rejected_for"]["literal entity"] == 1
+    assert seen["rejected_share"]["literal entity"] == round(1 / table.height, 4)
     assert seen["peak_rss_mb"] > 0
-    assert "1 of 2 seeds: unreadable (02_chat): no JSON object" in logged(capsys, "WARNING")
+    assert "1 of 2 requests: unreadable (02_chat): no JSON object" in logged(capsys, "WARNING")
 
 
 def test_a_second_materialization_pays_for_nothing_and_gives_the_same_table(
     human: Path, endpoint: Endpoint, llm: LLM, materialize: Materialize
 ) -> None:
     endpoint.reply = answer
-    first, second = (materialize(llm) for _ in range(2))
+    first, second = (materialize(llm, llm_variants_per_seed=3) for _ in range(2))
     assert len(endpoint.bodies) == len(SEEDS)
     assert [metadata(r)["llm_answers_from_cache"] for r in (first, second)] == [0, len(SEEDS)]
     assert first.output_for_node("template_variants").equals(second.output_for_node("template_variants"))
@@ -178,7 +180,7 @@ def test_what_the_endpoint_or_the_budget_refused_is_counted_and_logged(
     reason: str,
 ) -> None:
     endpoint.reply = lambda prompt, nth: reply
-    result = materialize(llm_at(endpoint.url, tmp_path, max_calls))
+    result = materialize(llm_at(endpoint.url, tmp_path, max_calls), llm_variants_per_seed=3)
     assert result.success
     assert metadata(result)["llm_answers"] == counted
     assert reason in logged(capsys, "WARNING")
@@ -202,8 +204,49 @@ def test_half_an_endpoint_stops_the_stage_and_names_what_is_missing(human: Path,
 
 def test_the_launchpad_says_how_many_rewrites_a_seed_gets(human: Path, materialize: Materialize) -> None:
     table = materialize(LLM(), variants_per_seed=3).output_for_node("template_variants")
-    rewrites = table.filter(pl.col("origin") == "rewrite").group_by("seed_file").len()["len"]
+    rewrites = table.filter(pl.col("origin") == "rewrite", "accepted").group_by("seed_file").len()["len"]
     assert rewrites.max() == 3 > load_scenario(PARTITION).counts.variants_per_seed
+
+
+EXAMPLE = {
+    "message": "麻烦写李雷，手机13800138000，放阳光花园3栋门卫",
+    "answer": {
+        "姓名": "李雷",
+        "电话": "13800138000",
+        "邮编": "",
+        "省": "",
+        "市": "",
+        "县": "",
+        "详细地址": "阳光花园3栋门卫",
+    },
+}
+
+
+def test_examples_become_templates_and_those_that_do_not_are_told(human: Path, materialize: Materialize) -> None:
+    broken = {**EXAMPLE, "message": f"{EXAMPLE['message']}，找小王"}
+    lines = "\n".join(json.dumps(example, ensure_ascii=False) for example in (EXAMPLE, broken))
+    (human.parent.parent / "examples.jsonl").write_text(lines, encoding="utf-8")
+    result = materialize(LLM())
+    table = result.output_for_node("template_variants").filter(pl.col("origin") == "history")
+    assert table["text"].to_list() == ["麻烦写{{名字.param.输出}}，手机{{电话}}，放{{详细地址}}"]
+    assert table["accepted"].all()
+    assert metadata(result)["examples_without_template"] == {"history/002": "no slot stands for the name '小王'"}
+
+
+def test_an_llm_is_sent_the_examples_that_the_rules_do_not_read_unless_it_is_forbidden(
+    human: Path, materialize: Materialize, endpoint: Endpoint, llm: LLM
+) -> None:
+    message = f"{EXAMPLE['message']}，快递SF1402288990011"
+    line = json.dumps({**EXAMPLE, "message": message}, ensure_ascii=False)
+    (human.parent.parent / "examples.jsonl").write_text(line, encoding="utf-8")
+    spans = {"entities": [{"text": "SF1402288990011", "slot": "订单号"}], "variants": ["x"]}
+    endpoint.reply = lambda prompt, nth: completion(json.dumps(spans, ensure_ascii=False))
+    sent = materialize(llm, llm_variants_per_seed=0, llm_reads_examples=True)
+    assert [message in prompt for prompt in endpoint.prompts] == [True]
+    table = sent.output_for_node("template_variants").filter(pl.col("origin") == "history")
+    assert table["text"][0].endswith("，快递{{订单号}}")
+    materialize(llm, llm_variants_per_seed=0, llm_reads_examples=False)
+    assert len(endpoint.prompts) == 1
 
 
 def test_a_seed_that_is_rejected_stops_the_chain_and_the_log_says_which_and_why(

@@ -1,24 +1,20 @@
 """The gates: good variants are kept, each kind of bad one is rejected for its reason."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.families.syntax import SentenceTemplate, parse_template
-from cs_assets.scenario import Scenario
+from cs_assets.scenario import Scenario, load_scenario, scenario_names
 from cs_assets.templates.gates import family_ids, rejection, signature
+from cs_assets.templates.rewrite import rewrite
 
 SEED = "{{名字.param.输出 | trim}}，{{电话}}，{{地址.param.市}}{{详细地址}}，{{邮编}}"
 Reject = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def probes(atoms: pl.DataFrame) -> list[dict[str, Any]]:
-    return atoms.head(6).to_dicts()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +68,7 @@ def test_a_value_that_cannot_be_read_back_is_named(scenario: Scenario, probes: l
     seed = parse_template("{{电话}} {{邮编}}", "seed")
     probe = probes[0] | {"邮编": "51805", "电话": "13800138000"}
     found = rejection(seed.text, seed, scenario.family, scenario.slots, [probe])
-    assert found == "round trip: 邮编: '51805' is not six digits"
+    assert found == "round trip: 邮编: '51805' is neither six digits nor Taiwan's three"
 
 
 def test_what_the_seed_says_itself_is_no_fault(reject: Reject) -> None:
@@ -105,7 +101,6 @@ def test_numbers_that_run_into_each_other_are_rejected(reject: Reject) -> None:
     assert reject("{{名字.param.输出}}{{邮编}}{{电话}}，{{地址.param.市}}{{详细地址}}").startswith("boundary: ")
 
 
-@pytest.mark.xfail(strict=True, reason="slots are compared as a multiset: that two of them changed places goes unseen")
 @pytest.mark.parametrize(
     ("seed", "text"),
     [
@@ -114,7 +109,7 @@ def test_numbers_that_run_into_each_other_are_rejected(reject: Reject) -> None:
     ],
 )
 def test_slots_that_changed_their_roles_are_rejected(reject: Reject, seed: str, text: str) -> None:
-    assert reject(text, seed)
+    assert reject(text, seed).startswith("roles: ")
 
 
 # --- template families
@@ -137,3 +132,49 @@ def test_punctuation_and_spaces_do_not_found_a_family(text: str) -> None:
 def test_other_words_or_another_order_found_one(text: str) -> None:
     seeds = {"01_plain": parse_template("{{电话}}{{邮编}}", "t"), "02_other": parse_template(text, "t")}
     assert family_ids(seeds) == {"01_plain": "01_plain", "02_other": "02_other"}
+
+
+# --- What the seed says itself
+
+
+@pytest.mark.parametrize(
+    ("seed", "text"),
+    [
+        ('{"电话": "{{电话}}"} 转表格', '转成表格 {"电话": "{{电话}}"}'),
+        ("“{{商品}}”打{{电话}}", "打{{电话}}，“{{商品}}”"),
+        ("Call {{电话}} please, I am waiting", "Please call {{电话}}, waiting for you"),
+        ("打12315，{{电话}}", "我打12315了啊，号{{电话}}"),
+        ("明天送，打{{电话}}", "打{{电话}}，明天送哈"),
+    ],
+)
+def test_what_the_seed_does_itself_its_variant_may_do(reject: Reject, seed: str, text: str) -> None:
+    assert reject(text, seed) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("电话{{电话 or 邮编}}，{{邮编}}", "parse: '电话 or 邮编' is more than a slot"),
+        ("电话{{电话}}{# 注释 #}，{{邮编}}", "parse: a brace stands outside of a slot"),
+        ("打{{电话}}转8001，{{邮编}}", "literal entity: '8001'"),
+        ("打{{电话}}转1，{{邮编}}", "boundary: '转1' behind 电话 reads as a part of its value"),
+        ("電話{{电话}}，郵編{{邮编}}", "language: "),
+        ("My phone is {{电话}}, postcode {{邮编}}", "language: it is written in another language"),
+    ],
+)
+def test_what_a_plain_seed_does_not_do_its_variant_may_not(reject: Reject, text: str, reason: str) -> None:
+    assert reject(text, "电话{{电话}}，邮编{{邮编}}").startswith(reason)
+
+
+def test_an_english_seed_is_not_translated(reject: Reject) -> None:
+    assert reject("请打{{电话}}，我在等", "Call {{电话}} please, I am waiting").startswith("language: ")
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_seeds_and_rewrites_of_every_scenario_pass_the_gates_that_see_words(name: str) -> None:
+    """The round trip is each family's own affair, and tested there."""
+    scenario = load_scenario(name)
+    for number, seed in enumerate(scenario.seeds().values()):
+        for text in (seed.text, *rewrite(seed.text, 4, random.Random(number))):
+            reason = rejection(text, seed, scenario.family, scenario.slots, ())
+            assert reason == "", f"{text}: {reason}"

@@ -1,6 +1,5 @@
 """The table of variants: what is kept, what is marked and why."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,38 +7,11 @@ import polars as pl
 import pytest
 
 from cs_assets.families.syntax import TemplateError, parse_template
-from cs_assets.scenario import Scenario
+from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.checks import complaints
 from cs_assets.templates.gates import signature
-from cs_assets.templates.variants import SCHEMA, template_variants
-
-SEED = "01_comma_separated"
-
-
-@pytest.fixture
-def probes(atoms: pl.DataFrame) -> list[dict[str, Any]]:
-    return atoms.head(2).to_dicts()
-
-
-def with_counts(scenario: Scenario, folder: Path | None = None, **counts: int) -> Scenario:
-    changed = {profile: c.model_copy(update=counts) for profile, c in scenario.spec.counts.items()}
-    return Scenario(folder or scenario.folder, scenario.spec.model_copy(update={"counts": changed}))
-
-
-@pytest.fixture
-def two_seeds(scenario: Scenario, tmp_path: Path) -> Scenario:
-    """A scenario with a comma and a chat template, and no rewrites."""
-    folder = tmp_path / "small"
-    shutil.copytree(scenario.folder, folder)
-    for path in (folder / "templates" / "human").iterdir():
-        path.unlink()
-    write(folder, f"{SEED}.j2", "{{名字.param.输出}}，{{电话}}")
-    write(folder, "02_chat.j2", "亲，我叫{{名字.param.输出}}，打{{电话}}找我")
-    return with_counts(scenario, folder, variants_per_seed=0)
-
-
-def write(folder: Path, name: str, text: str) -> None:
-    (folder / "templates" / "human" / name).write_text(text, encoding="utf-8")
+from cs_assets.templates.variants import SCHEMA, courtesies, rejected_shares, template_variants
+from cs_assets_tests.templates.conftest import CHAT, COMMA, with_counts, write
 
 
 def test_every_seed_stands_in_the_table_and_is_accepted(scenario: Scenario, variants: pl.DataFrame) -> None:
@@ -67,8 +39,36 @@ def test_rewrites_are_as_many_as_the_counts_say_and_pass_the_gates(
 ) -> None:
     table = template_variants(with_counts(scenario, variants_per_seed=3), probes)
     rewrites = table.filter(pl.col("origin") == "rewrite")
-    assert rewrites.group_by("seed_file").len()["len"].max() == 3
+    accepted = rewrites.filter("accepted").group_by("seed_file").len()
+    assert accepted["len"].to_list() == [3] * len(scenario.seed_paths())
     assert set(rewrites.filter(~pl.col("accepted"))["reason"].str.split(":").list.first()) <= {"family", "duplicate"}
+
+
+def test_what_clashes_with_another_family_is_made_up_for(scenario: Scenario, probes: list[dict[str, Any]]) -> None:
+    """The orders of a bare listing are mostly other seeds' sentences; the rewriter is asked until it has enough."""
+    table = template_variants(with_counts(scenario, variants_per_seed=8), probes)
+    listing = table.filter(pl.col("seed_file") == "09_slashes.j2", pl.col("origin") == "rewrite")
+    assert listing["accepted"].sum() == 8 < listing.height
+
+
+def test_a_rewrite_never_takes_the_place_of_a_seed(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
+    write(two_seeds.folder, "03_thanks.j2", "{{名字.param.输出}}，{{电话}}，谢谢")
+    table = template_variants(with_counts(two_seeds, variants_per_seed=30), probes)
+    assert table.filter(pl.col("origin") == "seed")["accepted"].all()
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "allowed"),
+    [
+        ("address_extraction", "", {"greeting", "thanks"}),
+        ("repair_workflow", "problem", {"greeting", "thanks"}),
+        ("repair_workflow", "agreed", {"thanks"}),
+        ("empathetic_reply", "late", set()),
+        ("shop_knowledge", "order_text_to_json", set()),
+    ],
+)
+def test_courtesies_are_for_those_who_open_a_talk_and_ask(name: str, unit: str, allowed: set[str]) -> None:
+    assert courtesies(load_scenario(name), unit) == allowed
 
 
 def test_the_same_seed_gives_identical_frames_and_another_does_not(
@@ -85,7 +85,7 @@ def test_what_an_llm_wrote_passes_the_same_gates(two_seeds: Scenario, probes: li
         ("打{{电话}}", 0.25),
         ("{{名字.param.输出}}，{{电话}}", 0.5),
     ]
-    table = template_variants(two_seeds, probes, {SEED: texts}).filter(pl.col("origin") == "llm")
+    table = template_variants(two_seeds, probes, {COMMA: texts}).filter(pl.col("origin") == "llm")
     assert table["accepted"].to_list() == [True, False, False]
     assert table["reason"].to_list()[1:] == [
         "slots: lost 名字.param.输出",
@@ -97,9 +97,9 @@ def test_what_an_llm_wrote_passes_the_same_gates(two_seeds: Scenario, probes: li
 def test_a_variant_that_is_a_sentence_of_another_family_is_rejected(
     two_seeds: Scenario, probes: list[dict[str, Any]]
 ) -> None:
-    table = template_variants(two_seeds, probes, {SEED: [("亲 我叫{{名字.param.输出}} 打{{电话}} 找我", 0.0)]})
+    table = template_variants(two_seeds, probes, {COMMA: [("亲 我叫{{名字.param.输出}} 打{{电话}} 找我", 0.0)]})
     [row] = table.filter(pl.col("origin") == "llm").to_dicts()
-    [owner] = table.filter((pl.col("origin") == "seed") & (pl.col("seed_file") == "02_chat.j2"))["family"]
+    [owner] = table.filter((pl.col("origin") == "seed") & (pl.col("seed_file") == f"{CHAT}.j2"))["family"]
     assert row["reason"] == f"family: it is a sentence of the family {owner}"
 
 
@@ -107,16 +107,43 @@ def test_variants_of_two_families_never_differ_in_punctuation_only(
     two_seeds: Scenario, probes: list[dict[str, Any]]
 ) -> None:
     texts = {
-        SEED: [("在吗，{{名字.param.输出}} {{电话}}", 0.0)],
-        "02_chat": [("在吗 {{名字.param.输出}}，{{电话}}", 0.0)],
+        COMMA: [("在吗，{{名字.param.输出}} {{电话}}", 0.0)],
+        CHAT: [("在吗 {{名字.param.输出}}，{{电话}}", 0.0)],
     }
     accepted = template_variants(two_seeds, probes, texts).filter("accepted")
     owners = {(signature(parse_template(row["text"], "t")), row["family"]) for row in accepted.to_dicts()}
     assert len({text for text, _ in owners}) == len(owners)
 
 
+def test_a_variant_that_differs_in_marks_only_is_a_copy(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
+    texts = [("打{{电话}}找我，我叫{{名字.param.输出}}", 0.0), ("打{{电话}}找我哈 我叫{{名字.param.输出}}！", 0.0)]
+    table = template_variants(two_seeds, probes, {CHAT: texts}).filter(pl.col("origin") == "llm")
+    assert table["reason"].to_list() == ["", "duplicate: it differs from another in marks, spaces or particles only"]
+
+
+def test_each_gate_is_told_with_its_share(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
+    texts = [("打{{电话}}", 0.0), ("叫{{名字.param.输出}}", 0.0), ("我叫{{名字.param.输出}}，不要打{{电话}}", 0.0)]
+    table = template_variants(two_seeds, probes, {CHAT: texts})
+    assert rejected_shares(table) == {"meaning": (1, 1 / 5), "slots": (2, 2 / 5)}
+
+
+def test_templates_from_history_are_seeds_of_their_own(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
+    found = {
+        "history/001": "到了打{{电话}}，找{{名字.param.输出}}拿",
+        "history/002": "{{名字.param.输出}} {{电话}}",
+        "history/003": "{{名字.param.输出}}，{{电话}}，放阳光花园门口",
+    }
+    history = {name: parse_template(text, name, seed=name) for name, text in found.items()}
+    table = template_variants(with_counts(two_seeds, variants_per_seed=2), probes, None, history)
+    itself = table.filter(pl.col("origin") == "history")
+    assert itself["family"].to_list() == ["history/001", COMMA, "history/003"]
+    assert itself["accepted"].to_list() == [True, True, False]
+    assert itself["reason"][2] == "literal entity: '阳光花园' stands where a slot should"
+    assert table.filter(pl.col("origin") == "rewrite", pl.col("accepted"))["family"].n_unique() >= 2
+
+
 def test_a_rejected_variant_tells_its_own_slots(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
-    table = template_variants(two_seeds, probes, {SEED: [("打{{电话}}", 0.0)]})
+    table = template_variants(two_seeds, probes, {COMMA: [("打{{电话}}", 0.0)]})
     assert table.filter(pl.col("origin") == "llm")["slots"].to_list() == [["电话"]]
 
 
@@ -147,7 +174,7 @@ def test_the_blocking_check_wants_every_seed_and_two_families(
     assert families.startswith("human: the accepted sentences form 1 template families, at least 2 are needed")
     rejected = table.head(1).with_columns(accepted=pl.lit(False), reason=pl.lit("length: too long"))
     [seed] = complaints(pl.concat([rejected, table]), folder)
-    assert seed.startswith(f"{folder / SEED}.j2: length: too long. ")
+    assert seed.startswith(f"{folder / COMMA}.j2: length: too long. ")
 
 
 @pytest.mark.parametrize(
