@@ -25,7 +25,7 @@ class ColumnRenderer:
         self._shows = {slot: np.array([slot in template.slots for template in templates]) for slot in self._slots}
 
     def render(self, picks: np.ndarray, atoms: pl.DataFrame) -> pl.DataFrame:
-        """Render one sample a row.
+        """Render one sample a row; fastest where the rows of a template stand together.
 
         Args:
             picks: int array (atoms.height,), the index of each row's template.
@@ -35,21 +35,21 @@ class ColumnRenderer:
             In the order of `atoms`: message, answer, good. A sample that is not good must be rendered by itself: it
             breaks a rule, lets a value run into its neighbour, or its template is not plain.
         """
-        order = np.argsort(picks, kind="stable")
-        columns = slot_columns(atoms[order], self._slots, self._plain)
-        starts = np.searchsorted(picks[order], np.arange(len(self._compiled) + 1))
+        if (np.diff(picks) < 0).any():
+            order = np.argsort(picks, kind="stable")
+            return self.render(picks[order], atoms[order])[np.argsort(order, kind="stable")]
+        columns = slot_columns(atoms, self._slots, self._plain)
+        starts = np.searchsorted(picks, np.arange(len(self._compiled) + 1))
         messages = pl.concat(
             _messages(compiled, columns[int(start) : int(end)])
             for compiled, start, end in zip(self._compiled, starts, starts[1:], strict=False)
             if start < end
         )
-        answers = self._family.answer_columns(self._shown(columns, picks[order]))
+        answers = self._family.answer_columns(self._shown(columns, picks))
         if answers is None:
-            found = messages.select("message", answer=pl.lit(None, pl.String), good=pl.lit(False))
-        else:
-            good = self._family.verify_columns(messages["message"], answers) & ~messages["lost"]
-            found = messages.select("message", answer=answers["answer"], good=good.fill_null(False))
-        return found[np.argsort(order, kind="stable")]
+            return messages.select("message", answer=pl.lit(None, pl.String), good=pl.lit(False))
+        good = self._family.verify_columns(messages["message"], answers) & ~messages["lost"]
+        return messages.select("message", answer=answers["answer"], good=good.fill_null(False))
 
     def _shown(self, columns: pl.DataFrame, picks: np.ndarray) -> pl.DataFrame:
         """Return the slots' columns, empty where a row's template does not show the slot."""

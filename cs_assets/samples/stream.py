@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -32,7 +33,8 @@ from cs_assets.scenario import Scenario, ScenarioSpec
 from resources.files import write_whole
 
 # A row that does not suit its template (no phone to show, two numbers side by side) gets another one, so often at most.
-_CHOICES = 4
+_CHOICES: Final = 4
+_IDS: Final = ("atom_id", "entity_block")
 
 
 def stream_samples(scenario: Scenario, variants: pl.DataFrame, rows: int) -> Iterator[pl.DataFrame]:
@@ -77,19 +79,24 @@ class ChunkSource:
         """Return the chunk of that number."""
         atoms = self.bundle.sample(rows, self.seed, number)
         rng = np.random.default_rng([self.seed, number, _CHOICES])
-        left = np.arange(rows)
+        # Rows are alike before they are rendered, so those of a template may as well stand together.
+        picks = np.sort(self._choose(rng.random(rows)))
         made: list[pl.DataFrame] = []
         for _ in range(_CHOICES):
-            picks = np.minimum(np.searchsorted(self.bounds, rng.random(len(left))), len(self.bounds) - 1)
-            table = self.renderer.render(picks, atoms[left])
-            good = table["good"].to_numpy()
-            made.append(table.drop("good").hstack(self.labels[picks]).with_columns(row=left).filter(good))
-            left = left[~good]
-            if not len(left):
+            table = self.renderer.render(picks, atoms).hstack(self.labels[picks]).hstack(atoms.select(_IDS))
+            good = table["good"]
+            made.append(table.filter(good).drop("good"))
+            atoms = atoms.filter(~good)
+            if atoms.is_empty():
                 break
-        ids = atoms.select("atom_id", "entity_block")
-        found = pl.concat(made).sort("row")
-        return found.drop("row").hstack(ids[found["row"]])
+            # The few that are left get one template together, which costs as much as one row would.
+            picks = np.repeat(self._choose(rng.random(1)), atoms.height)
+        found = pl.concat(made)
+        return found[rng.permutation(found.height)]
+
+    def _choose(self, draws: np.ndarray) -> np.ndarray:
+        """Return the index of a template for each number in [0, 1)."""
+        return np.minimum(np.searchsorted(self.bounds, draws), len(self.bounds) - 1)
 
 
 def write_samples(scenario: Scenario, variants: pl.DataFrame, rows: int, folder: Path, processes: int = 1) -> int:

@@ -21,7 +21,11 @@ def stream(scenario: Scenario, variants: pl.DataFrame) -> list[pl.DataFrame]:
 
 def test_a_stream_has_a_sample_for_each_row_in_chunks(stream: list[pl.DataFrame]) -> None:
     assert [table.height for table in stream] == [CHUNK_ROWS, 500]
-    assert pl.concat(stream)["atom_id"].to_list() == list(range(ROWS))
+    assert pl.concat(stream)["atom_id"].sort().to_list() == list(range(ROWS))
+
+
+def test_sentences_come_mixed(stream: list[pl.DataFrame]) -> None:
+    assert stream[0].head(200)["template_family"].n_unique() > 30
 
 
 def test_every_sample_is_good_by_the_rules_of_the_family(scenario: Scenario, stream: list[pl.DataFrame]) -> None:
@@ -34,7 +38,7 @@ def test_all_families_of_sentences_get_their_share(stream: list[pl.DataFrame], v
     families = variants.filter("accepted")["family"].n_unique()
     assert len(shares) == families
     # Less for the one that puts a phone number behind a house number: where they run together it is drawn again.
-    assert 0.7 / families < shares.min() <= shares.max() < 1.2 / families  # type: ignore[operator]
+    assert 0.7 / families < shares.min() <= shares.max() < 1.3 / families  # type: ignore[operator]
 
 
 def digest(folder: Path) -> dict[str, str]:
