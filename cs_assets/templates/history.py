@@ -20,7 +20,7 @@ from cs_assets.families.extraction import without_spaces
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
 from cs_assets.scenario import Scenario
 from cs_assets.templates.entities import Entity, bynames, find_entities, find_regions
-from cs_assets.templates.llm_variants import complete_structured
+from cs_assets.templates.llm_variants import ANSWER_TOKENS, complete_structured
 from cs_assets.templates.wording import LABELS, alternatives, copy_key, kind_of_slot
 from resources.llm import ChatClient, ChatRequest, ParseFailure, parse_json_object
 
@@ -147,7 +147,7 @@ def llm_spans(scenario: Scenario, client: ChatClient, names: Iterable[str]) -> d
             messages=[
                 {"role": "user", "content": _SPANS_PROMPT.format(slots="、".join(sorted(scenario.slots)), message=m)}
             ],
-            parameters={"temperature": 0.0},
+            parameters={"temperature": 0.0, "max_tokens": ANSWER_TOKENS},
             json_schema=_SPANS_SCHEMA,
             purpose=PURPOSE,
         )

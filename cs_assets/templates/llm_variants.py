@@ -20,6 +20,8 @@ from resources.llm import ChatClient, ChatRequest, ChatResult, ParseFailure, par
 PURPOSE: Final = "template_variants"
 # More in one answer repeat each other; fewer waste the prompt.
 VARIANTS_PER_CALL: Final = 5
+# Five sentences are some 300 tokens. The bound is what the budget sets aside before a call (see resources.llm.Budget).
+ANSWER_TOKENS: Final = 1_024
 _EXAMPLES: Final = 2
 _NAMED: Final = 3
 _SCHEMA: Final[dict[str, Any]] = {
@@ -115,7 +117,7 @@ def _requests(family: str, seeds: Mapping[str, SentenceTemplate], per_seed: int)
             prompt = variant_prompt(family, seed.text, neighbours[:_EXAMPLES], share, call)
             request = ChatRequest(
                 messages=[{"role": "user", "content": prompt}],
-                parameters={"temperature": call.temperature},
+                parameters={"temperature": call.temperature, "max_tokens": ANSWER_TOKENS},
                 json_schema=_SCHEMA,
                 purpose=PURPOSE,
             )

@@ -21,7 +21,7 @@ _ACTS: Final[dict[str, str]] = {
         r"|配送|派送"
     ),
     "call": r"打(?!折|印|错|开|包|扰|算|分|字|扫|理|听)|拨|联系|致电|来电|接电话",
-    "return": r"退(?!出|后|休)",
+    "return": r"退(?!出|后|休|.{0,2}差价)",
     "exchange": r"换货|换一[个件台双条]|换个?新|换[成个]?别的|调换",
     "cancel": r"取消|撤(?:单|销|掉|了)?",
     "change": r"改(?!天|善)|变更|修改",
@@ -52,10 +52,11 @@ _DECLINED: Final = frozenset({"send", "want", "come", "cancel"})
 # Cautions, courtesies and the like: what is refused there is not what the customer came for.
 _HARMLESS: Final = re.compile(
     r"(?:千万)?(?:别|不要|勿)再?[寄发送打写填弄搞看](?:错|漏|丢|坏|混|乱)了?|不好意思|不客气|别忘了?|没错|不错|差不多|别(?:着)?急(?!着)"
-    r"|不[急怕]|不着急|不赶|没事|没关系|没问题|不变|不动|(?:不用|别|不要)(?:动|改(?![成为到寄约送])|变|管|回|谢)了?|打扰|(?:别|不要)放|不用写"
+    r"|不[急怕]|不着急|不赶|没事|没关系|没问题|不变|不动|(?:不用|别|不要)(?:动|改(?![成为到寄约送\ue003\ue004])|变|管|回|谢)了?|打扰|(?:别|不要)放|不用写"
     r"|([\u4e00-\u9fff])[不没]\1|不要紧"
 )
 # Said of the value itself: 收件人不是, 电话打不通的是.
+_LABELS: Final = frozenset(word for words in LABELS.values() for word in words)
 _LABEL_WORDS: Final = alternatives(
     (*(word for words in LABELS.values() for word in words if len(word) > 1), "门牌", "号码")
 )
@@ -64,6 +65,10 @@ _WRONG: Final = re.compile(
     r"(?:(?<!是)不是|并?非|不叫|不对(?!吗)|(?:写|填|打|发|弄|搞|给|输|留)错|错了|有误|作废|无效|打不通|停机|停用|用不了|(?:不用|不要)了)"
     r"|(?:打不通|停机|作废|无效|错误?|过期|不用|没用|用不了)了?的(?:是|(?:那个)?(?:电话|手机|地址|号码?|收件人))"
 )
+_CORRECTED: Final = re.compile(r"应该是|改成|改为|换成|正确的?是|改一?下")
+_NEGATION: Final = re.compile(r"[不没未别勿非甭]|拒绝")
+_DENIED: Final = re.compile(r"(?:不是|不用|不要|不能|没有|[不没未别勿])(?=([\u4e00-\u9fff]{2}))")
+_CLAUSE: Final = re.compile(r"[，。；！,;!\n\ue003\ue004]|(?<=[？?])")
 # Two that exclude each other.
 _OPPOSITES: Final = (
     (
@@ -73,7 +78,8 @@ _OPPOSITES: Final = (
     (r"(?<![不没])(?:满意|喜欢|好用)", r"不满意|不喜欢|不好用"),
     (r"坏了|用不了|不能用|没反应|不行了|出毛病|出问题", r"没坏|好好的|能正常|没问题|好了(?!吗)|修好了|恢复了"),
     (r"太贵|便宜(?:点|些)", r"太便宜|不贵|贵点"),
-    (r"差评", r"好评|五星"),
+    (r"差评|没影|太差|很差", r"好评|五星|点个?赞|准时|不错"),
+    (r"什么质量|质量.{0,2}差|用.{0,3}就坏", r"质量.{0,2}(?:好|不错)|好用"),
     (r"能(?:送|寄|发)?到|(?:送|寄|发)?到得了|能(?:修|退|换)", r"(?:送|寄|发)?到不了|送不到|(?:修|退|换)不了"),
     (r"不对|错了|写错|填错|打错|说错", r"没错|没写错|没填错|是对的|都正确"),
     (r"真的|正品", r"假的|假货|仿品"),
@@ -100,6 +106,7 @@ def turned_round(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
     return (
         _called_wrong(before, after)
         or _other_acts(before, after, seed)
+        or _flipped(before, after)
         or _opposed(plain_before, plain_after)
         or _stated(plain_before, plain_after)
     )
@@ -109,12 +116,42 @@ def _own_words(template: SentenceTemplate, seed: SentenceTemplate) -> str:
     """Return a sentence without harmless negations and without the clauses about values that the seed gives up."""
     old = superseded(seed)
     marked = SLOT.sub(lambda match: "\ue004" if slot_name(match[1]) in old else "\ue003", template.text)
-    return _HARMLESS.sub("，", re.sub("[^，。；\n！？,（）]*\ue004[^，。；\n！？,（）]*", "", marked))
+    told = re.sub("[^，。；\\n！？,（）]*\ue004[^，。；\\n！？,（）]*", "", marked)
+    # A question stays one without its 能不能.
+    return _HARMLESS.sub(lambda match: "吗，" if match[1] else "，", told)
 
 
 def _called_wrong(before: str, after: str) -> str:
     found = _WRONG.search(after)
-    return f"{found[0]!r} turns the sentence round" if found and not _WRONG.search(before) else ""
+    if not found or _WRONG.search(before):
+        return ""
+    corrected = _CORRECTED.search(after, found.end()) and _CORRECTED.search(before)
+    return "" if corrected else f"{found[0]!r} turns the sentence round"
+
+
+def _flipped(before: str, after: str) -> str:
+    """Find a word that is negated in one of the two sentences only: 我不在家, 我在家.
+
+    A question may do without the negation: 怎么还没发货, 什么时候发货.
+    """
+    denied_before, denied = _denied(before), _denied(after)
+    for word in sorted(denied - denied_before - _LABELS):
+        if _affirmed(word, before):
+            return f"{word!r} is denied, in the seed it is not"
+    for word in sorted(denied_before - denied - _LABELS):
+        if _affirmed(word, after):
+            return f"{word!r} is denied in the seed"
+    return ""
+
+
+def _denied(words: str) -> set[str]:
+    return {match[1] for match in _DENIED.finditer(words)}
+
+
+def _affirmed(word: str, words: str) -> bool:
+    """Tell whether a clause says the word without a negation, and does not ask."""
+    clauses = (clause for clause in _CLAUSE.split(words) if word in clause)
+    return any(not _NEGATION.search(clause) and not _QUESTION.search(clause) for clause in clauses)
 
 
 def _other_acts(before: str, after: str, seed: SentenceTemplate) -> str:

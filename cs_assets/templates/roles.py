@@ -60,7 +60,7 @@ _SUBJECT: Final = (
     r"(?:已经|已|现在|都|就|也|早就?|先|我|是(?!不是)){0,3}"
 )
 _GIVEN_UP_BEHIND: Final = re.compile(
-    rf"{_SUBJECT}(?:不[用要买看]了|别用|作废|停机|停用|打不通|用不了|不能用|[写填打发弄输说记讲]错|错[了的]|无效|过期"
+    rf"{_SUBJECT}(?:不[用要买看]了|别用|作废|停机|停用|打不通|用不了|不能用|[写填打发弄输说记讲]错|[少多漏][写打输填]|错[了的]|无效|过期"
     r"|注销|弃用|换掉|搬走|不住了|旧的|老的|以前的|原来的)"
 )
 # The same where the clause ends behind it: else it is said of the next slot (是{{电话}}不是{{旧电话}}).

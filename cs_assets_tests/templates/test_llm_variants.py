@@ -11,7 +11,7 @@ import pytest
 from cs_assets.families.registry import FAMILIES
 from cs_assets.families.syntax import parse_template
 from cs_assets.scenario import Scenario
-from cs_assets.templates.llm_variants import PURPOSE, LLMVariants, llm_variants, mark_rejected
+from cs_assets.templates.llm_variants import ANSWER_TOKENS, PURPOSE, LLMVariants, llm_variants, mark_rejected
 from cs_assets.templates.prompts import TEMPERATURES, Call, variant_prompt
 from cs_assets.templates.variants import template_variants
 from cs_assets_tests.llm_endpoint import Endpoint, Reply, completion, failure
@@ -69,6 +69,7 @@ def test_many_variants_are_asked_in_calls_of_other_mood_and_temperature(
     ask(two_seeds, client, endpoint, answer("{{电话}}"), per_seed=13)
     assert len(set(endpoint.prompts)) == 6
     assert Counter(body["temperature"] for body in endpoint.bodies) == dict.fromkeys(TEMPERATURES, 2)
+    assert {body["max_tokens"] for body in endpoint.bodies} == {ANSWER_TOKENS}
     shares = Counter(count for prompt in endpoint.prompts for count in (4, 5) if f"写出{count}条" in prompt)
     assert shares == {5: 2, 4: 4}
 
