@@ -112,7 +112,8 @@ class ReplyFamily(SingleMessageFamily):
                 )
 
     def render(self, template: SentenceTemplate, atoms: Mapping[str, Any], scene: Scene) -> Rendered:
-        replies = self._replies.get(template.seed)
+        replies = [parse_template(template.answer, template.source)] if template.answer else None
+        replies = replies or self._replies.get(template.seed)
         if replies is None:
             raise TemplateError(f"{template.source}: the pair {template.seed!r} has no reply in templates/bot.")
         reply = scene.rng.choice(replies)
@@ -122,6 +123,15 @@ class ReplyFamily(SingleMessageFamily):
                 "query tells."
             )
         return Rendered(turns=[Turn(segments=template.render(atoms))], answer=reply.fill(atoms))
+
+    def seed_pairs(self, seeds: Mapping[str, SentenceTemplate]) -> dict[tuple[str, Language], list["Pair"]]:
+        """Return the human-written pairs of each topic and language, with the first reply of each."""
+        found: dict[tuple[str, Language], list[Pair]] = {}
+        for name, query in seeds.items():
+            reply = self._replies[name][0]
+            pair = Pair(query=query.text, reply=reply.text)
+            found.setdefault((query.unit, language_of(reply.literals())), []).append(pair)
+        return found
 
     # --- Rules
 

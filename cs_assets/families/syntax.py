@@ -97,15 +97,19 @@ class SentenceTemplate:
 
     `unit` is the folder it stands in: the class, the tool or the step that its sentence is for; empty where a scenario
     has one kind of sentence only. `seed` is the human-written template that it is or comes from (`refund/01`), for
-    families whose answer depends on it.
+    families whose answer depends on it. `answer` is the text of the answer's template, where an LLM wrote the two
+    together.
     """
 
-    def __init__(self, text: str, source: str, slots: tuple[str, ...], unit: str = "", seed: str = "") -> None:
+    def __init__(
+        self, text: str, source: str, slots: tuple[str, ...], unit: str = "", seed: str = "", answer: str = ""
+    ) -> None:
         self.text = text
         self.source = source
         self.slots = slots
         self.unit = unit
         self.seed = seed
+        self.answer = answer
 
     @functools.cached_property
     def _compiled(self) -> Template:
@@ -166,7 +170,12 @@ def _marked_atoms(atoms: Mapping[str, Any], slots: set[str], prefix: str = "") -
 
 
 def parse_template(
-    text: str, source: str, allowed_slots: frozenset[str] | None = None, unit: str = "", seed: str = ""
+    text: str,
+    source: str,
+    allowed_slots: frozenset[str] | None = None,
+    unit: str = "",
+    seed: str = "",
+    answer: str = "",
 ) -> SentenceTemplate:
     """Parse and check a template.
 
@@ -176,6 +185,7 @@ def parse_template(
         allowed_slots: the slots that the scenario's atoms define; None allows any.
         unit: the folder that it stands in.
         seed: the name of the human-written template that it is or comes from.
+        answer: the text of the answer's template, where the two were written together.
 
     Raises:
         TemplateError: it is empty, too long, not Jinja2, holds more than text and slots, or names an unknown slot.
@@ -199,4 +209,4 @@ def parse_template(
             raise TemplateError(
                 f"{source}, line {line}: unknown slot {slot!r}; allowed are {', '.join(sorted(allowed_slots))}."
             )
-    return SentenceTemplate(text, source, tuple(slot for slot, _ in slots), unit, seed)
+    return SentenceTemplate(text, source, tuple(slot for slot, _ in slots), unit, seed, answer)

@@ -107,7 +107,7 @@ class Repertoire:
         units: dict[str, dict[str, list[Variant]]] = {}
         for row in accepted.iter_rows(named=True):
             seed = row["seed_file"].removesuffix(".j2")
-            template = parse_template(row["text"], row["template_id"], unit=row["unit"], seed=seed)
+            template = parse_template(row["text"], row["template_id"], unit=row["unit"], seed=seed, answer=row["reply"])
             variant = Variant(template, row["template_id"], row["family"], row["origin"])
             units.setdefault(row["unit"], {}).setdefault(row["family"], []).append(variant)
         return cls(units)

@@ -4,10 +4,12 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from cs_assets.families.reply import ReplyFamily
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.history import Atoms, HistoryTemplates, history_templates, llm_spans
+from cs_assets.templates.llm_pairs import LLMPairs, llm_pairs
 from cs_assets.templates.llm_variants import LLMVariants, llm_variants, mark_rejected
 from cs_assets.templates.variants import rejected_shares
 from cs_assets.templates.variants import template_variants as make_variants
@@ -28,6 +30,9 @@ class TemplateVariantsConfig(dg.Config):
     )
     llm_variants_per_seed: int = Field(
         default=15, description="Asked of the LLM for each seed, where one is configured; five in one call."
+    )
+    llm_pairs_per_topic: int = Field(
+        default=3, description="New pairs of query and reply asked of the LLM for each topic and language (reply)."
     )
     llm_reads_examples: bool = Field(
         default=True,
@@ -63,13 +68,16 @@ def template_variants(
     written = LLMVariants.none()
     if client is not None:
         written = llm_variants(scenario, client, config.llm_variants_per_seed, history.templates)
-    for problem in written.problems:
+    paired = LLMPairs({}, [], 0.0)
+    if client is not None and isinstance(scenario.family, ReplyFamily):
+        paired = llm_pairs(scenario, scenario.family, client, config.llm_pairs_per_topic)
+    for problem in [*written.problems, *paired.problems]:
         context.log.warning(f"LLM: {problem}")
     _, broken_examples = scenario.examples()
     for message in broken_examples:
         context.log.warning(message)
-    table = make_variants(scenario, atoms[:_PROBES], written.texts, history.templates)
-    wasted = written.wasted + (mark_rejected(written, table, client) if client is not None else 0.0)
+    table = make_variants(scenario, atoms[:_PROBES], written.texts, history.templates, paired.pairs)
+    wasted = written.wasted + paired.wasted + (mark_rejected(written, table, client) if client is not None else 0.0)
     counts = table.group_by("origin", "accepted").len().sort("origin", "accepted")
     rejected = rejected_shares(table)
     key = fingerprint(table=table)
@@ -87,7 +95,8 @@ def template_variants(
             "examples_without_template": history.skipped,
             "llm_answers": written.answers,
             "llm_answers_from_cache": written.from_cache,
-            "llm_cost": float(table["cost"].sum()) + written.wasted,
+            "llm_pairs": len(paired.pairs),
+            "llm_cost": float(table["cost"].sum()) + written.wasted + paired.wasted,
             "llm_cost_wasted": wasted,
         },
     )

@@ -93,7 +93,7 @@ def rejection(
         probes: atom rows for the round trip; a few with awkward values say more than many plain ones.
     """
     try:
-        variant = parse_template(text, "variant", allowed_slots, seed.unit, seed.seed)
+        variant = parse_template(text, "variant", allowed_slots, seed.unit, seed.seed, seed.answer)
     except TemplateError as error:
         return f"parse: {error}"
     gates: dict[str, Callable[[], str]] = {

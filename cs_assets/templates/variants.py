@@ -25,6 +25,7 @@ SCHEMA: Final[dict[str, Any]] = {
     "slots": pl.List(pl.String),
     "accepted": pl.Boolean,
     "reason": pl.String,
+    "reply": pl.String,  # of a pair that an LLM wrote: the answer's template; empty elsewhere
     "cost": pl.Float64,  # money of the LLM call, shared among its variants
 }
 # Families whose messages no customer opens a talk with: an angry one needs no greeting, a record no thanks.
@@ -44,6 +45,7 @@ def template_variants(
     probes: Sequence[Mapping[str, Any]],
     llm_texts: Mapping[str, Sequence[tuple[str, float]]] | None = None,
     history: Mapping[str, SentenceTemplate] | None = None,
+    pairs: Mapping[str, tuple[SentenceTemplate, float]] | None = None,
 ) -> pl.DataFrame:
     """Make the table of a scenario's templates.
 
@@ -52,19 +54,22 @@ def template_variants(
         probes: atom rows for the slot round-trip.
         llm_texts: per seed name, what an LLM wrote with its cost; empty without an endpoint.
         history: templates made of real messages, by name; they are seeds as well.
+        pairs: by name, queries that an LLM wrote with their replies, and what each has cost; they are seeds as well.
 
     Raises:
         TemplateError: a seed is bad, with file and line. A seed is a person's work: it is mended, not skipped.
     """
     seeds = scenario.seeds()
     found = {name: template for name, template in (history or {}).items() if name not in seeds}
+    written = {name: Candidate("llm", query.text, cost) for name, (query, cost) in (pairs or {}).items()}
+    found |= {name: query for name, (query, _) in (pairs or {}).items()}
     families = family_ids({**seeds, **found})
     owners = {signature(template): families[name] for name, template in {**seeds, **found}.items()}
     judge = _Judge(scenario, probes, owners, {copy_key(template.text) for template in {**seeds, **found}.values()})
     rows: list[dict[str, Any]] = []
     for name, seed in {**seeds, **found}.items():
-        origin = "history" if name in found else "seed"
-        judged = judge.variants(seed, families[name], Candidate(origin, seed.text), (llm_texts or {}).get(name, ()))
+        itself = written.get(name) or Candidate("history" if name in found else "seed", seed.text)
+        judged = judge.variants(seed, families[name], itself, (llm_texts or {}).get(name, ()))
         rows += [
             {
                 "template_id": f"{name}-{number:02d}",
@@ -76,6 +81,7 @@ def template_variants(
                 "slots": _slots(candidate.text),
                 "accepted": not reason,
                 "reason": reason,
+                "reply": seed.answer,
                 "cost": candidate.cost,
             }
             for number, (candidate, reason) in enumerate(judged)
@@ -126,16 +132,18 @@ class _Judge:
     def _verdict(self, candidate: Candidate, seed: SentenceTemplate, family: str) -> str:
         scenario = self._scenario
         reason = rejection(candidate.text, seed, scenario.family, scenario.slots, self._probes)
-        if not reason and candidate.origin == "history" and (literal := literal_entity(seed)):
+        itself = candidate.text == seed.text
+        # What no person wrote has no seed to be compared with: it may hold no entity at all.
+        if not reason and itself and candidate.origin != "seed" and (literal := literal_entity(seed)):
             reason = f"literal entity: {literal}"
-        reason = reason or self._clash(candidate, family)
+        reason = reason or self._clash(candidate, family, itself)
         if not reason:
             self._texts.add(candidate.text)
             self._copies.add(copy_key(candidate.text))
             self._owners.setdefault(signature(parse_template(candidate.text, "variant")), family)
         return reason
 
-    def _clash(self, candidate: Candidate, family: str) -> str:
+    def _clash(self, candidate: Candidate, family: str, itself: bool) -> str:
         """Return why a sound variant is still not wanted: it exists already, or belongs to another family.
 
         The second would leak: the family might be held out of training while its copy is trained on.
@@ -145,7 +153,7 @@ class _Judge:
         holder = self._owners.get(signature(parse_template(candidate.text, "variant")), family)
         if holder != family:
             return f"family: it is a sentence of the family {holder}"
-        if candidate.origin in ("rewrite", "llm") and copy_key(candidate.text) in self._copies:
+        if not itself and copy_key(candidate.text) in self._copies:
             return "duplicate: it differs from another in marks, spaces or particles only"
         return ""
 
