@@ -94,7 +94,7 @@ def running(weather: Weather, log: Path) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{here.recv()}/v1"
     finally:
-        process.terminate()
+        process.kill()  # whatever signals whoever started this ignores
         process.join()
 
 
