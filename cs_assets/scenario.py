@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cs_assets.families.base import Family, Sample
 from cs_assets.families.definition import Definition, ScenarioError, read_templates, read_text, template_files
 from cs_assets.families.registry import FAMILIES
 from cs_assets.families.syntax import SentenceTemplate
+from cs_assets.families.yaml_files import parse_yaml, validated
 from cs_assets.profiles import PROFILE_NAMES, ProfileName, current_profile
 
 SCENARIO_FILE: Final = "scenario.yaml"
@@ -307,10 +307,7 @@ class Scenario:
             ScenarioError: a count is not allowed.
         """
         wanted = self.counts.model_dump() | {name: count for name, count in counts.items() if count is not None}
-        try:
-            changed = Counts.model_validate(wanted)
-        except ValidationError as error:
-            raise ScenarioError(_explain(Path("run config"), error)) from error
+        changed = validated(wanted, "run config", Counts)
         spec = self.spec.model_copy(update={"counts": {**self.spec.counts, current_profile(): changed}})
         return Scenario(self.folder, spec)
 
@@ -408,53 +405,5 @@ def load_scenario(name: str) -> Scenario:
     if name not in names:
         raise ScenarioError(f"no scenario {name!r} in {scenarios_folder()}; there are: {', '.join(names) or 'none'}.")
     folder = scenarios_folder() / name
-    return Scenario(folder, _read_spec(folder / SCENARIO_FILE))
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML as everyone reads it, but a key that stands twice is an error, not a silent choice of the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                problem = f"the key {key!r} stands twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _read_spec(path: Path) -> ScenarioSpec:
-    try:
-        content = yaml.load(read_text(path), Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ScenarioError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}.") from error
-    if not isinstance(content, dict):
-        raise ScenarioError(f"{path}: found {type(content).__name__}, expected keys such as title and family.")
-    try:
-        return ScenarioSpec.model_validate(content)
-    except ValidationError as error:
-        raise ScenarioError(_explain(path, error)) from error
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    """Turn pydantic's report into one line a key: file, key, what was found, what is allowed."""
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "missing":
-            lines.append(f"{path}: key {key!r} is missing.")
-        elif problem["type"] == "extra_forbidden":
-            lines.append(f"{path}: unknown key {key!r}; allowed are {', '.join(_allowed_keys(problem['loc']))}.")
-        else:
-            reason = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{path}: key {key!r}: {reason} (found {problem['input']!r}).")
-    return "\n".join(lines)
-
-
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
-    model = Counts if location[0] == "counts" else ScenarioSpec
-    return sorted(model.model_fields)
+    path = folder / SCENARIO_FILE
+    return Scenario(folder, parse_yaml(read_text(path), str(path), ScenarioSpec))

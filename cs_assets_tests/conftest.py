@@ -109,11 +109,16 @@ def evaluated(check: Any, *arguments: Any) -> dg.AssetCheckResult:
 
 def rendered_alone(scenario: Scenario, template: SentenceTemplate, atoms: Mapping[str, Any]) -> Rendered:
     """Render a template that needs no other."""
+    return scenario.family.render(template, atoms, lone_scene(0))
+
+
+def lone_scene(seed: int) -> Scene:
+    """Return a scene that has no other template to offer."""
 
     def pick(unit: str) -> SentenceTemplate:
         raise LookupError(unit)
 
-    return scenario.family.render(template, atoms, Scene(random.Random(0), pick))
+    return Scene(random.Random(seed), pick)
 
 
 def copy_small_scenario(folder: Path) -> None:

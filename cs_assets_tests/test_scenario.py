@@ -64,6 +64,7 @@ def test_every_committed_scenario_is_sound(name: str, monkeypatch: pytest.Monkey
     assert len(scenario.seeds()) >= 12
     rows, broken = scenario.examples()
     assert broken == []
+    assert rows
     assert [scenario.family.verify(sample) for sample in rows] == [[] for _ in rows]
 
 
@@ -100,6 +101,8 @@ def test_counts_can_be_changed_for_one_run(scenarios: Path) -> None:
     assert scenario.counts.train != 7
     with pytest.raises(ScenarioError, match="run config: key 'train'"):
         scenario.with_counts(train=1)
+    with pytest.raises(ScenarioError, match=r"run config: unknown key 'trian'; allowed are judge, .*train"):
+        scenario.with_counts(trian=7)
 
 
 def test_an_unknown_scenario_is_answered_with_those_there_are(scenarios: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from cs_assets.atoms.blocks import BLOCK_COUNT, CHUNK_ROWS, sample_blocks
+from cs_assets.atoms.blocks import BLOCK_COUNT, atom_ids, sample_blocks
 from cs_assets.atoms.columns import WeightedPools, compose, draw_kinds, part
 from cs_assets.atoms.complaints import block_of_address, goods, sample_forms_of_address
 from cs_assets.reference import reference_table
@@ -96,7 +96,7 @@ def assistant_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
     voices = _assistants("语音助手")[_owned(_assistants("语音助手").height).draw(rng, blocks)]
     atoms = pl.DataFrame(
         {
-            "atom_id": np.arange(chunk * CHUNK_ROWS, chunk * CHUNK_ROWS + count, dtype=np.uint32),
+            "atom_id": atom_ids(chunk, count),
             "entity_block": blocks,
             "称呼": sample_forms_of_address(rng, blocks),
             "商品": goods()["name"].gather(_owned(goods().height).draw(rng, blocks)),

@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from cs_assets.atoms.assistant import assistant_atoms, assistant_faults
-from cs_assets.atoms.blocks import CHUNK_ROWS
+from cs_assets.atoms.blocks import chunks
 from cs_assets.atoms.coherence import shipping_faults
 from cs_assets.atoms.complaints import complaints_atoms, complaints_faults
 from cs_assets.atoms.inquiries import inquiries_atoms, inquiries_faults
@@ -95,8 +95,8 @@ def sample_chunks(bundle: str, rows: int, seed: int) -> Iterator[pl.DataFrame]:
     sample = BUNDLES[bundle].sample
     made: deque[Future[pl.DataFrame]] = deque()
     with ThreadPoolExecutor(_CHUNKS_AHEAD) as pool:
-        for chunk, start in enumerate(range(0, rows, CHUNK_ROWS)):
-            made.append(pool.submit(sample, min(CHUNK_ROWS, rows - start), seed, chunk))
+        for chunk, count in chunks(rows):
+            made.append(pool.submit(sample, count, seed, chunk))
             if len(made) > _CHUNKS_AHEAD:
                 yield made.popleft().result()
         while made:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from cs_assets.atoms.blocks import BLOCK_COUNT, CHUNK_ROWS, sample_blocks
+from cs_assets.atoms.blocks import BLOCK_COUNT, atom_ids, sample_blocks
 from cs_assets.atoms.columns import WeightedPools, draw
 from cs_assets.atoms.orders import sample_couriers, sample_order_numbers
 from cs_assets.atoms.people import surnames
@@ -197,7 +197,7 @@ def complaints_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
         how="horizontal",
     )
     return slots.select(
-        pl.Series("atom_id", np.arange(chunk * CHUNK_ROWS, chunk * CHUNK_ROWS + count, dtype=np.uint32)),
+        atom_ids(chunk, count),
         pl.Series("entity_block", blocks),
         *_nested(slots.columns),
     )

@@ -20,13 +20,13 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from cs_assets.atoms.blocks import BLOCK_COUNT, CHUNK_ROWS, sample_blocks
+from cs_assets.atoms.blocks import BLOCK_COUNT, atom_ids, sample_blocks
 from cs_assets.atoms.columns import draw
 from cs_assets.atoms.divisions import all_divisions, divisions, sample_townships
 from cs_assets.atoms.people import sample_names
 from cs_assets.atoms.places import sample_details
-from cs_assets.families.session import SPOKEN_TIMES, bookable_days, skill_of
 from cs_assets.families.tools import product_kinds
+from cs_assets.families.workflow.session import SPOKEN_TIMES, bookable_days, skill_of
 from cs_assets.reference import reference_table
 
 # How a schedule answers, by how often it times out before: `unserved` has no technician.
@@ -100,7 +100,7 @@ def repairs_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
     appointments = _sample_appointments(rng, places[0]["城市"].to_list(), skills)
     return pl.DataFrame(
         {
-            "atom_id": np.arange(chunk * CHUNK_ROWS, chunk * CHUNK_ROWS + count, dtype=np.uint32),
+            "atom_id": atom_ids(chunk, count),
             "entity_block": blocks,
             "姓名": sample_names(rng, blocks),
             "产品": needed["产品"],

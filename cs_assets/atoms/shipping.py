@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from cs_assets.atoms.blocks import CHUNK_ROWS, sample_blocks
+from cs_assets.atoms.blocks import atom_ids, sample_blocks
 from cs_assets.atoms.columns import draw, joined
 from cs_assets.atoms.divisions import all_divisions, sample_divisions, sample_regions, sample_townships
 from cs_assets.atoms.people import sample_names, sample_phones
@@ -98,7 +98,7 @@ def shipping_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
     old = _places(rng, sample_divisions(rng, blocks))
     return pl.DataFrame(
         {
-            "atom_id": np.arange(chunk * CHUNK_ROWS, chunk * CHUNK_ROWS + count, dtype=np.uint32),
+            "atom_id": atom_ids(chunk, count),
             "entity_block": blocks,
             "名字": _nested("输出", sample_names(rng, blocks)),
             "电话": sample_phones(rng, official["area_code"]),

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from cs_assets.atoms.blocks import BLOCK_COUNT, CHUNK_ROWS, sample_blocks
+from cs_assets.atoms.blocks import BLOCK_COUNT, atom_ids, sample_blocks
 from cs_assets.atoms.columns import WeightedPools, draw
 from cs_assets.atoms.orders import order_fits, sample_couriers, sample_orders, sample_tracking, tracking_fits
 from cs_assets.atoms.people import sample_names
@@ -82,7 +82,7 @@ def shop_records_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
     blocks = sample_blocks(rng, count)
     records = pl.concat([_products(rng, blocks), _orders(rng, blocks), _reviews(rng, blocks)], how="horizontal")
     return records.select(
-        pl.Series("atom_id", np.arange(chunk * CHUNK_ROWS, chunk * CHUNK_ROWS + count, dtype=np.uint32)),
+        atom_ids(chunk, count),
         pl.Series("entity_block", blocks),
         _record("商品", "品牌", "品类", "型号", "规格", "价格", "库存"),
         _record("订单", "订单号", "商品", "单价", "数量", "金额", "快递", "运单号", "状态", "下单时间"),
@@ -251,22 +251,7 @@ def shop_records_faults(atoms: pl.DataFrame) -> pl.DataFrame:
 
     It reads the written texts; of what the sampler claims it takes the products' and the platform's names only.
     """
-    row = atoms.select(
-        "atom_id",
-        *(
-            pl.col(kind).struct.field("param").struct.field("*").name.prefix(f"{kind}.")
-            for kind in ("商品", "订单", "评价")
-        ),
-        pl.col("_origin").struct.unnest(),
-    )
-    for origin in ("product", "ordered", "reviewed"):
-        row = row.join(
-            shelf().select(
-                pl.col("sku").alias(origin), *(pl.col(name).alias(f"{origin}.{name}") for name in _COMPARED)
-            ),
-            on=origin,
-            how="left",
-        )
+    row = _with_products(atoms)
     amount = _fen("订单.单价") * pl.col("订单.数量").str.strip_suffix("件").cast(pl.Int64, strict=False)
     tests = {
         "the product does not exist": pl.all_horizontal(pl.col(f"{o}.title").is_not_null() for o in _ORIGINS),
@@ -296,6 +281,27 @@ def shop_records_faults(atoms: pl.DataFrame) -> pl.DataFrame:
 
 _ORIGINS: Final = ("product", "ordered", "reviewed")
 _COMPARED: Final = ("title", "brand", "category", "model", "size", "fen", "in_stock")
+
+
+def _with_products(atoms: pl.DataFrame) -> pl.DataFrame:
+    """Return the records' fields by dotted name, 订单.单价, and what the shelf says of each product, ordered.fen."""
+    row = atoms.select(
+        "atom_id",
+        *(
+            pl.col(kind).struct.field("param").struct.field("*").name.prefix(f"{kind}.")
+            for kind in ("商品", "订单", "评价")
+        ),
+        pl.col("_origin").struct.unnest(),
+    )
+    for origin in _ORIGINS:
+        row = row.join(
+            shelf().select(
+                pl.col("sku").alias(origin), *(pl.col(name).alias(f"{origin}.{name}") for name in _COMPARED)
+            ),
+            on=origin,
+            how="left",
+        )
+    return row
 
 
 def _fen(column: str) -> pl.Expr:

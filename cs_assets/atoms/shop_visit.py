@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from cs_assets import catalogue
-from cs_assets.atoms.blocks import BLOCK_COUNT, CHUNK_ROWS, sample_blocks
+from cs_assets.atoms.blocks import BLOCK_COUNT, atom_ids, sample_blocks
 from cs_assets.atoms.columns import WeightedPools, draw
 from cs_assets.atoms.products import compatible, destinations, devices, stock
 from cs_assets.reference import reference_table
@@ -64,31 +64,15 @@ def shop_visit_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
     quantities = _quantities(rng, owned["category"], owned["other_category"])
     verbs = [_said_for(rng, owned[name], "verb") for name in ("category", "other_category")]
     accessories = _said_accessories(rng, owned)
-    said = pl.DataFrame(
-        {
-            "设备": owned["said"],
-            "配件": accessories[0],
-            "规格": sizes[0],
-            "数量": quantities[0],
-            "时间": times[0],
-            "地点": places[0],
-        }
-    )
-    old = pl.DataFrame(
-        {
-            "设备": owned["other_said"],
-            "配件": accessories[1],
-            "规格": sizes[1],
-            "数量": quantities[1],
-            "时间": times[1],
-            "地点": places[1],
-        }
+    spoken = {"配件": accessories, "规格": sizes, "数量": quantities, "时间": times, "地点": places}
+    said, old = (
+        pl.DataFrame({"设备": owned[device], **{slot: values[which] for slot, values in spoken.items()}})
+        for which, device in enumerate(("said", "other_said"))
     )
     other = pl.DataFrame({"规格": sizes[2], "数量": quantities[2], "动作": verbs[1]})
-    first = chunk * CHUNK_ROWS
     return pl.DataFrame(
         {
-            "atom_id": np.arange(first, first + count, dtype=np.uint32),
+            "atom_id": atom_ids(chunk, count),
             "entity_block": blocks,
             **said.to_dict(),
             "动作": verbs[0],

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from cs_assets.atoms.blocks import BLOCK_COUNT, CHUNK_ROWS, of_block, sample_blocks
+from cs_assets.atoms.blocks import BLOCK_COUNT, atom_ids, of_block, sample_blocks
 from cs_assets.atoms.even import even_sample
 from cs_assets.atoms.times import REFERENCE_INSTANT, spoken_times
 from cs_assets.families.tools import BOOKABLE_DAYS, TODAY, product_kinds, spoken_day
@@ -97,7 +97,7 @@ def tickets_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
     sizes = np.bincount(blocks, minlength=BLOCK_COUNT)
     made = pl.concat([_block_rows(rng, block, int(size)) for block, size in enumerate(sizes)])
     return made[np.argsort(order, kind="stable")].select(
-        pl.Series("atom_id", np.arange(chunk * CHUNK_ROWS, chunk * CHUNK_ROWS + count, dtype=np.uint32)),
+        atom_ids(chunk, count),
         pl.Series("entity_block", blocks),
         pl.all(),
     )

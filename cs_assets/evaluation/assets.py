@@ -7,19 +7,8 @@ import polars as pl
 
 from cs_assets import plots
 from cs_assets.alignment.outcome import Alignment
-from cs_assets.evaluation.predicting import (
-    MODELS,
-    PredictionSettings,
-    assembled,
-    few_shots,
-    mean_scores,
-    prompts,
-    score_predictions,
-    test_cases,
-)
+from cs_assets.evaluation.predicting import MODELS, Exam, PredictionSettings, mean_scores
 from cs_assets.evaluation.reporting import EvaluationReport, html_page, make_report, markdown, worst_failures
-from cs_assets.learning.inference import ReportBatch, generate
-from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer
 from cs_assets.model_assets import (
     batch_reporter,
     code_version,
@@ -63,31 +52,22 @@ def predictions(
     _require_models(config.models, aligned_adapter)
     scenario = load_scenario(context.partition_key)
     settings = settings_of(config, PredictionSettings)
-    longest = settings.max_new_tokens or scenario.spec.answer_tokens
     base = base_models.resolve(lora_adapter.base, context.log.info)
-    cases = test_cases(training_splits)
-    shots = few_shots(scenario, training_splits, config.shots)
     adapters = {"tuned": lora_adapter, "aligned": aligned_adapter.model}
 
     def answered(model: str) -> tuple[pl.DataFrame, bool, str]:
         adapter = adapters.get(model)
-        asked = prompts(scenario, cases, shots if model == "base_few_shot" else [])
+        exam = Exam.of(scenario, model, training_splits, settings)
         key = fingerprint(
             code=code_version(context),
             base=base.identity,
             adapter=adapter.fingerprint if adapter else "",
-            model=model,
-            cases=cases,
-            prompts=asked,
-            generation=settings.model_dump(exclude={"models", "generation_batch_size"}),
-            scenario=scenario.spec,
+            **exam.inputs(),
         )
 
         def make() -> pl.DataFrame:
             folder = store.path_of(adapter) if adapter else None
-            report = batch_reporter(context, f"answered by {model}")
-            said = _generate(base.path, folder, asked, longest, settings.generation_batch_size, report)
-            return score_predictions(scenario, model, cases, assembled(scenario, cases, said))
+            return exam.answered(base.path, folder, batch_reporter(context, f"answered by {model}"))
 
         return tracked_table(context, store, tracking, key, make)
 
@@ -113,19 +93,6 @@ def _require_models(models: list[str], aligned: Alignment) -> None:
         raise dg.Failure(f"models: found {', '.join(unknown)}; allowed are {', '.join(MODELS)}.")
     if "aligned" in models and aligned.model is None:
         raise dg.Failure("models: `aligned` is asked for, but aligned_adapter is off; materialize it with method: dpo.")
-
-
-def _generate(
-    base: str, adapter: str | None, asked: list[list[Message]], longest: int, batch_size: int, report: ReportBatch
-) -> list[str]:
-    return generate(
-        load_causal_lm(base, adapter),
-        load_tokenizer(base),
-        asked,
-        max_new_tokens=longest,
-        batch_size=batch_size,
-        report=report,
-    )
 
 
 @dg.asset(

@@ -3,12 +3,14 @@
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.models import Message
+from cs_assets.learning.inference import ReportBatch, generate
+from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer
 from cs_assets.profiles import by_profile
 from cs_assets.samples.folds import TEST_FOLDS
 from cs_assets.scenario import Scenario
@@ -43,6 +45,55 @@ class PredictionSettings(BaseModel):
     )
     generation_batch_size: int = by_profile(demo=30, full=64, description="Cases at a time.", ge=1)
     shots: int = Field(default=3, description="Examples in the few-shot prompt.", ge=1)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What one model is asked.
+
+    Attributes:
+        scenario: whose family scores.
+        model: one of `MODELS`.
+        cases: what `test_cases` returned.
+        asked: the `prompts` of the cases.
+        settings: how the model answers.
+    """
+
+    scenario: Scenario
+    model: str
+    cases: pl.DataFrame
+    asked: list[list[Message]]
+    settings: PredictionSettings
+
+    @classmethod
+    def of(cls, scenario: Scenario, model: str, splits: pl.DataFrame, settings: PredictionSettings) -> "Exam":
+        """Return the exam of a model on the test splits; `base_few_shot` is shown examples."""
+        cases = test_cases(splits)
+        shots = few_shots(scenario, splits, settings.shots) if model == "base_few_shot" else []
+        return cls(scenario, model, cases, prompts(scenario, cases, shots), settings)
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what the answers depend on besides the weights, to be fingerprinted."""
+        return {
+            "model": self.model,
+            "cases": self.cases,
+            "prompts": self.asked,
+            "generation": self.settings.model_dump(exclude={"models", "generation_batch_size"}),
+            "scenario": self.scenario.spec,
+        }
+
+    def answered(self, base: str, adapter: str | None, report: ReportBatch) -> pl.DataFrame:
+        """Return the scored answers of the model in the folder `base`, with the adapter in its folder, if any."""
+        said = generate(
+            load_causal_lm(base, adapter),
+            load_tokenizer(base),
+            self.asked,
+            max_new_tokens=self.settings.max_new_tokens or self.scenario.spec.answer_tokens,
+            batch_size=self.settings.generation_batch_size,
+            report=report,
+        )
+        predicted = assembled(self.scenario, self.cases, said)
+        return score_predictions(self.scenario, self.model, self.cases, predicted)
 
 
 def test_cases(splits: pl.DataFrame) -> pl.DataFrame:

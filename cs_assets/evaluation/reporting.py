@@ -1,6 +1,5 @@
 """The report: per split and model each metric with interval and n, per field, per tag, and the failures to read."""
 
-import html
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel
 
+from cs_assets import pages
 from cs_assets.evaluation.statistics import Interval, bootstrap, mcnemar
 
 METRICS: Final = ("exact", "strict_json", "field_accuracy")
@@ -90,14 +90,21 @@ def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def markdown(report: EvaluationReport) -> str:
-    """Return the main table as Markdown."""
-    lines = ["| split | model | n | exact match | strict JSON | field accuracy |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {c.split} | {c.model} | {c.exact.n} | {c.exact} | {c.strict_json} | {c.field_accuracy} |"
+_HEAD: Final = ("split", "model", "n", "exact match", "strict JSON", "field accuracy")
+
+
+def _table(report: EvaluationReport) -> list[tuple[str, ...]]:
+    """Return the rows of the main table, as `_HEAD` names their cells."""
+    return [
+        (c.split, c.model, str(c.exact.n), str(c.exact), str(c.strict_json), str(c.field_accuracy))
         for c in report.cells
     ]
-    return "\n".join(lines)
+
+
+def markdown(report: EvaluationReport) -> str:
+    """Return the main table as Markdown."""
+    rows = [_HEAD, ["---"] * len(_HEAD), *_table(report)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def worst_failures(predictions: pl.DataFrame, model: str = "tuned") -> pl.DataFrame:
@@ -107,48 +114,37 @@ def worst_failures(predictions: pl.DataFrame, model: str = "tuned") -> pl.DataFr
 
 
 def html_page(report: EvaluationReport, predictions: pl.DataFrame, title: str, plots: list[str]) -> str:
-    """Return one self-contained page: headline, table, plots, failures. It loads nothing from a network."""
-    head = report.cell("test_template_ood", "base"), report.cell("test_template_ood", "tuned")
-    headline = ""
-    if head[0] and head[1]:
-        headline = (
-            f"<p class='headline'>Exact match on unseen templates: <b>{100 * head[0].exact.mean:.0f} %</b> before, "
-            f"<b>{100 * head[1].exact.mean:.0f} %</b> after tuning ({head[1].exact.n} messages).</p>"
-        )
-    rows = "".join(
-        f"<tr><td>{c.split}</td><td>{c.model}</td><td>{c.exact.n}</td><td>{c.exact}</td><td>{c.strict_json}</td>"
-        f"<td>{c.field_accuracy}</td></tr>"
-        for c in report.cells
+    """Return the page: headline, table, plots (HTML), failures."""
+    failures = [_failure(row) for row in worst_failures(predictions).iter_rows(named=True)]
+    return pages.page(
+        title,
+        [
+            _headline(report),
+            f'<p><a href="{report.scenario}-data.html">What it was trained on</a>: the figures of the data set, and '
+            "samples to read.</p>",
+            pages.heading("Base against tuned"),
+            pages.table(_HEAD, _table(report)),
+            "<p>Intervals: 95 % bootstrap.</p>",
+            *plots,
+            pages.heading("Worst failures of the tuned model"),
+            *(failures or ["<p>none</p>"]),
+        ],
     )
-    failures = "".join(_failure(row) for row in worst_failures(predictions).iter_rows(named=True))
-    return _PAGE.format(
-        title=html.escape(title),
-        data=f"{report.scenario}-data.html",
-        headline=headline,
-        rows=rows,
-        plots="".join(plots),
-        failures=failures or "<p>none</p>",
+
+
+def _headline(report: EvaluationReport) -> str:
+    """Return exact match on unseen templates before and after, an empty string where one was not measured."""
+    base, tuned = report.cell("test_template_ood", "base"), report.cell("test_template_ood", "tuned")
+    if base is None or tuned is None:
+        return ""
+    return (
+        f'<p class="headline">Exact match on unseen templates: <b>{100 * base.exact.mean:.0f} %</b> before, '
+        f"<b>{100 * tuned.exact.mean:.0f} %</b> after tuning ({tuned.exact.n} messages).</p>"
     )
 
 
 def _failure(row: Mapping[str, Any]) -> str:
-    parts = (("message", "message"), ("wanted", "answer"), ("answered", "prediction"))
-    cells = "".join(f"<dt>{label}</dt><dd>{html.escape(row[key])}</dd>" for label, key in parts)
     wrong = ", ".join(field for field, right in json.loads(row["fields"]).items() if not right) or "format only"
-    return f"<dl>{cells}<dt>wrong</dt><dd class='wrong'>{html.escape(wrong)}</dd></dl>"
-
-
-_PAGE: Final = """<!doctype html>
-<html lang="zh"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1d2433; }}
-h1 {{ font-size: 1.6rem; }} .headline {{ font-size: 1.15rem; background: #eef4ff; padding: .8rem 1rem; }}
-table {{ border-collapse: collapse; width: 100%; }} td, th {{ padding: .35rem .6rem; border-bottom: 1px solid #dde; }}
-th {{ text-align: left; }} dl {{ border-left: 3px solid #ccd; padding-left: 1rem; margin: 1.2rem 0; }}
-dt {{ color: #678; font-size: .85rem; }} dd {{ margin: 0 0 .3rem; white-space: pre-wrap; overflow-wrap: anywhere; }}
-.wrong {{ color: #b3261e; }} img {{ max-width: 100%; }}
-</style></head><body><h1>{title}</h1>{headline}
-<p><a href="{data}">What it was trained on</a>: the figures of the data set, and samples to read.</p>
-<h2>Base against tuned</h2><table><tr><th>split</th><th>model</th><th>n</th><th>exact match</th><th>strict JSON</th>
-<th>field accuracy</th></tr>{rows}</table>
-<p>Intervals: 95 % bootstrap.</p>{plots}<h2>Worst failures of the tuned model</h2>{failures}</body></html>
-"""
+    return pages.entry(
+        {"message": row["message"], "wanted": row["answer"], "answered": row["prediction"], "wrong": wrong}
+    )

@@ -14,77 +14,33 @@ import functools
 import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
 from cs_assets.families.base import Corrupter, Rendered, Sample, Scene, Score, SingleMessageFamily, Turn, Violation
 from cs_assets.families.definition import Definition
+from cs_assets.families.json_answers import dump_answer, read_strict, score_values, without_spaces
+from cs_assets.families.json_corruptions import (
+    Values,
+    blanked,
+    changed_character,
+    cut,
+    fenced,
+    filled,
+    invented,
+    missing_key,
+    moved,
+    of_values,
+    prose_before,
+    swapped,
+)
 from cs_assets.families.syntax import Segment, SentenceTemplate, TemplateError
 
-_SPACE = re.compile(r"\s+")
-# The same in the syntax of Polars, whose \s lacks the separators.
+# White space as `\s` of `re` has it; that of Polars lacks the separators.
 _COLUMN_SPACE = r"[\s\x1c-\x1f]+"
-_MEMBER = re.compile(r'"([^"]+)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|null)')
 _MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
-
-
-def without_spaces(text: str) -> str:
-    """Return `text` without any white space: the form in which values are compared and answered."""
-    return _SPACE.sub("", text)
-
-
-def dump_answer(values: Mapping[str, str]) -> str:
-    """Write the answer in its one canonical spelling."""
-    return json.dumps(dict(values), ensure_ascii=False)
-
-
-def read_strict(prediction: str, fields: Sequence[str]) -> dict[str, str] | None:
-    """Return the fields if `prediction` is one JSON object with these keys, each once, and string values, else None."""
-    try:
-        parsed = json.loads(prediction.strip(), object_pairs_hook=_without_doubles)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(parsed, dict) or set(parsed) != set(fields):
-        return None
-    return parsed if all(isinstance(value, str) for value in parsed.values()) else None
-
-
-def _without_doubles(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the members as a mapping. Of a doubled key `json` keeps the last value, and readers differ in which.
-
-    Raises:
-        ValueError: a key is doubled.
-    """
-    found = dict(members)
-    if len(found) < len(members):
-        raise ValueError("a key is doubled")
-    return found
-
-
-def read_repaired(prediction: str, fields: Sequence[str]) -> dict[str, str]:
-    """Return what can be read from a sloppy prediction: fences, prose around it, other keys, a cut end.
-
-    A field that cannot be read is missing in the result. A null reads as an empty string.
-    """
-    start = prediction.find("{")
-    text = prediction[start : prediction.rfind("}") + 1] if start >= 0 else ""
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        parsed = {key: _unescaped(value) for key, value in _MEMBER.findall(prediction)}
-    if not isinstance(parsed, dict):
-        return {}
-    return {key: "" if parsed[key] is None else str(parsed[key]).strip() for key in fields if key in parsed}
-
-
-def _unescaped(text: str) -> str:
-    """Return the text of a JSON string's inside; as it stands where its escapes are broken."""
-    try:
-        return json.loads(f'"{text}"', strict=False)
-    except ValueError:
-        return text
 
 
 class ExtractionFamily(SingleMessageFamily):
@@ -204,13 +160,7 @@ class ExtractionFamily(SingleMessageFamily):
         return found
 
     def score(self, prediction: str, answer: str) -> Score:
-        truth = json.loads(answer)
-        strict = read_strict(prediction, self.fields)
-        values = strict if strict is not None else read_repaired(prediction, self.fields)
-        fields = {key: float(values.get(key) == truth[key]) for key in self.fields}
-        return Score(
-            strict_json=float(strict is not None), exact=float(strict is not None and strict == truth), fields=fields
-        )
+        return score_values(prediction, answer, self.fields)
 
 
 def _nested(values: Mapping[str, str]) -> dict[str, Any]:
@@ -243,47 +193,18 @@ def _postcode_rule(message: str, values: Mapping[str, str]) -> list[Violation]:
     return []
 
 
-# --- Corruptions: each takes message, the true values and a generator, and returns a wrong answer, or None where it
-# does not apply.
-
-Values = dict[str, str]
+# --- Corruptions of the fields of an address.
 
 
-def _filled(values: Values) -> list[str]:
-    return [key for key, value in values.items() if value]
-
-
-def _blank_field(message: str, values: Values, rng: random.Random) -> str | None:
-    if not _filled(values):
-        return None
-    return dump_answer(values | {rng.choice(_filled(values)): ""})
-
-
-def _cut_value(message: str, values: Values, rng: random.Random) -> str | None:
-    long = [key for key in _filled(values) if len(values[key]) >= 4]
-    if not long:
-        return None
-    key = rng.choice(long)
-    return dump_answer(values | {key: values[key][: -rng.randint(1, max(1, len(values[key]) // 3))]})
-
-
-def _neighbour_swallowed(message: str, values: Values, rng: random.Random) -> str | None:
+def _neighbour_swallowed(sample: Sample, rng: random.Random) -> str | None:
     """Extend a value over what stands next to it in the message, as a model does that misses a boundary."""
-    source = without_spaces(message)
-    keys = [key for key in _filled(values) if source.find(values[key]) + len(values[key]) + 2 <= len(source)]
+    source, values = without_spaces(sample.message), json.loads(sample.answer)
+    keys = [key for key in filled(values) if source.find(values[key]) + len(values[key]) + 2 <= len(source)]
     if not keys:
         return None
     key = rng.choice(keys)
     end = source.find(values[key]) + len(values[key])
     return dump_answer(values | {key: values[key] + source[end : end + rng.randint(2, 5)]})
-
-
-def _invented_field(message: str, values: Values, rng: random.Random) -> str | None:
-    empty = [key for key in values if not values[key] and key in _INVENTIONS]
-    if not empty:
-        return None
-    key = rng.choice(empty)
-    return dump_answer(values | {key: rng.choice(_INVENTIONS[key])})
 
 
 _INVENTIONS: Final = {
@@ -296,90 +217,48 @@ _INVENTIONS: Final = {
 }
 
 
-def _completed_region(message: str, values: Values, rng: random.Random) -> str | None:
+def _completed_region(values: Values, rng: random.Random) -> Values | None:
     """Correct a region's short name to its full one: helpful, and against the rule that values are copied."""
     suffix = {"省": "省", "市": "市", "县": "区"}
     keys = [k for k in suffix if values.get(k) and values[k][-1] not in "省市县区州盟旗"]
     if not keys:
         return None
     key = rng.choice(keys)
-    return dump_answer(values | {key: values[key] + suffix[key]})
+    return values | {key: values[key] + suffix[key]}
 
 
-def _changed_character(message: str, values: Values, rng: random.Random) -> str | None:
-    if not _filled(values):
-        return None
-    key = rng.choice(_filled(values))
-    value = values[key]
-    at = rng.randrange(len(value))
-    pool = "0123456789" if value[at].isdigit() else "明华丽东新园大中海天"
-    return dump_answer(values | {key: value[:at] + rng.choice([c for c in pool if c != value[at]]) + value[at + 1 :]})
-
-
-def _swapped_fields(message: str, values: Values, rng: random.Random) -> str | None:
-    keys = _filled(values)
-    if len(keys) < 2:
-        return None
-    first, second = rng.sample(keys, 2)
-    return dump_answer(values | {first: values[second], second: values[first]})
-
-
-def _moved_value(message: str, values: Values, rng: random.Random) -> str | None:
-    empty = [key for key in values if not values[key]]
-    if not empty or not _filled(values):
-        return None
-    source = rng.choice(_filled(values))
-    return dump_answer(values | {rng.choice(empty): values[source], source: ""})
-
-
-def _shifted_region(message: str, values: Values, rng: random.Random) -> str | None:
+def _shifted_region(values: Values, rng: random.Random) -> Values | None:
     if not values.get("县") or not values.get("市"):
         return None
-    return dump_answer(values | {"省": values["市"], "市": values["县"], "县": ""})
+    return values | {"省": values["市"], "市": values["县"], "县": ""}
 
 
-def _region_kept_in_detail(message: str, values: Values, rng: random.Random) -> str | None:
+def _region_kept_in_detail(values: Values, rng: random.Random) -> Values | None:
     if not values.get("详细地址") or not values.get("县"):
         return None
-    return dump_answer(values | {"详细地址": values["县"] + values["详细地址"], "县": ""})
+    return values | {"详细地址": values["县"] + values["详细地址"], "县": ""}
 
 
-def _fenced(message: str, values: Values, rng: random.Random) -> str:
-    return f"```json\n{json.dumps(values, ensure_ascii=False, indent=2)}\n```"
-
-
-def _missing_key(message: str, values: Values, rng: random.Random) -> str:
-    dropped = rng.choice(list(values))
-    return dump_answer({key: value for key, value in values.items() if key != dropped})
-
-
-def _prose_around(message: str, values: Values, rng: random.Random) -> str:
-    return rng.choice(("好的，解析结果如下：\n", "根据您提供的信息：", "解析结果：")) + dump_answer(values)
-
-
-ValueCorrupter = Callable[[str, Values, random.Random], str | None]
-_KINDS: Final[dict[str, dict[str, ValueCorrupter]]] = {
-    "omission": {"blank_field": _blank_field, "cut_value": _cut_value},
-    "boundary": {"neighbour_swallowed": _neighbour_swallowed, "region_kept_in_detail": _region_kept_in_detail},
+_OPENINGS: Final = ("好的，解析结果如下：\n", "根据您提供的信息：", "解析结果：")
+CORRUPTIONS: Final[dict[str, dict[str, Corrupter]]] = {
+    "omission": {"blank_field": of_values(blanked), "cut_value": of_values(cut)},
+    "boundary": {
+        "neighbour_swallowed": _neighbour_swallowed,
+        "region_kept_in_detail": of_values(_region_kept_in_detail),
+    },
     "invention": {
-        "invented_field": _invented_field,
-        "completed_region": _completed_region,
-        "changed_character": _changed_character,
+        "invented_field": of_values(functools.partial(invented, inventions=_INVENTIONS)),
+        "completed_region": of_values(_completed_region),
+        "changed_character": of_values(functools.partial(changed_character, letters="明华丽东新园大中海天")),
     },
     "exchange": {
-        "swapped_fields": _swapped_fields,
-        "moved_value": _moved_value,
-        "shifted_region": _shifted_region,
+        "swapped_fields": of_values(swapped),
+        "moved_value": of_values(moved),
+        "shifted_region": of_values(_shifted_region),
     },
-    "format": {"fenced": _fenced, "missing_key": _missing_key, "prose_around": _prose_around},
-}
-
-
-def _of_values(make: ValueCorrupter) -> Corrupter:
-    """Return the corrupter of samples that `make`, a corrupter of values, stands for."""
-    return lambda sample, rng: make(sample.message, json.loads(sample.answer), rng)
-
-
-CORRUPTIONS: Final[dict[str, dict[str, Corrupter]]] = {
-    family: {name: _of_values(make) for name, make in kinds.items()} for family, kinds in _KINDS.items()
+    "format": {
+        "fenced": of_values(fenced),
+        "missing_key": of_values(missing_key),
+        "prose_around": of_values(prose_before(_OPENINGS)),
+    },
 }

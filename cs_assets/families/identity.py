@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cs_assets.families.base import Corrupter, Rendered, Sample, Scene, Score, SingleMessageFamily, Turn, Violation
 from cs_assets.families.definition import Definition, ScenarioError, read_templates
-from cs_assets.families.reply_reading import DRESSED, ENDED, Pattern, addressed, found, numbers, plain, squeezed
+from cs_assets.families.plain_text import DRESSED, ENDED, Pattern, addressed, found, numbers, plain, squeezed
 from cs_assets.families.syntax import SentenceTemplate, TemplateError
 from cs_assets.families.yaml_files import read_yaml
 from cs_assets.reference import reference_table

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cs_assets.families.base import Corrupter, Rendered, Sample, Scene, Score, SingleMessageFamily, Turn, Violation
 from cs_assets.families.definition import Definition, ScenarioError
-from cs_assets.families.extraction import read_repaired, read_strict
+from cs_assets.families.json_answers import dump_answer, read_repaired, read_strict
 from cs_assets.families.syntax import Segment, SentenceTemplate, TemplateError
 from cs_assets.families.yaml_files import read_options, read_yaml
 
@@ -81,7 +81,7 @@ class Classes(BaseModel):
 
 def dump_label(title: str) -> str:
     """Write the answer in its one canonical spelling."""
-    return json.dumps({FIELD: title}, ensure_ascii=False)
+    return dump_answer({FIELD: title})
 
 
 def read_label(prediction: str) -> str:
@@ -228,7 +228,7 @@ class IntentFamily(SingleMessageFamily):
     def _several_classes(self, true: QuestionClass, rng: random.Random) -> str:
         both = [true.title, self._titles[rng.choice(true.neighbours)]]
         rng.shuffle(both)
-        return rng.choice((dump_label("、".join(both)), json.dumps({FIELD: both}, ensure_ascii=False)))
+        return rng.choice((dump_label("、".join(both)), dump_answer({FIELD: both})))
 
 
 _INVENTIONS: Final = ("物流", "退款", "售后", "订单查询", "咨询", "其他", "闲聊", "发货", "维修", "价格", "地址修改")
@@ -241,7 +241,7 @@ def _words_around(true: QuestionClass, rng: random.Random) -> str:
 
 
 def _other_key(true: QuestionClass, rng: random.Random) -> str:
-    return json.dumps({rng.choice(("意图", "类别", "label", "category")): true.title}, ensure_ascii=False)
+    return dump_answer({rng.choice(("意图", "类别", "label", "category")): true.title})
 
 
 # --- The figures of a whole table. They take texts as `predictions` holds them: what the model wrote, the true answers.

@@ -36,6 +36,7 @@ from cs_assets.quality.judging import (
 )
 from cs_assets.quality.labelling import label_samples
 from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.templates.gates import rejected_by_gate
 from resources.base_model import BaseModels
 from resources.gpu import gpu
 from resources.store import ModelFolder, Store, fingerprint
@@ -194,7 +195,6 @@ def filtered_samples(
     threshold = kto_judge.metrics["threshold"]
     if threshold == 0:
         context.log.warning("the judge cannot yet tell good samples from bad ones, so the rules alone choose")
-    reasons = table.filter(~pl.col("kept")).select(pl.col("reason").str.split(":").list.first()).to_series()
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
@@ -203,7 +203,7 @@ def filtered_samples(
             "mlflow_run": dg.MetadataValue.url(url),
             "kept": kept,
             "kept_share": round(kept / max(table.height, 1), 3),
-            "rejected_for": dict(reasons.value_counts().sort("reason").iter_rows()),
+            "rejected_for": rejected_by_gate(table, "kept"),
             "judge_threshold": threshold,
             "judged": int(table["score"].is_not_null().sum()),
         },

@@ -57,7 +57,7 @@ def render_samples(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFra
 
     Raises:
         ScenarioError: `noise_excluded` names a noise or a unit that there is not.
-        ValueError: there are too few atoms or template families.
+        ValueError: there are too few atoms or template families, or none that a sample may begin with.
     """
     accepted = variants.filter("accepted").sort("template_id")
     units = dict(accepted.select("family", "unit").iter_rows())
@@ -157,6 +157,12 @@ def _plans(scenario: Scenario, fold: str, repertoire: Repertoire, pool: list[lis
     families = sorted(
         family for unit, found in repertoire.units.items() if scenario.family.opens(unit) for family in found
     )
+    if pool and not families:
+        raise ValueError(
+            f"{fold}: no accepted template may begin a sample; there are units "
+            f"{', '.join(sorted(repertoire.units)) or 'none'}. Write sentences that a customer begins with, in "
+            f"{scenario.seeds_folder}."
+        )
     plans = []
     for number, candidates in enumerate(pool):
         # Every family gets its turn, so that a family with many variants does not crowd out the others.

@@ -1,7 +1,7 @@
 """Samples without end: millions of rows in a stream, for whoever wants more than a training set.
 
 Here belongs what is written chunk by chunk, in memory that does not grow. Folds, noise and turns are the business of
-`render.py`; a stream holds plain messages of one family of sentences each, all of them good by the family's rules.
+`render.py`; every sample of a stream is one template with one row of atoms, and good by the family's rules.
 
     for table in stream_samples(scenario, variants, rows=1_000_000):
         ...                                            # message, answer and where they come from
@@ -23,10 +23,10 @@ import numpy as np
 import polars as pl
 from upath import UPath
 
-from cs_assets.atoms.blocks import CHUNK_ROWS
+from cs_assets.atoms.blocks import chunks
 from cs_assets.atoms.bundles import BUNDLES
 from cs_assets.families.base import ColumnFamily
-from cs_assets.families.columns import compile_template
+from cs_assets.families.columns import pieces
 from cs_assets.families.syntax import parse_template
 from cs_assets.samples.columns import ColumnRenderer
 from cs_assets.scenario import Scenario, ScenarioSpec
@@ -49,8 +49,8 @@ def stream_samples(scenario: Scenario, variants: pl.DataFrame, rows: int) -> Ite
         ValueError: the family cannot render by column, or no accepted template is plain.
     """
     source = ChunkSource(scenario, variants)
-    for chunk in range(-(-rows // CHUNK_ROWS)):
-        yield source.chunk(chunk, min(CHUNK_ROWS, rows - chunk * CHUNK_ROWS))
+    for chunk, count in chunks(rows):
+        yield source.chunk(chunk, count)
 
 
 class ChunkSource:
@@ -63,7 +63,7 @@ class ChunkSource:
         self.seed = scenario.spec.seed
         accepted = variants.filter("accepted").sort("template_id")
         parsed = [parse_template(text, name) for text, name in accepted.select("text", "template_id").rows()]
-        plain = [compile_template(template) is not None for template in parsed]
+        plain = [pieces(template) is not None for template in parsed]
         accepted = accepted.filter(plain)
         if accepted.is_empty():
             raise ValueError(
@@ -110,17 +110,16 @@ def write_samples(scenario: Scenario, variants: pl.DataFrame, rows: int, folder:
     folder.mkdir(parents=True, exist_ok=True)
     if old := sorted(folder.glob("part-*.parquet")):
         raise ValueError(f"{folder}: holds {len(old)} parts of another stream. Delete them, or choose another folder.")
-    chunks = [(number, min(CHUNK_ROWS, rows - start)) for number, start in enumerate(range(0, rows, CHUNK_ROWS))]
     if processes == 1:
         source = ChunkSource(scenario, variants)
-        return sum(_write_chunk(source, folder, *chunk) for chunk in chunks)
+        return sum(_write_chunk(source, folder, *chunk) for chunk in chunks(rows))
     context = multiprocessing.get_context("spawn")
     # Polars reads it once, when a process loads it: with a thread for each core in every process, threads would spend
     # half of the time waiting for each other.
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     work = (scenario.folder, scenario.spec, variants, folder)
     with _environment("POLARS_MAX_THREADS", threads), ProcessPoolExecutor(processes, context, _start, work) as pool:
-        return sum(pool.map(_write_own, chunks))
+        return sum(pool.map(_write_own, chunks(rows)))
 
 
 @contextlib.contextmanager

@@ -4,16 +4,16 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from cs_assets.families.reply import ReplyFamily
+from cs_assets.families.reply.family import ReplyFamily
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
-from cs_assets.scenario import Scenario, load_scenario
-from cs_assets.templates.history import Atoms, HistoryTemplates, history_templates, llm_spans
+from cs_assets.scenario import load_scenario
+from cs_assets.templates.history import example_templates
 from cs_assets.templates.llm_pairs import LLMPairs, llm_pairs
 from cs_assets.templates.llm_variants import LLMVariants, llm_variants, mark_rejected
-from cs_assets.templates.variants import rejected_shares
 from cs_assets.templates.variants import template_variants as make_variants
-from resources.llm import LLM, SETTINGS, ChatClient
+from cs_assets.templates.variants import variant_figures
+from resources.llm import LLM, SETTINGS
 from resources.store import Store, fingerprint
 from resources.tracking import Tracking
 
@@ -62,7 +62,7 @@ def template_variants(
     if client is None:
         context.log.info(f"no LLM endpoint is configured: seeds and the rewriter only. To switch it on, set {SETTINGS}")
     atoms = atomic_table.head(_SAMPLED_ATOMS).to_dicts()
-    history = _history(scenario, atoms, client if config.llm_reads_examples else None)
+    history = example_templates(scenario, atoms, client if config.llm_reads_examples else None)
     for name, reason in history.skipped.items():
         context.log.info(f"examples.jsonl: {name} is no template: {reason}")
     written = LLMVariants.none()
@@ -71,26 +71,18 @@ def template_variants(
     paired = LLMPairs({}, [], 0.0)
     if client is not None and isinstance(scenario.family, ReplyFamily):
         paired = llm_pairs(scenario, scenario.family, client, config.llm_pairs_per_topic)
-    for problem in [*written.problems, *paired.problems]:
-        context.log.warning(f"LLM: {problem}")
     _, broken_examples = scenario.examples()
-    for message in broken_examples:
-        context.log.warning(message)
+    for problem in [*(f"LLM: {problem}" for problem in (*written.problems, *paired.problems)), *broken_examples]:
+        context.log.warning(problem)
     table = make_variants(scenario, atoms[:_PROBES], written.texts, history.templates, paired.pairs)
     wasted = written.wasted + paired.wasted + (mark_rejected(written, table, client) if client is not None else 0.0)
-    counts = table.group_by("origin", "accepted").len().sort("origin", "accepted")
-    rejected = rejected_shares(table)
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
-            "accepted": int(table["accepted"].sum()),
-            "families": table["family"].n_unique(),
-            "by_origin": {f"{o}, {'accepted' if a else 'rejected'}": n for o, a, n in counts.iter_rows()},
-            "rejected_for": {gate: count for gate, (count, _) in rejected.items()},
-            "rejected_share": {gate: round(share, 4) for gate, (_, share) in rejected.items()},
+            **variant_figures(table),
             "broken_examples": broken_examples,
             "examples_without_template": history.skipped,
             "llm_answers": written.answers,
@@ -100,11 +92,3 @@ def template_variants(
             "llm_cost_wasted": wasted,
         },
     )
-
-
-def _history(scenario: Scenario, atoms: Atoms, client: ChatClient | None) -> HistoryTemplates:
-    """Make templates of the examples; where the rules alone do not do, with the spans that an LLM sees."""
-    found = history_templates(scenario, atoms)
-    if client is None or not found.unreplaced:
-        return found
-    return history_templates(scenario, atoms, llm_spans(scenario, client, found.unreplaced))

@@ -15,7 +15,7 @@ MINIMUM_FAMILIES: Final = 2
 # What to do about a rejected seed, by the gate that rejected it.
 _REMEDIES: Final = {
     "round trip": "Write the scenario's slots, such as {{电话}}, into the sentence so that each can be told apart.",
-    "boundary": "Put a word or a comma between the two slots.",
+    "boundary": "Put a comma or a word in Chinese characters between the slot and what stands beside it.",
     "duplicate": "Delete one of the two files.",
 }
 

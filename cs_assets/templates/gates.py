@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import polars as pl
+
 from cs_assets.families.base import Family
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, boundary_is_lost, parse_template
 from cs_assets.templates.entities import find_entities
@@ -109,6 +111,17 @@ def rejection(
         "round trip": lambda: unreadable(variant, family, probes),
     }
     return next((f"{name}: {reason}" for name, gate in gates.items() if (reason := gate())), "")
+
+
+def rejected_by_gate(table: pl.DataFrame, passed: str) -> dict[str, int]:
+    """Return how many rows of any table each gate rejected, by the gate's name, with which its `reason` begins.
+
+    Args:
+        table: has the columns `reason` and `passed`.
+        passed: name of the column that is true where no gate rejected the row.
+    """
+    gates = table.filter(~pl.col(passed)).select(pl.col("reason").str.split(":").list.first()).to_series()
+    return dict(gates.value_counts().sort("reason").iter_rows())
 
 
 def unreadable(template: SentenceTemplate, family: Family, probes: Sequence[Mapping[str, Any]]) -> str:
@@ -207,7 +220,7 @@ def _too_long(seed: SentenceTemplate, variant: SentenceTemplate) -> str:
 
 def _lost_boundary(seed: SentenceTemplate, variant: SentenceTemplate, probes: Sequence[Mapping[str, Any]]) -> str:
     if 2 * sum(boundary_is_lost(variant.render(atoms)) for atoms in probes) > len(probes):
-        return "two numbers run into each other"
+        return "a value runs into what stands beside it: letters or digits on both sides"
     for match in SLOT.finditer(variant.text):
         slot = slot_name(match[1])
         pattern = _CONTINUED.get(kind_of_slot(slot))

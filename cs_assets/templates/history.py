@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from cs_assets.families.base import Sample, Scene
-from cs_assets.families.extraction import without_spaces
+from cs_assets.families.json_answers import without_spaces
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
 from cs_assets.scenario import Scenario
 from cs_assets.templates.entities import Entity, bynames, find_entities, find_regions
@@ -130,6 +130,14 @@ def history_templates(
         else:
             skipped[name] = f"it is a copy of {holder}"
     return HistoryTemplates(templates, skipped, frozenset(unreplaced))
+
+
+def example_templates(scenario: Scenario, atoms: Atoms, client: ChatClient | None) -> HistoryTemplates:
+    """Make templates of the examples; where the rules alone do not do, with the spans that an LLM, if any, sees."""
+    found = history_templates(scenario, atoms)
+    if client is None or not found.unreplaced:
+        return found
+    return history_templates(scenario, atoms, llm_spans(scenario, client, found.unreplaced))
 
 
 def llm_spans(scenario: Scenario, client: ChatClient, names: Iterable[str]) -> dict[str, list[tuple[str, str]]]:

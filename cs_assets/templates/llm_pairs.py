@@ -1,12 +1,12 @@
 """New pairs of query and reply by an LLM, for families whose answer is written and not looked up.
 
-Here belongs which calls are made. The prompt and the reading of an answer are the family's (`families/reply.py`), the
+Here belongs which calls are made. The prompt and the reading of an answer are the family's (`families/reply`), the
 client is `resources.llm`; what comes back passes the gates of any variant, the policy of replies among them.
 """
 
 from typing import Any, Final, NamedTuple
 
-from cs_assets.families.reply import PAIR_KEYS, ReplyFamily, pair_prompt, read_pair
+from cs_assets.families.reply.family import PAIR_KEYS, ReplyFamily, pair_prompt, read_pair
 from cs_assets.families.syntax import SentenceTemplate, parse_template
 from cs_assets.scenario import Scenario
 from cs_assets.templates.llm_variants import ANSWER_TOKENS, complete_structured

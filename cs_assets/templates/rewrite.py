@@ -5,10 +5,9 @@ form of a question, a colloquial word. It moves the parts of listings only and s
 `wording.py` say that they mean the same; a sentence keeps its order. It knows no grammar, so a new seed's rewrites
 deserve a reading; the gates see slots and cues, not style. Records (JSON, tables) and English stay as they are.
 
-    rewrite("{{电话}}，{{名字.param.输出}}", count=2, rng=random.Random(7))
+    list(itertools.islice(rewrites("{{电话}}，{{名字.param.输出}}", rng=random.Random(7)), 2))
 """
 
-import itertools
 import random
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -65,11 +64,6 @@ _VERB_FIRST: Final = re.compile(r"^(?:取消|查(?:下|一下|查|两)|看(?:看
 
 COURTESIES: Final = frozenset({"greeting", "thanks"})
 Edit = Callable[[str, random.Random], str]
-
-
-def rewrite(text: str, count: int, rng: random.Random, courtesies: Collection[str] = COURTESIES) -> list[str]:
-    """Return up to `count` distinct rewrites of `text`, never the text itself; see `rewrites`."""
-    return list(itertools.islice(rewrites(text, rng, courtesies), count))
 
 
 def rewrites(text: str, rng: random.Random, courtesies: Collection[str] = COURTESIES) -> Iterator[str]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
 from cs_assets.scenario import Scenario
-from cs_assets.templates.gates import family_ids, literal_entity, rejection, signature
+from cs_assets.templates.gates import family_ids, literal_entity, rejected_by_gate, rejection, signature
 from cs_assets.templates.rewrite import COURTESIES, rewrites
 from cs_assets.templates.wording import copy_key
 
@@ -63,11 +63,12 @@ def template_variants(
     found = {name: template for name, template in (history or {}).items() if name not in seeds}
     written = {name: Candidate("llm", query.text, cost) for name, (query, cost) in (pairs or {}).items()}
     found |= {name: query for name, (query, _) in (pairs or {}).items()}
-    families = family_ids({**seeds, **found})
-    owners = {signature(template): families[name] for name, template in {**seeds, **found}.items()}
-    judge = _Judge(scenario, probes, owners, {copy_key(template.text) for template in {**seeds, **found}.values()})
+    seeds = {**seeds, **found}
+    families = family_ids(seeds)
+    owners = {signature(seed): families[name] for name, seed in seeds.items()}
+    judge = _Judge(scenario, probes, owners, {copy_key(seed.text) for seed in seeds.values()})
     rows: list[dict[str, Any]] = []
-    for name, seed in {**seeds, **found}.items():
+    for name, seed in seeds.items():
         itself = written.get(name) or Candidate("history" if name in found else "seed", seed.text)
         judged = judge.variants(seed, families[name], itself, (llm_texts or {}).get(name, ()))
         rows += [
@@ -89,11 +90,17 @@ def template_variants(
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def rejected_shares(variants: pl.DataFrame) -> dict[str, tuple[int, float]]:
-    """Return, for each gate, how many variants it rejected, and which share of the whole table that is."""
-    gates = variants.filter(~pl.col("accepted")).select(gate=pl.col("reason").str.split(":").list.first())
-    counts = gates.group_by("gate").len().sort("gate")
-    return {gate: (count, count / variants.height) for gate, count in counts.iter_rows()}
+def variant_figures(variants: pl.DataFrame) -> dict[str, Any]:
+    """Return the figures that stand in the asset's metadata: what was accepted, and what each gate rejected."""
+    counts = variants.group_by("origin", "accepted").len().sort("origin", "accepted")
+    rejected = rejected_by_gate(variants, "accepted")
+    return {
+        "accepted": int(variants["accepted"].sum()),
+        "families": variants["family"].n_unique(),
+        "by_origin": {f"{o}, {'accepted' if a else 'rejected'}": n for o, a, n in counts.iter_rows()},
+        "rejected_for": rejected,
+        "rejected_share": {gate: round(count / variants.height, 4) for gate, count in rejected.items()},
+    }
 
 
 class _Judge:

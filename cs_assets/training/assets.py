@@ -8,8 +8,7 @@ import polars as pl
 
 from cs_assets import plots
 from cs_assets.learning.progress import Report
-from cs_assets.learning.sft import train_adapter
-from cs_assets.learning.training import TrainingSettings
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.model_assets import settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.scenario import load_scenario
@@ -43,10 +42,7 @@ def training_splits(
     scenario = load_scenario(context.partition_key)
     table = make_splits(filtered_samples)
     proof, measures = leakage_proof(table), measure(filtered_samples, template_variants, atomic_table)
-    of_split = {str(name): set(group["unit_families"].explode()) for (name,), group in table.group_by("split")}
-    sentences = nearest_sentences(
-        template_variants, of_split.get("train", set()), of_split.get("test_template_ood", set())
-    )
+    sentences = nearest_sentences(template_variants, table)
     page = data_page(f"{scenario.spec.title}: the data", measures, table, proof, sentences, scenario.spec.seed)
     path = store.location("reports", f"{scenario.name}-data.html")
     write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8"))
@@ -99,7 +95,7 @@ def dataset_exports(
     )
 
 
-class LoraAdapterConfig(dg.Config, TrainingSettings):
+class LoraAdapterConfig(dg.Config, FineTuningSettings):
     """Numbers of the fine-tuning."""
 
 
@@ -121,7 +117,7 @@ def lora_adapter(
     training_splits: pl.DataFrame,
 ) -> dg.MaterializeResult[ModelFolder]:
     """微调: the LoRA adapter, trained on the train split with loss on the answers only."""
-    settings = settings_of(config, TrainingSettings)
+    settings = settings_of(config, FineTuningSettings)
     base = base_models.resolve(config.base_model, context.log.info)
     data = training_splits.filter(pl.col("split").is_in(["train", "validation"])).sort("sample_id")
     conversations = {

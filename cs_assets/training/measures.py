@@ -8,13 +8,15 @@ measured on the first `DISTINCT_SAMPLE` messages.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 from pydantic import BaseModel
 
-from cs_assets.training.splits import nearest
+from cs_assets.families.columns import slot_expression
+from cs_assets.templates.gates import rejected_by_gate
+from cs_assets.training.splits import families_in, nearest
 
 DISTINCT_SAMPLE: Final = 1_000
 # What a sentence has in place of a value, when sentences are compared.
@@ -81,41 +83,34 @@ def coverage(samples: pl.DataFrame, variants: pl.DataFrame, atoms: pl.DataFrame)
     rows = atoms.filter(pl.col("entity_block").is_in(samples["entity_block"].unique().implode()))
     found = {}
     for (slot,), group in sorted(used.drop_nulls().group_by("slot"), key=lambda item: str(item[0])):
-        values = rows.select("atom_id", value=_column(str(slot)))
+        values = rows.select("atom_id", value=slot_expression(str(slot)))
         shown = values.filter(pl.col("atom_id").is_in(group["atom_id"].implode()))["value"].n_unique()
         found[str(slot)] = shown / max(values["value"].n_unique(), 1)
     return found
 
 
-def _column(slot: str) -> pl.Expr:
-    head, *rest = slot.split(".")
-    column = pl.col(head)
-    for part in rest:
-        column = column.struct.field(part)
-    return column
-
-
 def _gate_shares(what: str, table: pl.DataFrame, passed: str) -> dict[str, float]:
-    """Return the share that each gate rejected: a reason begins with the gate's name."""
-    gates = table.filter(~pl.col(passed)).select(pl.col("reason").str.split(":").list.first()).to_series()
-    return {f"{what}: {gate}": count / table.height for gate, count in gates.value_counts().sort("reason").iter_rows()}
+    """Return the share that each gate rejected."""
+    return {f"{what}: {gate}": count / table.height for gate, count in rejected_by_gate(table, passed).items()}
 
 
-def nearest_sentences(variants: pl.DataFrame, trained: Iterable[str], held_out: Iterable[str]) -> pl.DataFrame:
+def nearest_sentences(variants: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
     """Return, for each held-out template family, the trained sentence that is most like one of its own.
 
     Sentences are compared as character 3-grams with every slot as one mark, so that neither names nor addresses count.
 
     Args:
         variants: the table of `template_variants`.
-        trained, held_out: ids of template families.
+        splits: the table of `training_splits`; train and test_template_ood are compared.
 
     Returns:
         family, sentence, nearest (the trained sentence), similarity (Jaccard), the most similar first.
     """
     accepted = variants.filter("accepted").with_columns(bare=pl.col("text").str.replace_all(_SLOT, "□"))
-    known = accepted.filter(pl.col("family").is_in(list(trained)))
-    new = accepted.filter(pl.col("family").is_in(list(held_out)))
+    known, new = (
+        accepted.filter(pl.col("family").is_in(list(families_in(splits.filter(pl.col("split") == name)))))
+        for name in ("train", "test_template_ood")
+    )
     places, similarity = nearest(new["bare"].to_list(), known["bare"].to_list())
     return (
         new.select("family", sentence="text")

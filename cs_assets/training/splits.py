@@ -61,7 +61,7 @@ def _compare(train: pl.DataFrame, other: pl.DataFrame, name: str) -> dict[str, A
     return {
         "split": name,
         "n": other.height,
-        "shared_families": len(_families(other) & _families(train)),
+        "shared_families": len(families_in(other) & families_in(train)),
         "shared_blocks": len(set(other["entity_block"]) & set(train["entity_block"])),
         "identical": other.join(train, on="message", how="semi").height,
         "max_similarity": max(similarity, default=0.0),
@@ -69,7 +69,7 @@ def _compare(train: pl.DataFrame, other: pl.DataFrame, name: str) -> dict[str, A
     }
 
 
-def _families(samples: pl.DataFrame) -> set[str]:
+def families_in(samples: pl.DataFrame) -> set[str]:
     """Return every template family that a sample was made of, the first and those of later turns."""
     return set(samples["unit_families"].explode())
 

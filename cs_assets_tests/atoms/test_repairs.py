@@ -7,7 +7,7 @@ import pytest
 
 from cs_assets.atoms.blocks import BLOCK_COUNT, CHUNK_ROWS
 from cs_assets.atoms.repairs import PLACES, PROBLEMS, repairs_atoms, repairs_faults
-from cs_assets.families.session import spoken_days
+from cs_assets.families.workflow.session import spoken_days
 from cs_assets.scenario import ATOM_BUNDLES
 
 SEED = 7

@@ -12,6 +12,7 @@ from cs_assets.quality.filtering import filter_samples
 from cs_assets.samples.folds import TEST_FOLDS
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.training.splits import make_splits
+from resources.store import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,25 @@ def test_shots_are_the_real_examples_first_then_training_samples(scenario: Scena
     assert scenario.family.verify(Sample.model_validate(shots[0])) == []
     assert {shot["message"] for shot in shots[1:]} <= train
     assert len(shots) == 3
+
+
+def test_only_the_few_shot_exam_shows_examples(scenario: Scenario, splits: pl.DataFrame, cases: pl.DataFrame) -> None:
+    settings = predicting.PredictionSettings(shots=2)
+    tuned, shown = (predicting.Exam.of(scenario, model, splits, settings) for model in ("tuned", "base_few_shot"))
+    assert tuned.asked == predicting.prompts(scenario, cases, [])
+    assert shown.asked == predicting.prompts(scenario, cases, predicting.few_shots(scenario, splits, 2))
+    assert tuned.cases.equals(shown.cases)
+
+
+def test_how_many_are_asked_at_a_time_is_no_part_of_what_answers_depend_on(
+    scenario: Scenario, splits: pl.DataFrame
+) -> None:
+    def key(**settings: int) -> str:
+        exam = predicting.Exam.of(scenario, "tuned", splits, predicting.PredictionSettings(**settings))  # type: ignore[arg-type]
+        return fingerprint(**exam.inputs())
+
+    assert key(generation_batch_size=1) == key(generation_batch_size=9)
+    assert key(max_new_tokens=9) != key(max_new_tokens=8)
 
 
 def test_a_broken_example_does_not_cost_the_others(scenarios: Path, splits: pl.DataFrame) -> None:

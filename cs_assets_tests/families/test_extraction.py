@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.families.base import Sample
-from cs_assets.families.extraction import (
-    CORRUPTIONS,
-    ExtractionFamily,
-    dump_answer,
-    read_repaired,
-    read_strict,
-    without_spaces,
-)
+from cs_assets.families.extraction import CORRUPTIONS, ExtractionFamily
+from cs_assets.families.json_answers import dump_answer, without_spaces
 from cs_assets.families.syntax import SentenceTemplate, parse_template
 from cs_assets.scenario import Scenario
 from cs_assets_tests.conftest import rendered_alone
@@ -289,42 +283,7 @@ def test_a_model_that_only_opens_brackets_gets_a_score(scenario: Scenario) -> No
     assert scenario.family.score("[" * 5000, ANSWER).field_accuracy == 0
 
 
-# --- reading
-
-
-def test_strict_reading_allows_white_space_around_the_object() -> None:
-    assert read_strict(f"\n {ANSWER} \n", FIELDS) == TRUTH
-
-
 @pytest.mark.parametrize("first", ["李四", "张三"])
-def test_a_doubled_key_is_not_strict_and_the_last_value_is_read(scenario: Scenario, first: str) -> None:
-    doubled = ANSWER.replace('{"姓名"', f'{{"姓名": "{first}", "姓名"')
-    assert read_strict(doubled, FIELDS) is None
-    score = scenario.family.score(doubled, ANSWER)
+def test_a_doubled_key_is_not_strict_and_its_last_value_counts(scenario: Scenario, first: str) -> None:
+    score = scenario.family.score(ANSWER.replace('{"姓名"', f'{{"姓名": "{first}", "姓名"'), ANSWER)
     assert (score.exact, score.strict_json, score.field_accuracy) == (0, 0, 1)
-
-
-@pytest.mark.parametrize(
-    ("prediction", "wanted"),
-    [
-        ('{"姓名": null, "电话": 138}', {"姓名": "", "电话": "138"}),
-        ('{"姓名": " 张三 ", "其他": "x"}', {"姓名": "张三"}),
-        ('```\n{"姓名": "张三"}\n```', {"姓名": "张三"}),
-        ('{"姓名": "张三", "电话": "138', {"姓名": "张三"}),
-        ("{", {}),
-        ("没有", {}),
-    ],
-)
-def test_repaired_reading_takes_what_is_there(prediction: str, wanted: dict[str, str]) -> None:
-    assert read_repaired(prediction, FIELDS) == wanted
-
-
-@pytest.mark.parametrize(
-    ("prediction", "wanted"),
-    [
-        ('{"姓名": null, "电话": "138', {"姓名": ""}),
-        ('{"姓名": "张\\"三", "电话": "138', {"姓名": '张"三'}),
-    ],
-)
-def test_repaired_reading_of_a_cut_object_reads_nulls_and_escapes(prediction: str, wanted: dict[str, str]) -> None:
-    assert read_repaired(prediction, FIELDS) == wanted

@@ -11,13 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.atoms.assistant import assistant_atoms
-from cs_assets.families.base import Sample, Scene
+from cs_assets.families.base import Sample
 from cs_assets.families.definition import Definition, ScenarioError
 from cs_assets.families.identity import IdentityFamily
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
-from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.scenario import Scenario
 from cs_assets.templates.variants import template_variants
-from cs_assets_tests.conftest import SCENARIOS, rendered_alone
+from cs_assets_tests.conftest import SCENARIOS, lone_scene, rendered_alone
+from cs_assets_tests.families.conftest import (
+    broken_rules,
+    committed,
+    counted_corruptions,
+    drawn_samples,
+    replace_once,
+)
 
 SEEDS = st.integers(0, 10_000)
 WHO = "你是谁啊"
@@ -26,10 +33,7 @@ ANSWER = "您好，我叫小象，是青禾生活馆的AI客服。"
 
 @pytest.fixture(scope="module")
 def identity() -> Scenario:
-    """The committed scenario."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CS_SCENARIOS", str(SCENARIOS))
-        return load_scenario("self_identity")
+    return committed("self_identity")
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +56,11 @@ def customers(identity: Scenario) -> pl.DataFrame:
 def samples(
     identity: Scenario, questions: list[SentenceTemplate], customers: pl.DataFrame
 ) -> st.SearchStrategy[Sample]:
-    drawn = st.tuples(st.sampled_from(questions), st.sampled_from(customers.to_dicts()))
-    return drawn.map(lambda pair: rendered_alone(identity, *pair).sample)
-
-
-def scene(seed: int) -> Scene:
-    """A scene that has no other template to offer."""
-
-    def pick(unit: str) -> SentenceTemplate:
-        raise LookupError(unit)
-
-    return Scene(random.Random(seed), pick)
+    return drawn_samples(identity, questions, customers)
 
 
 def rules(family: IdentityFamily, answer: str, message: str = WHO) -> set[str]:
-    return {violation.rule for violation in family.verify(Sample(message=message, answer=answer))}
+    return broken_rules(family, answer, message)
 
 
 # --- the scenario
@@ -77,14 +71,6 @@ def test_there_are_enough_units_and_seeds(family: IdentityFamily, questions: lis
     assert set(seeds) == set(family.content.units)
     assert len(seeds) >= 8
     assert min(seeds.values()) >= 4
-
-
-def test_the_examples_keep_the_rules(identity: Scenario, family: IdentityFamily) -> None:
-    examples, broken = identity.examples()
-    assert examples
-    assert not broken
-    for example in examples:
-        assert family.verify(example) == []
 
 
 def test_the_table_of_variants_keeps_every_seed(identity: Scenario, customers: pl.DataFrame) -> None:
@@ -102,7 +88,7 @@ def test_every_wording_of_every_unit_keeps_the_rules_and_states_its_facts(
     for number, question in enumerate(questions):
         for turn in range(8):
             row = rows[(number * 8 + turn) % len(rows)]
-            sample = family.render(question, row, scene(turn)).sample
+            sample = family.render(question, row, lone_scene(turn)).sample
             assert family.verify(sample) == [], (question.seed, sample)
             assert set(family.content.units[question.unit].requires) <= set(family.kept(sample.answer))
 
@@ -111,8 +97,8 @@ def test_an_answer_names_only_what_the_question_told(identity: Scenario, custome
     row = customers.row(0, named=True)
     plain = parse_template("你叫什么", "t", unit="name")
     named = parse_template("我是{{称呼}}，你叫什么", "t", unit="name")
-    plain_answers = {identity.family.render(plain, row, scene(n)).answer for n in range(40)}
-    named_answers = {identity.family.render(named, row, scene(n)).answer for n in range(40)}
+    plain_answers = {identity.family.render(plain, row, lone_scene(n)).answer for n in range(40)}
+    named_answers = {identity.family.render(named, row, lone_scene(n)).answer for n in range(40)}
     assert len(plain_answers) >= 3
     assert not any(row["称呼"] in answer or row["商品"] in answer for answer in plain_answers)
     assert any(row["称呼"] in answer for answer in named_answers)
@@ -121,7 +107,7 @@ def test_an_answer_names_only_what_the_question_told(identity: Scenario, custome
 
 def test_a_fact_with_several_wordings_is_said_in_each(identity: Scenario, customers: pl.DataFrame) -> None:
     hours = parse_template("几点下班", "t", unit="hours")
-    answers = [identity.family.render(hours, customers.row(0, named=True), scene(n)).answer for n in range(20)]
+    answers = [identity.family.render(hours, customers.row(0, named=True), lone_scene(n)).answer for n in range(20)]
     assert any("每天9点到22点" in answer for answer in answers)
     assert any("每天早上9点到晚上10点" in answer for answer in answers)
 
@@ -150,10 +136,7 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_a_broken_file_is_explained(folder: Path, identity: Scenario, found: str, replaced: str, told: str) -> None:
-    path = folder / "facts.yaml"
-    text = path.read_text(encoding="utf-8")
-    assert text.count(found) == 1
-    path.write_text(text.replace(found, replaced), encoding="utf-8")
+    replace_once(folder / "facts.yaml", found, replaced)
     with pytest.raises(ScenarioError, match=told) as error:
         IdentityFamily(Definition(folder, identity.slots))
     assert "facts.yaml" in str(error.value)
@@ -277,19 +260,13 @@ def test_a_corruption_is_never_exact_and_is_of_the_family_asked_for(
 
 
 def test_there_are_six_kinds_in_three_families_and_all_occur(
-    identity: Scenario, family: IdentityFamily, questions: list[SentenceTemplate], customers: pl.DataFrame
+    family: IdentityFamily, questions: list[SentenceTemplate], customers: pl.DataFrame
 ) -> None:
-    made: Counter[str] = Counter()
-    caught: Counter[str] = Counter()
-    for number, row in enumerate(customers.to_dicts()):
-        sample = family.render(questions[number % len(questions)], row, scene(number)).sample
-        for kinds in family.corruptions.values():
-            for kind, make in kinds.items():
-                worse = make(sample, random.Random(number))
-                if worse is not None:
-                    made[kind] += 1
-                    caught[kind] += bool(family.verify(Sample(message=sample.message, answer=worse)))
-                    assert family.score(worse, sample.answer).exact == 0
+    samples = [
+        family.render(questions[number % len(questions)], row, lone_scene(number)).sample
+        for number, row in enumerate(customers.to_dicts())
+    ]
+    made, caught = counted_corruptions(family, samples)
     assert len(family.corruptions) >= 3
     assert set(made) == {kind for kinds in family.corruptions.values() for kind in kinds}
     for obvious in ("other_model", "human", "power", "refusal", "dressed", "cut"):

@@ -151,6 +151,17 @@ def test_one_family_is_answered_with_what_to_do(
         render_samples(scenario, variants.head(1), atoms)
 
 
+def test_a_fold_that_nothing_can_begin_is_answered_with_the_units_and_what_to_do(
+    scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame
+) -> None:
+    with pytest.raises(ValueError, match=r"train: no accepted template may .* there are units none\. Write"):
+        render_samples(scenario, variants.with_columns(accepted=pl.lit(False)), atoms)
+    sessions = changed(load_scenario("delivery_time_product_query"), counts=scenario.counts.model_dump())
+    corrections = variants.with_columns(unit=pl.lit("correct_time"))
+    with pytest.raises(ValueError, match=r"train: no accepted .* there are units correct_time\. Write .*human"):
+        render_samples(sessions, corrections, atoms)
+
+
 def test_a_template_that_no_atoms_suit_is_named(
     scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame
 ) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from cs_assets.atoms.bundles import sample_atoms
-from cs_assets.families.reply import ReplyFamily
+from cs_assets.families.reply.family import ReplyFamily
 from cs_assets.samples.render import render_samples
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.llm_pairs import PURPOSE, LLMPairs, llm_pairs

@@ -10,7 +10,7 @@ from cs_assets.families.syntax import TemplateError, parse_template
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.checks import complaints
 from cs_assets.templates.gates import signature
-from cs_assets.templates.variants import SCHEMA, courtesies, rejected_shares, template_variants
+from cs_assets.templates.variants import SCHEMA, courtesies, template_variants, variant_figures
 from cs_assets_tests.templates.conftest import CHAT, COMMA, with_counts, write
 
 
@@ -124,7 +124,13 @@ def test_a_variant_that_differs_in_marks_only_is_a_copy(two_seeds: Scenario, pro
 def test_each_gate_is_told_with_its_share(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
     texts = [("打{{电话}}", 0.0), ("叫{{名字.param.输出}}", 0.0), ("我叫{{名字.param.输出}}，不要打{{电话}}", 0.0)]
     table = template_variants(two_seeds, probes, {CHAT: texts})
-    assert rejected_shares(table) == {"meaning": (1, 1 / 5), "slots": (2, 2 / 5)}
+    assert variant_figures(table) == {
+        "accepted": 2,
+        "families": 2,
+        "by_origin": {"llm, rejected": 3, "seed, accepted": 2},
+        "rejected_for": {"meaning": 1, "slots": 2},
+        "rejected_share": {"meaning": 1 / 5, "slots": 2 / 5},
+    }
 
 
 def test_templates_from_history_are_seeds_of_their_own(two_seeds: Scenario, probes: list[dict[str, Any]]) -> None:
@@ -181,7 +187,7 @@ def test_the_blocking_check_wants_every_seed_and_two_families(
     ("text", "reason", "remedy"),
     [
         ("你好，请尽快发货", "round trip", "into the sentence"),
-        ("{{名字.param.输出}}：{{电话}}{{电话}}", "boundary", "between the two slots"),
+        ("{{名字.param.输出}}：{{电话}}{{电话}}", "boundary", "between the slot and what stands beside"),
         ("{{名字.param.输出}}，{{电话}}", "duplicate", "Delete one"),
     ],
 )

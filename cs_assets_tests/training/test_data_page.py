@@ -14,7 +14,7 @@ def test_the_page_shows_figures_and_samples(
 ) -> None:
     filtered = filter_samples(labelled, {"train-00000": 0.1}, 0.5)
     splits = make_splits(filtered)
-    sentences = nearest_sentences(variants, [], [])
+    sentences = nearest_sentences(variants, splits)
     page = data_page("收货 <b>", measure(filtered, variants, atoms), splits, leakage_proof(splits), sentences, 1)
     assert "收货 &lt;b&gt;" in page
     assert "sample: judge" in page

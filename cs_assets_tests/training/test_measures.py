@@ -52,6 +52,7 @@ def test_a_data_set_is_measured_by_what_was_kept_of_train(
 def test_the_nearest_sentence_disregards_what_stands_in_the_slots() -> None:
     texts = ["寄到{{地址.param.省}}，电话{{电话}}", "寄到{{旧地址}}，电话{{旧电话}}", "在吗亲"]
     variants = pl.DataFrame({"family": ["a", "b", "c"], "text": texts, "accepted": [True] * 3})
-    found = nearest_sentences(variants, ["a", "c"], ["b"]).row(0, named=True)
+    splits = pl.DataFrame({"split": ["train", "test_template_ood"], "unit_families": [["a", "c"], ["b"]]})
+    found = nearest_sentences(variants, splits).row(0, named=True)
     assert (found["family"], found["nearest"], found["similarity"]) == ("b", texts[0], 1.0)
-    assert nearest_sentences(variants, ["a"], []).is_empty()
+    assert nearest_sentences(variants, splits.head(1)).is_empty()

@@ -1,0 +1,323 @@
+"""The family `reply`: pairs of query and reply, what a reply may say, and how an LLM is asked for new pairs.
+
+Here belong the policy, the rules and the score. What can be read from a text whoever wrote it is in `plain_text.py` of
+the families, how a reply goes wrong in `corruptions.py`.
+
+    family = ReplyFamily(definition)
+    family.topics_of("半个月了保温杯还没到")       # ["late"]
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from string import Template
+from typing import Any, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from cs_assets.families.base import (
+    Rendered,
+    Sample,
+    Scene,
+    Score,
+    SingleMessageFamily,
+    Turn,
+    Value,
+    Violation,
+)
+from cs_assets.families.definition import Definition, ScenarioError, template_files
+from cs_assets.families.plain_text import (
+    DRESSED,
+    ENDED,
+    Both,
+    Language,
+    Pattern,
+    alike,
+    echoes,
+    foreign_span,
+    foreign_value,
+    found,
+    key_values,
+    language_of,
+    plain,
+    repeated,
+    squeezed,
+)
+from cs_assets.families.reply.corruptions import WORSE_FILE, ReplyCorruptions, Worse
+from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
+from cs_assets.families.yaml_files import read_yaml
+
+POLICY_FILE: Final = "policy.yaml"
+
+
+class Topic(BaseModel):
+    """One topic of `policy.yaml`; the file's comments say what each key means."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: Both[str]
+    signs: Pattern
+    names: Pattern
+    terms: list[str]
+    may: list[str]
+
+
+class Policy(BaseModel):
+    """The content of `policy.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    length: Both[tuple[int, int]]
+    next_step: Both[Pattern]
+    commitments: dict[str, Pattern]
+    forbidden: dict[str, Pattern]
+    topics: dict[str, Topic]
+
+
+class ReplyFamily(SingleMessageFamily):
+    """The verbs of `base.Family` for the pairs and the policy of one scenario.
+
+    Raises:
+        ScenarioError: `policy.yaml` is missing or malformed; a pair is incomplete.
+        TemplateError: a template of a reply is malformed.
+    """
+
+    # Of many good replies the answer is one.
+    answer_is_determined: ClassVar[bool] = False
+
+    def __init__(self, definition: Definition) -> None:
+        self._file = definition.folder / POLICY_FILE
+        self.policy = read_yaml(definition, POLICY_FILE, Policy)
+        self._check_commitments()
+        replies = definition.answer_templates()
+        self._replies: dict[str, list[SentenceTemplate]] = {}
+        for name, reply in replies.items():
+            self._replies.setdefault(name.partition(".")[0], []).append(reply)
+        _check_pairs(definition, set(self._replies))
+        self.corruptions = ReplyCorruptions(
+            read_yaml(definition, WORSE_FILE, Both[Worse]),
+            list(replies.values()),
+            sorted({term for topic in self.policy.topics.values() for term in topic.terms}),
+            self.topics_of,
+            self._about,
+        ).kinds()
+
+    def _check_commitments(self) -> None:
+        for name, topic in self.policy.topics.items():
+            if unknown := sorted(set(topic.may) - set(self.policy.commitments)):
+                raise ScenarioError(
+                    f"{self._file}: key 'topics.{name}.may': found {unknown[0]!r}; allowed are "
+                    f"{', '.join(self.policy.commitments)}."
+                )
+
+    def render(self, template: SentenceTemplate, atoms: Mapping[str, Any], scene: Scene) -> Rendered:
+        replies = [parse_template(template.answer, template.source)] if template.answer else None
+        replies = replies or self._replies.get(template.seed)
+        if replies is None:
+            raise TemplateError(f"{template.source}: the pair {template.seed!r} has no reply in templates/bot.")
+        reply = scene.rng.choice(replies)
+        if foreign := sorted(set(reply.slots) - set(template.slots)):
+            raise TemplateError(
+                f"{reply.source}: {foreign[0]!r} does not stand in the query {template.source}; a reply knows what the "
+                "query tells."
+            )
+        return Rendered(turns=[Turn(segments=template.render(atoms))], answer=reply.fill(atoms))
+
+    def seed_pairs(self, seeds: Mapping[str, SentenceTemplate]) -> dict[tuple[str, Language], list["Pair"]]:
+        """Return the human-written pairs of each topic and language, with the first reply of each."""
+        found: dict[tuple[str, Language], list[Pair]] = {}
+        for name, query in seeds.items():
+            reply = self._replies[name][0]
+            pair = Pair(query=query.text, reply=reply.text)
+            found.setdefault((query.unit, language_of(reply.literals())), []).append(pair)
+        return found
+
+    # --- Rules
+
+    def verify(self, sample: Sample) -> list[Violation]:
+        message, reply = plain(sample.message), sample.answer
+        language = language_of(message)
+        topics = self.topics_of(message)
+        names = "|".join(self.policy.topics[name].names for name in topics)
+        rules = {
+            "language": "" if language_of(reply) == language else f"the query is {language}, the reply is not",
+            "length": self._wrong_length(reply, language),
+            "plain": "it is more than the plain text" if DRESSED.search(reply) else "",
+            "cut": "" if ENDED.search(reply) else f"it breaks off: {reply[-12:]!r}",
+            "next_step": "" if found(self.policy.next_step.of(language), reply) else "it does not say what comes next",
+            "issue": "" if not topics or found(names, reply) else f"it does not speak of {' or '.join(topics)}",
+            "echo": "it repeats the query" if echoes(message, reply) else "",
+            "repeated": repeated(reply),
+            "contradiction": foreign_value(reply, message),
+            "span": foreign_span(reply, message, self._terms(topics)),
+            "commitment": self._unlicensed(reply, topics),
+        }
+        rules |= {name: found(pattern, reply) for name, pattern in self.policy.forbidden.items()}
+        return [Violation(rule=rule, detail=detail) for rule, detail in rules.items() if detail]
+
+    def topics_of(self, message: str) -> list[str]:
+        """Return the topics that a query shows signs of; more than one is usual, and none is possible."""
+        words = squeezed(message)
+        return [name for name, topic in self.policy.topics.items() if found(topic.signs, words)]
+
+    def _about(self, message: str, language: Language) -> str:
+        topics = self.topics_of(message) or list(self.policy.topics)
+        return self.policy.topics[topics[0]].about.of(language)
+
+    def _wrong_length(self, reply: str, language: Language) -> str:
+        fewest, most = self.policy.length.of(language)
+        return "" if fewest <= len(reply) <= most else f"{len(reply)} characters; allowed are {fewest} to {most}"
+
+    def _terms(self, topics: Sequence[str]) -> set[str]:
+        """Return the spans of time that are open to a reply; where no topic was recognised, those of all."""
+        return {alike(term) for name in topics or self.policy.topics for term in self.policy.topics[name].terms}
+
+    def _unlicensed(self, reply: str, topics: Sequence[str]) -> str:
+        """Return a commitment that none of the topics (of all, where none was recognised) may make."""
+        licensed = {commitment for name in topics or self.policy.topics for commitment in self.policy.topics[name].may}
+        made = {name: found(pattern, reply) for name, pattern in self.policy.commitments.items()}
+        return next((f"{name}: {words}" for name, words in made.items() if words and name not in licensed), "")
+
+    # --- Score
+
+    def score(self, prediction: str, answer: str) -> Score:
+        """Compare with one good reply. `exact` is the same text, and rare; the fields say how good another one is.
+
+        chrf: chrF in [0, 1]. policy: no rule about promises and manners is broken, `answer` standing for the query,
+        which is not at hand. language: that of `answer`. issue: share of the products, names and numbers of `answer`
+        that are there; where it has none, whether the topic is.
+        """
+        said = bool(prediction.strip())
+        topics = [name for name, topic in self.policy.topics.items() if found(f"{topic.names}|{topic.signs}", answer)]
+        broken = (
+            foreign_span(prediction, answer, self._terms(topics))
+            or self._unlicensed(prediction, topics)
+            or any(found(pattern, prediction) for pattern in self.policy.forbidden.values())
+        )
+        wanted, there = key_values(answer), prediction.lower()
+        names = "|".join(self.policy.topics[name].names for name in topics)
+        named = sum(value.lower() in there for value in wanted) / len(wanted) if wanted else bool(found(names, there))
+        return Score(
+            strict_json=float(said and not DRESSED.search(prediction)),
+            exact=float(prediction.strip() == answer.strip()),
+            fields={
+                "chrf": chrf(prediction, answer),
+                "policy": float(said and not broken),
+                "language": float(said and language_of(prediction) == language_of(answer)),
+                "issue": float(said and named),
+            },
+        )
+
+
+def _check_pairs(definition: Definition, replied: set[str]) -> None:
+    human = definition.folder / "templates" / "human"
+    asked = {path.relative_to(human).with_suffix("").as_posix() for path in template_files(human)}
+    if alone := sorted(asked ^ replied):
+        here, there = ("human", "bot") if alone[0] in asked else ("bot", "human")
+        raise ScenarioError(
+            f"{definition.folder / 'templates' / here / alone[0]}.j2: has no partner. Write "
+            f"templates/{there}/{alone[0]}.j2, or take the file away."
+        )
+
+
+def chrf(prediction: str, answer: str) -> float:
+    """Return chrF (sacrebleu's, character n-grams up to 6) of a prediction, in [0, 1]."""
+    return _chrf_metric().sentence_score(prediction, [answer]).score / 100
+
+
+@functools.lru_cache(maxsize=1)
+def _chrf_metric() -> Any:
+    from sacrebleu.metrics import CHRF
+
+    return CHRF()
+
+
+# --- New pairs by an LLM
+
+
+class Pair(Value):
+    """A query and its reply, both with slots in double braces."""
+
+    query: str
+    reply: str
+
+
+PAIR_KEYS: Final = ("query", "reply")
+_PAIR_PROMPT: Final = Template("""\
+你是一家网店的资深售后主管，正在给客服新人写培训用的对话样例。请写一组新的“顾客消息 + 客服回复”。
+
+主题：$topic
+语言：$language
+
+顾客消息：像真实顾客在手机上随手打的字，口语、简短，可以着急、委屈、生气或客气，不要书面腔。
+客服回复：先用一句话接住顾客的情绪，点到他说的具体问题；再说清楚我们马上做什么、顾客要做什么；温和、具体、不啰嗦，
+$fewest到$most个字符。不说教，不怪顾客，不提自己是AI，不留电话、链接和微信。
+只能承诺这些：$may。只能提这些时限：$terms。除此之外不许承诺退款、赔偿、优惠券、金额、日期，也不许说“保证”“一定能”。
+
+具体的商品、称呼、数字一律用双花括号的参数代替，只能用这些，花括号里的字一个都不能改：
+$slots
+回复里只能用顾客消息里用过的参数。
+
+例子（学它们的语气，不要照抄它们的句子和情节）：
+$examples
+
+请写一组情节和说法都不同的。只输出一个json对象，键为query和reply：
+{"query": "…", "reply": "…"}""")
+_LANGUAGES: Final[dict[Language, str]] = {"zh": "中文", "en": "英文（English）"}
+
+
+def pair_prompt(policy: Policy, topic: str, seeds: Sequence[Pair], slots: Sequence[str]) -> str:
+    """Return the prompt that asks an LLM for one new pair.
+
+    Args:
+        policy: says what a reply of the topic may promise.
+        topic: a key of `policy.topics`; vary it from call to call.
+        seeds: two or three pairs of the topic, all in the language that is wanted.
+        slots: what the new pair may name.
+
+    Raises:
+        KeyError: there is no such topic.
+        ValueError: there are no seeds, or their languages differ.
+    """
+    languages = {language_of(seed.reply) for seed in seeds}
+    if len(languages) != 1:
+        raise ValueError(f"seeds: found {len(seeds)} in {sorted(languages)}; wanted are two or three in one language.")
+    [language] = languages
+    rules = policy.topics[topic]
+    fewest, most = policy.length.of(language)
+    return _PAIR_PROMPT.substitute(
+        topic=rules.about.of(language),
+        language=_LANGUAGES[language],
+        fewest=fewest,
+        most=most,
+        may="、".join(rules.may) or "无",
+        terms="、".join(term for term in rules.terms if language_of(term) == language) or "无",
+        slots="  ".join(f"{{{{{slot}}}}}" for slot in slots),
+        examples="\n".join(seed.model_dump_json() for seed in seeds),
+    )
+
+
+def read_pair(text: str, slots: frozenset[str]) -> Pair | str:
+    """Return the pair in an LLM's answer, or why there is none.
+
+    The answer may be fenced or wrapped in prose. Both texts must parse as templates over `slots`, the reply may use the
+    query's slots only, and both must be of one language. Whether the reply keeps the policy, `verify` says of the
+    rendered sample.
+    """
+    from resources.llm import ParseFailure, parse_json_object  # resources.llm imports Dagster
+
+    answer = parse_json_object(text, PAIR_KEYS)
+    if isinstance(answer, ParseFailure):
+        return answer.reason
+    for key in PAIR_KEYS:
+        if not isinstance(answer[key], str) or not answer[key].strip():
+            return f"{key}: found {answer[key]!r}, a text was wanted"
+    pair = Pair(query=answer["query"].strip(), reply=answer["reply"].strip())
+    try:
+        query, reply = (parse_template(said, key, slots) for key, said in pair)
+    except TemplateError as error:
+        return str(error)
+    if foreign := sorted(set(reply.slots) - set(query.slots)):
+        return f"reply: {foreign[0]!r} does not stand in the query"
+    if language_of(query.literals()) != language_of(reply.literals()):
+        return "query and reply are in different languages"
+    return pair
