@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from cs_assets import plots
+from cs_assets.learning.fit import fit_of
 from cs_assets.learning.progress import Progress, Report
 from cs_assets.learning.training import LoopSettings, TrainingLog
 from resources.base_model import BaseModelFolder
@@ -92,6 +93,7 @@ def trained_model(
         "samples": log.samples,
         "training_seconds": round(log.seconds, 1),
         "resumed_at_step": log.resumed_at,
+        "fit": str(fit_of(log)),
         "loss_curve": dg.MetadataValue.md(loss_plot(log)),
         "mlflow_run": dg.MetadataValue.url((path / _RUN_FILE).read_text(encoding="utf-8")),
         "model_folder": dg.MetadataValue.path(str(path)),

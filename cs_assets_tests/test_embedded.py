@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cs_assets.families.extraction import read_repaired
+from cs_assets.families.json_answers import read_repaired
 from cs_assets.learning.inference import generate
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets.learning.sft import train_adapter
-from cs_assets.learning.training import TrainingSettings
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.scenario import load_scenario
 from cs_assets.training.exports import transformers
 from resources.base_model import resolve_base_model
@@ -43,7 +42,7 @@ def test_a_training_step_lowers_the_loss(base: str, tmp_path: Path) -> None:
     scenario = load_scenario("address_extraction")
     [example], _ = scenario.examples()
     conversation = scenario.conversation(example)
-    settings = TrainingSettings(base_model=base, epochs=2, batch_size=1, warmup=0.0, learning_rate=3e-4)
+    settings = FineTuningSettings(base_model=base, epochs=2, batch_size=1, warmup=0.0, learning_rate=3e-4)
     (tmp_path / "adapter").mkdir()
     (tmp_path / "work").mkdir()
     log = train_adapter(base, [conversation], [], settings, tmp_path / "adapter", tmp_path / "work")

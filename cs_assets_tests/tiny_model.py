@@ -1,4 +1,4 @@
-"""A tiny random-weight Qwen2 with its own tokenizer: what tests train and generate with, in seconds.
+"""A tiny random-weight model with its own tokenizer: what tests train and generate with, in seconds.
 
 It pretends nothing: it is a real causal LM that transformers, PEFT and TRL load from a folder, only small and untaught.
 """
@@ -12,11 +12,11 @@ CHAT_TEMPLATE = (
 CORPUS = ["正确", "错误", '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": ""}']
 
 
-def write_tiny_model(folder: Path, layers: int = 2) -> Path:
-    """Write model and tokenizer into `folder` and return it."""
+def write_tiny_model(folder: Path, layers: int = 2, shape: str = "qwen2") -> Path:
+    """Write model and tokenizer into `folder` and return it; `shape` is a model type of transformers."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -32,14 +32,16 @@ def write_tiny_model(folder: Path, layers: int = 2) -> Path:
         tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=CHAT_TEMPLATE
     )
     torch.manual_seed(3)
-    model = Qwen2ForCausalLM(
-        Qwen2Config(
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(
+            shape,
             vocab_size=len(fast),
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=layers,
             num_attention_heads=4,
             num_key_value_heads=2,
+            head_dim=8,
             max_position_embeddings=2048,
             eos_token_id=fast.eos_token_id,
             pad_token_id=fast.pad_token_id,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer, lora_config, save_adapter
+from cs_assets.learning.models import Message, load_tokenizer, load_trainable, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -77,7 +78,7 @@ def train_judge(
     set_seed(settings.seed)
     rows = _verdict_rows(cases, words, settings.seed)
     desirable, undesirable = _weights([bool(row["label"]) for row in rows])
-    model, tokenizer = load_causal_lm(base), load_tokenizer(base)
+    model, tokenizer = load_trainable(base, settings), load_tokenizer(base)
     trainer = KTOTrainer(
         model=model,
         args=KTOConfig(
@@ -89,7 +90,7 @@ def train_judge(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=lora_config(model, settings, "CAUSAL_LM"),
+        peft_config=peft_config(model, settings, "CAUSAL_LM"),
     )
     if not len(trainer.train_dataset):
         raise ValueError(f"every verdict is longer than max_length {settings.max_length}; raise it.")

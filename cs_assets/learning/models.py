@@ -7,28 +7,13 @@ has it.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Field
+from cs_assets.learning.adapters import AdapterSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # One turn of a chat, as chat templates take it: `role` and `content`.
 Message = dict[str, str]
-
-
-class LoraSettings(BaseModel):
-    """The adapter's shape."""
-
-    rank: int = Field(default=16, description="LoRA rank.", ge=1)
-    alpha: int = Field(default=32, description="LoRA alpha; the update is scaled by alpha / rank.", ge=1)
-    dropout: float = Field(default=0.0, description="LoRA dropout.", ge=0, lt=1)
-    top_layers: float = Field(
-        default=1.0,
-        description="Share of the layers, from the top, that carry an adapter. The backward pass stops below them, "
-        "so half the layers train faster, and learn less.",
-        gt=0,
-        le=1,
-    )
 
 
 def device_name() -> str:
@@ -62,58 +47,68 @@ def load_tokenizer(path: str) -> "PreTrainedTokenizerBase":
 
 
 def load_causal_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":
-    """Load a causal LM for inference or training; an adapter is merged into the weights, which makes it faster."""
+    """Load a causal LM for inference, or to train an adapter of it.
+
+    Args:
+        path: folder of the base model.
+        adapter: folder of what was trained. What can be merged into the weights is, which makes it faster; where every
+            weight was trained, the folder is the model.
+    """
     from transformers import AutoModelForCausalLM
 
+    if adapter is not None and not _is_peft(adapter):
+        path, adapter = adapter, None
     model = AutoModelForCausalLM.from_pretrained(path, dtype=_dtype()).to(device_name())
-    if adapter is not None:
-        from peft import PeftModel
+    return model if adapter is None else _with_adapter(model, adapter)
 
-        model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    return model
+
+def load_trainable(path: str, settings: AdapterSettings) -> "PreTrainedModel":
+    """Load a causal LM as the method trains it: in 4 bits for qlora, in float32 where every weight moves.
+
+    Raises:
+        ValueError: qlora without a GPU.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    if settings.method == "full":
+        return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).to(device_name())
+    if settings.method != "qlora":
+        return load_causal_lm(path)
+    if device_name() != "cuda":
+        raise ValueError("method: qlora needs a GPU (bitsandbytes holds the base in 4 bits there); take lora on a CPU.")
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=_dtype(),
+    )
+    return AutoModelForCausalLM.from_pretrained(path, dtype=_dtype(), quantization_config=quantization)
+
+
+def _is_peft(folder: str) -> bool:
+    return (Path(folder) / "adapter_config.json").is_file()
+
+
+def _with_adapter(model: Any, adapter: str) -> Any:
+    """Put an adapter on a model; a prefix stays beside it, everything else goes into its weights."""
+    from peft import LoraConfig, PeftModel
+
+    adapted = PeftModel.from_pretrained(model, adapter)
+    mergeable = isinstance(adapted.peft_config["default"], LoraConfig)
+    return adapted.merge_and_unload() if mergeable else adapted
 
 
 def load_reward_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":
-    """Load a base with a one-number head; with `adapter`, the trained head and adapter on top of it."""
+    """Load a base with a one-number head; with `adapter`, what was trained of head and base."""
     from transformers import AutoModelForSequenceClassification
 
     tokenizer = load_tokenizer(path)
+    if adapter is not None and not _is_peft(adapter):
+        path, adapter = adapter, None
     model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=_dtype()).to(device_name())
     model.config.pad_token_id = tokenizer.pad_token_id
-    if adapter is not None:
-        from peft import PeftModel
-
-        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    return model
-
-
-def lora_config(model: "PreTrainedModel", settings: LoraSettings, task: str) -> Any:
-    """Return the PEFT config: every linear layer of the top layers, the output head left out.
-
-    Args:
-        model: the model to adapt; its number of layers and the names of its linear modules are read.
-        settings: the adapter's shape.
-        task: `CAUSAL_LM` or `SEQ_CLS`.
-    """
-    import torch
-    from peft import LoraConfig
-
-    count = model.config.num_hidden_layers
-    first = count - max(1, round(count * settings.top_layers))
-    linear = {
-        name.rsplit(".", 1)[-1]
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and ".layers." in f".{name}"
-    }
-    return LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=sorted(linear),
-        layers_to_transform=list(range(first, count)),
-        task_type=task,
-        modules_to_save=["score"] if task == "SEQ_CLS" else None,
-    )
+    return model if adapter is None else _with_adapter(model, adapter)
 
 
 def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -54,7 +54,7 @@ def progress_callback(
     Args:
         report: is told the progress.
         tokens: returns how many tokens the trainer has seen so far.
-        history: is filled with one point a logged step.
+        history: is filled with one point a logged step, and one a measured validation loss.
         every: seconds between reports. Each report may become a row in Dagster's event log.
     """
     from transformers import TrainerCallback
@@ -88,5 +88,10 @@ def progress_callback(
                 )
             )
             self.told, self.losses = now, []
+
+        def on_evaluate(
+            self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
+        ) -> None:
+            history.append(LossPoint(step=state.global_step, validation=(metrics or {})["eval_loss"]))
 
     return Callback()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.models import Message, load_reward_lm, load_tokenizer, lora_config, save_adapter
+from cs_assets.learning.adapters import peft_config
+from cs_assets.learning.models import Message, load_reward_lm, load_tokenizer, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -69,7 +70,7 @@ def train_reward_model(
         args=RewardConfig(**training_arguments(settings, work, model.num_parameters())),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=lora_config(model, settings, "SEQ_CLS"),
+        peft_config=peft_config(model, settings, "SEQ_CLS"),
     )
     log = run_training(trainer, len(pairs), work, report)
     save_adapter(trainer.model, tokenizer, folder)

@@ -1,9 +1,11 @@
 """Supervised fine-tuning of an adapter: loss on the answer's tokens only."""
 
 from pathlib import Path
+from typing import Any
 
+from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer, lora_config, save_adapter
+from cs_assets.learning.models import Message, load_tokenizer, load_trainable, save_adapter
 from cs_assets.learning.progress import LossPoint, Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -12,13 +14,26 @@ from cs_assets.learning.training import (
     run_training,
     training_arguments,
 )
+from cs_assets.profiles import by_profile
+
+
+class FineTuningSettings(TrainingSettings):
+    """Numbers of the fine-tuning."""
+
+    patience: int = by_profile(
+        demo=0,
+        full=3,
+        description="Checkpoints in a row without a better validation loss after which training stops; the best one "
+        "is kept. 0: no stop, and the validation loss is measured at the end only.",
+        ge=0,
+    )
 
 
 def train_adapter(
     base: str,
     conversations: list[list[Message]],
     validation: list[list[Message]],
-    settings: TrainingSettings,
+    settings: FineTuningSettings,
     folder: Path,
     work: Path,
     report: Report = silent,
@@ -28,7 +43,7 @@ def train_adapter(
     Args:
         base: folder of the base model.
         conversations: training samples; each ends with the assistant's message and may hold earlier ones.
-        validation: samples for the validation loss, measured at the end; may be empty.
+        validation: samples for the validation loss; may be empty, then nothing stops the training early.
         settings: numbers of the training.
         folder: receives adapter, tokenizer and training log.
         work: receives checkpoints; a second call with the same folder resumes.
@@ -40,12 +55,13 @@ def train_adapter(
     if not conversations:
         raise ValueError("no training samples: look at filtered_samples, which says why each one was rejected.")
     from datasets import Dataset
-    from transformers import set_seed
+    from transformers import EarlyStoppingCallback, set_seed
     from trl import SFTConfig, SFTTrainer
 
     set_seed(settings.seed)
-    model, tokenizer = load_causal_lm(base), load_tokenizer(base)
+    model, tokenizer = load_trainable(base, settings), load_tokenizer(base)
     arguments = training_arguments(settings, work, model.num_parameters())
+    stops_early = bool(validation) and settings.patience > 0
     trainer = SFTTrainer(
         model=model,
         args=SFTConfig(
@@ -53,26 +69,39 @@ def train_adapter(
             completion_only_loss=True,
             packing=False,
             train_sampling_strategy=_sampling(settings.epochs),
-            eval_strategy="no",
+            **_stopping(settings, stops_early),
         ),
         train_dataset=Dataset.from_list([pair for messages in conversations for pair in _pairs(messages)]),
         eval_dataset=(
             Dataset.from_list([pair for messages in validation for pair in _pairs(messages)]) if validation else None
         ),
         processing_class=tokenizer,
-        peft_config=lora_config(model, settings, "CAUSAL_LM"),
+        peft_config=peft_config(model, settings, "CAUSAL_LM"),
+        callbacks=[EarlyStoppingCallback(settings.patience)] if stops_early else [],
     )
     if not len(trainer.train_dataset):
         raise ValueError(f"every training sample loses its answer at max_length {settings.max_length}; raise it.")
     project_answers_only(trainer.model)
     log = run_training(trainer, len(conversations), work, report)
-    if validation:
+    if validation and not stops_early:
         log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
     save_adapter(trainer.model, tokenizer, folder)
     log.save(folder)
     del model, trainer
     release_memory()
     return log
+
+
+def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]:
+    """Return when the validation loss is measured: with each checkpoint, so that the best one can be gone back to."""
+    if not stops_early:
+        return {"eval_strategy": "no"}
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": settings.checkpoint_steps,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+    }
 
 
 def _sampling(epochs: float) -> str:

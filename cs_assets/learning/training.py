@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.models import LoraSettings, device_name, has_bf16
+from cs_assets.learning.adapters import AdapterSettings
+from cs_assets.learning.models import device_name, has_bf16
 from cs_assets.learning.progress import LossPoint, Report, progress_callback
 from cs_assets.profiles import by_profile
 
@@ -35,7 +36,7 @@ class LoopSettings(BaseModel):
     seed: int = Field(default=17, description="Seed of shuffling and adapter initialisation.")
 
 
-class TrainingSettings(LoraSettings, LoopSettings):
+class TrainingSettings(AdapterSettings, LoopSettings):
     """A training that starts at a base model, with a new adapter. Alignment starts at an adapter, and asks for none."""
 
     base_model: str = by_profile(
@@ -44,10 +45,11 @@ class TrainingSettings(LoraSettings, LoopSettings):
 
 
 class TrainingLog(BaseModel):
-    """The story of one training, kept beside the model."""
+    """The story of one training, kept beside the model. `kept_step` is the step whose state the model has."""
 
     samples: int
     steps: int
+    kept_step: int
     seconds: float
     tokens: int
     resumed_at: int
@@ -61,10 +63,11 @@ class TrainingLog(BaseModel):
 
     def metrics(self) -> dict[str, float]:
         """Return the figures that a reader wants first."""
-        validation = [point.validation for point in self.curve if point.validation is not None]
+        validation = [p.validation for p in self.curve if p.validation is not None and p.step == self.kept_step]
         figures = {
             "train_loss": self.final_loss,
             "steps": float(self.steps),
+            "kept_step": float(self.kept_step),
             "tokens_per_second": self.tokens / max(self.seconds, 1e-9),
         }
         return figures | ({"validation_loss": validation[-1]} if validation else {})
@@ -106,6 +109,7 @@ def training_arguments(settings: LoopSettings, work: Path, parameters: int) -> d
         "save_strategy": "steps",
         "save_steps": settings.checkpoint_steps,
         "save_total_limit": 2,
+        "restore_callback_states_from_checkpoint": True,
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": on_gpu,
@@ -130,6 +134,7 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
     log = TrainingLog(
         samples=samples,
         steps=trainer.state.global_step,
+        kept_step=(trainer.args.load_best_model_at_end and trainer.state.best_global_step) or trainer.state.global_step,
         seconds=time.monotonic() - began,
         tokens=counted["tokens"],
         resumed_at=resumed_at,

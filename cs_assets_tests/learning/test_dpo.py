@@ -9,8 +9,7 @@ import torch
 from cs_assets.learning.dpo import DpoSettings, align_adapter
 from cs_assets.learning.models import load_causal_lm
 from cs_assets.learning.reward import Preference
-from cs_assets.learning.sft import train_adapter
-from cs_assets.learning.training import TrainingSettings
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
 SETTINGS = DpoSettings(**SMALL)
@@ -25,7 +24,7 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an SFT adapter."""
     place = tmp_path_factory.mktemp("tuned")
     samples = [[*pair.prompt, {"role": "assistant", "content": "请说"}] for pair in PAIRS]
-    train_adapter(str(tiny_model), samples, [], TrainingSettings(**SMALL), place / "model", place / "work")
+    train_adapter(str(tiny_model), samples, [], FineTuningSettings(**SMALL), place / "model", place / "work")
     return place / "model"
 
 

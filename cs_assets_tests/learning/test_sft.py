@@ -9,11 +9,11 @@ import torch
 
 from cs_assets.learning import sft
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets.learning.sft import _pairs, train_adapter
-from cs_assets.learning.training import TrainingLog, TrainingSettings
+from cs_assets.learning.sft import FineTuningSettings, _pairs, train_adapter
+from cs_assets.learning.training import TrainingLog
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
-SETTINGS = TrainingSettings(**SMALL)
+SETTINGS = FineTuningSettings(**SMALL)
 
 
 def conversation(i: int) -> list[dict[str, str]]:
@@ -83,6 +83,25 @@ def test_a_training_cut_within_its_only_epoch_goes_on_with_the_samples_it_has_no
             str(tiny_model), [conversation(i) for i in range(16)], [], settings, folder, work, report
         )
     )
+
+
+def test_training_stops_when_the_validation_loss_no_longer_falls_and_the_best_state_is_kept(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """What is validated contradicts what is taught, so that the loss there rises from the first checkpoint on."""
+    taught = [[{"role": "user", "content": "电话"}, {"role": "assistant", "content": "正确"}]] * 16
+    asked = [[{"role": "user", "content": "电话"}, {"role": "assistant", "content": "姓名"}]] * 2
+    settings = SETTINGS.model_copy(update={"patience": 2, "epochs": 10})
+    log = train_adapter(str(tiny_model), taught, asked, settings, tmp_path / "model", tmp_path / "work")
+    measured = {point.step: point.validation for point in log.curve if point.validation is not None}
+    assert log.steps < 80
+    assert list(measured) == list(range(2, log.steps + 1, 2))
+    best = min(measured, key=lambda step: measured[step])
+    assert log.kept_step == best == log.steps - 2 * settings.checkpoint_steps
+    assert log.metrics()["validation_loss"] == measured[best]
+    kept = adapter_weights(tmp_path / "model")
+    saved = adapter_weights(tmp_path / "work" / "checkpoints" / f"checkpoint-{best}")
+    assert all(kept[name].equal(saved[name]) for name in kept)
 
 
 def test_top_layers_names_the_share_of_layers_with_an_adapter(tiny_model: Path, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cs_assets.learning.progress import LossPoint, Progress, progress_callback
-from cs_assets.learning.sft import train_adapter
-from cs_assets.learning.training import TrainingLog, TrainingSettings, last_whole_checkpoint
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
+from cs_assets.learning.training import TrainingLog, last_whole_checkpoint
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights
 
 CONVERSATIONS = [
@@ -18,12 +18,20 @@ CONVERSATIONS = [
 
 def log_of(*losses: float, **changed: Any) -> TrainingLog:
     curve = [LossPoint(step=i, loss=loss) for i, loss in enumerate(losses, start=1)]
-    story = {"samples": 8, "steps": len(losses), "seconds": 4.0, "tokens": 200, "resumed_at": 0, "curve": curve}
-    return TrainingLog.model_validate(story | changed)
+    story = {
+        "samples": 8,
+        "steps": len(losses),
+        "kept_step": len(losses),
+        "seconds": 4.0,
+        "tokens": 200,
+        "resumed_at": 0,
+        "curve": curve,
+    }
+    return TrainingLog.model_validate({**story, "curve": curve, **changed})
 
 
 def train(tiny_model: Path, place: Path, **changed: Any) -> TrainingLog:
-    settings = TrainingSettings(**{**SMALL, **changed})
+    settings = FineTuningSettings(**{**SMALL, **changed})
     return train_adapter(str(tiny_model), CONVERSATIONS, [], settings, place / "model", place / "work")
 
 
@@ -36,7 +44,7 @@ def test_a_log_comes_back_as_it_was_saved(tmp_path: Path) -> None:
 
 def test_metrics_are_the_mean_of_the_last_fifth_the_speed_and_the_last_validation_loss() -> None:
     log = log_of(*[9.0] * 8, 1.0, 2.0)
-    assert log.metrics() == {"train_loss": 1.5, "steps": 10.0, "tokens_per_second": 50.0}
+    assert log.metrics() == {"train_loss": 1.5, "steps": 10.0, "kept_step": 10.0, "tokens_per_second": 50.0}
     log.curve += [LossPoint(step=5, validation=3.0), LossPoint(step=10, validation=2.5)]
     assert log.metrics()["validation_loss"] == 2.5
     assert log_of(7.0).final_loss == 7.0
