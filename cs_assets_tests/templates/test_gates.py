@@ -102,6 +102,17 @@ def test_numbers_that_run_into_each_other_are_rejected(reject: Reject) -> None:
     assert reject("{{名字.param.输出}}{{邮编}}{{电话}}，{{地址.param.市}}{{详细地址}}").startswith("boundary: ")
 
 
+def test_slots_that_some_atoms_keep_apart_may_stand_side_by_side(
+    scenario: Scenario, probes: list[dict[str, Any]]
+) -> None:
+    """Rendering takes the atoms that suit a sentence; which ones are probed must not decide about the sentence."""
+    doors = ["1号楼203", "9组17", "12栋4", "B座1802", "人民路8号"]
+    rows = [probes[0] | {"详细地址": door} for door in doors]
+    glued = parse_template("{{地址.param.市}}{{详细地址}}{{电话}}{{名字.param.输出}}", "seed")
+    assert rejection(glued.text, glued, scenario.family, scenario.slots, rows) == ""
+    assert rejection(glued.text, glued, scenario.family, scenario.slots, rows[:-1]).startswith("boundary: ")
+
+
 @pytest.mark.parametrize(
     ("seed", "text"),
     [

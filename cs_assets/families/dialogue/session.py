@@ -208,10 +208,15 @@ class Session:
         """Return what the customer can say for a slot and has not said before."""
         if name == REFERENCE:
             return self._references(unit)
-        known = [self._atoms[name], self._atoms["旧"][name]]
+        return [value for value in self._known(name, accessory) if (name, value) not in self._named]
+
+    def _known(self, name: str, accessory: str) -> list[str]:
+        """Return the values that the customer has for a slot: for an accessory's measure and number, those of it."""
         if name in ("规格", "数量") and accessory == self._atoms["旧"]["配件"]:
-            known = [self._atoms["_other_accessory"][name]]
-        return [value for value in known if value and (name, value) not in self._named]
+            values = [self._atoms["_other_accessory"][name]]
+        else:
+            values = [self._atoms[name], self._atoms["旧"][name]]
+        return [value for value in values if value]
 
     def _references(self, unit: str) -> list[str]:
         """Return ways to point at an offer that is in stock and, as far as the shop has said, not too late."""
@@ -227,7 +232,7 @@ class Session:
         return self._scene.rng.sample(found, len(found))
 
     def _values(self, template: SentenceTemplate) -> dict[str, Any]:
-        """Return a value for each slot: a fresh one where the unit says something new, else the one that stands."""
+        """Return a value for each slot: a fresh one where the unit says something new, else the one that stands, if any."""
         wishes = self.state.wishes
         values: dict[str, Any] = {"旧": dict(wishes), "旁": self._atoms["旁"]}
         accessory = wishes["配件"]
@@ -235,11 +240,13 @@ class Session:
             if name not in template.slots:
                 continue
             stands = wishes.get(name, "") if accessory == wishes["配件"] else ""
-            renewed = name in UNITS[template.unit].new or not stands
-            fresh = self._fresh(name, template.unit, accessory) if renewed else [stands]
-            if not fresh:
-                raise ValueError(f"{template.source}: the customer has nothing new to say for the slot {name!r}.")
-            values[name] = fresh[0]
+            if name in UNITS[template.unit].new:
+                sayable = self._fresh(name, template.unit, accessory)
+            else:
+                sayable = [stands] if stands else self._known(name, accessory)
+            if not sayable:
+                raise ValueError(f"{template.source}: the customer has nothing to say for the slot {name!r}.")
+            values[name] = sayable[0]
             accessory = values.get("配件", accessory)
         other = accessory == self._atoms["旧"]["配件"]
         return values | {"动作": self._atoms["_other_accessory"]["动作"] if other else self._atoms["动作"]}
