@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from cs_assets.definitions import build_defs
+from cs_assets.quality.assets import FilteredSamplesConfig, filtered_samples
+from cs_assets.quality.filtering import to_judge
+from cs_assets.quality.judging import CALIBRATION_FILE, Calibration
 from cs_assets_tests.conftest import copy_small_scenario
 from resources.base_model import BaseModels
 from resources.store import Store, io_managers
@@ -126,6 +129,32 @@ def test_a_second_run_reuses_every_expensive_stage(materialized: Any) -> None:
         assert metadata(second, asset)["cache"] == "hit", asset
     for asset in ("atomic_table", "rendered_samples", "predictions"):
         assert first.output_for_node(asset).equals(second.output_for_node(asset))
+
+
+@pytest.mark.parametrize(("threshold", "asked"), [(0.5, True), (0.0, False)])
+def test_a_judge_is_asked_about_what_the_rules_let_through_if_it_may_reject(
+    materialized: Any, threshold: float, asked: bool
+) -> None:
+    first, _, root = materialized
+    judge, labelled = first.output_for_node("kto_judge"), first.output_for_node("labelled_samples")
+    store = Store(root=str(root))
+    path = Path(store.path_of(judge)) / CALIBRATION_FILE
+    chosen = path.read_text(encoding="utf-8")
+    changed = Calibration.model_validate_json(chosen).model_copy(update={"threshold": threshold})
+    path.write_text(changed.model_dump_json(), encoding="utf-8")
+    try:
+        result: Any = filtered_samples(
+            dg.build_asset_context(partition_key=PARTITION),
+            FilteredSamplesConfig(),
+            store,
+            Tracking(uri=f"sqlite:///{root.parent}/mlflow.db"),
+            BaseModels(),
+            labelled,
+            judge.model_copy(update={"fingerprint": f"threshold {threshold}"}),
+        )
+    finally:
+        path.write_text(chosen, encoding="utf-8")
+    assert result.value["score"].is_not_null().sum() == (to_judge(labelled).height if asked else 0)
 
 
 def test_the_gate_stays_closed_for_a_model_that_did_not_gain(materialized: Any) -> None:

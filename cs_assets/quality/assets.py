@@ -162,7 +162,7 @@ class FilteredSamplesConfig(dg.Config, ScoringSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     op_tags=gpu(1),
 )
 def filtered_samples(
@@ -183,12 +183,13 @@ def filtered_samples(
     def make() -> pl.DataFrame:
         judge = store.path_of(kto_judge)
         calibration = Calibration.model_validate_json((Path(judge) / CALIBRATION_FILE).read_text(encoding="utf-8"))
-        candidates = to_judge(labelled_samples)
-        base = base_models.resolve(kto_judge.base, context.log.info).path
-        scores = _score(context, scenario, base, judge, candidates, config.score_batch_size)
-        return filter_samples(
-            labelled_samples, dict(zip(candidates["sample_id"], scores, strict=True)), calibration.threshold
-        )
+        scores: dict[str, float] = {}
+        if calibration.threshold > 0:  # a judge that rejects nothing is not asked: that is a forward pass a sample
+            candidates = to_judge(labelled_samples)
+            base = base_models.resolve(kto_judge.base, context.log.info).path
+            read = _score(context, scenario, base, judge, candidates, config.score_batch_size)
+            scores = dict(zip(candidates["sample_id"], read, strict=True))
+        return filter_samples(labelled_samples, scores, calibration.threshold)
 
     table, hit, url = tracked_table(context, store, tracking, key, make)
     kept = int(table["kept"].sum())

@@ -232,7 +232,7 @@ class Session:
         return self._scene.rng.sample(found, len(found))
 
     def _values(self, template: SentenceTemplate) -> dict[str, Any]:
-        """Return a value for each slot: a fresh one where the unit says something new, else the one that stands, if any."""
+        """Return a value for each slot: a fresh one where the unit says something new, else the one that stands."""
         wishes = self.state.wishes
         values: dict[str, Any] = {"旧": dict(wishes), "旁": self._atoms["旁"]}
         accessory = wishes["配件"]
