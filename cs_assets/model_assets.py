@@ -94,7 +94,7 @@ def trained_model(
         "training_seconds": round(log.seconds, 1),
         "resumed_at_step": log.resumed_at,
         "fit": str(fit_of(log)),
-        "loss_curve": dg.MetadataValue.md(loss_plot(log)),
+        "loss_curve": dg.MetadataValue.md(plots.markdown_image(loss_curve(log), "loss curve")),
         "mlflow_run": dg.MetadataValue.url((path / _RUN_FILE).read_text(encoding="utf-8")),
         "model_folder": dg.MetadataValue.path(str(path)),
         **{name: round(value, 4) for name, value in model.metrics.items()},
@@ -161,11 +161,11 @@ def batch_reporter(context: dg.AssetExecutionContext, what: str) -> Callable[[in
     return report
 
 
-def loss_plot(log: TrainingLog) -> str:
-    """Return the loss curve as Markdown."""
+def loss_curve(log: TrainingLog) -> str:
+    """Return the plot of the losses as a data URI."""
     train = [(p.step, p.loss) for p in log.curve if p.loss is not None]
     validation = [(p.step, p.validation) for p in log.curve if p.validation is not None]
-    return plots.markdown_image(plots.loss_curve(train, validation), "loss curve")
+    return plots.loss_curve(train, validation)
 
 
 def settings_of(config: BaseModel, model: type[BaseModel]) -> Any:

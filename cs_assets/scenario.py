@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -24,6 +24,7 @@ from cs_assets.families.yaml_files import parse_yaml, validated
 from cs_assets.profiles import PROFILE_NAMES, ProfileName, current_profile
 
 SCENARIO_FILE: Final = "scenario.yaml"
+REAL_STYLE_FILE: Final = "real_style.jsonl"
 # What `atoms:` may name, with the slots of each bundle. The generators stand in `cs_assets/atoms/`.
 ATOM_BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
     "shipping": (
@@ -225,11 +226,13 @@ class Counts(BaseModel):
     test_template_ood: Annotated[int, Field(ge=0)]
     test_entity_ood: Annotated[int, Field(ge=0)]
     test_noise: Annotated[int, Field(ge=0)]
+    # Of the messages of real_style.jsonl, which are not rendered; empty: all of them.
+    real_style: Annotated[int, Field(ge=0)] | None = None
 
     @property
     def samples(self) -> int:
-        """How many samples all folds hold together."""
-        return sum(self.model_dump(exclude={"variants_per_seed"}).values())
+        """How many samples are to be rendered for all folds together."""
+        return sum(self.model_dump(exclude={"variants_per_seed", "real_style"}).values())
 
 
 class ScenarioSpec(BaseModel):
@@ -311,6 +314,10 @@ class Scenario:
         spec = self.spec.model_copy(update={"counts": {**self.spec.counts, current_profile(): changed}})
         return Scenario(self.folder, spec)
 
+    def with_held_out(self, share: float) -> "Scenario":
+        """Return the same scenario with another share of template families held out of training."""
+        return Scenario(self.folder, self.spec.model_copy(update={"holdout_templates": share}))
+
     @functools.cached_property
     def family(self) -> Family:
         """The family, made for this scenario.
@@ -365,22 +372,38 @@ class Scenario:
         A line is an object with `message`, `answer` (an object for an answer that is JSON, else a text) and, where
         functions are on offer, `tools`.
         """
-        path = self.folder / "examples.jsonl"
-        rows: list[Sample] = []
-        broken: list[str] = []
-        lines = read_text(path).split("\n") if path.is_file() else []
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                if not isinstance(row, dict) or set(row) - {"tools"} != {"message", "answer"}:
-                    raise ValueError("the keys must be message and answer")
-                texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in row.items()}
-                rows.append(Sample.model_validate(texts))
-            except ValueError as error:
-                broken.append(f"{path}, line {number}: {error}")
-        return rows, broken
+        return _read_samples(self.folder / "examples.jsonl", Sample)
+
+    def real_style(self) -> tuple[list["RealStyleSample"], list[str]]:
+        """Read `real_style.jsonl`, as `examples`; a line may have a `format` as well."""
+        return _read_samples(self.folder / REAL_STYLE_FILE, RealStyleSample)
+
+
+class RealStyleSample(Sample):
+    """A message as people really write it, labelled by hand; never trained on. `format` says what kind it is."""
+
+    format: str = ""
+
+
+AnySample = TypeVar("AnySample", bound=Sample)
+
+
+def _read_samples(path: Path, model: type[AnySample]) -> tuple[list[AnySample], list[str]]:
+    optional = set(model.model_fields) - {"message", "answer"}
+    rows: list[AnySample] = []
+    broken: list[str] = []
+    for number, line in enumerate(read_text(path).split("\n") if path.is_file() else [], start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or set(row) - optional != {"message", "answer"}:
+                raise ValueError("the keys must be message and answer")
+            texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in row.items()}
+            rows.append(model.model_validate(texts))
+        except ValueError as error:
+            broken.append(f"{path}, line {number}: {error}")
+    return rows, broken
 
 
 def scenarios_folder() -> Path:

@@ -14,10 +14,12 @@ from hypothesis import settings
 from cs_assets.atoms.shipping import shipping_atoms
 from cs_assets.families.base import Rendered, Scene
 from cs_assets.families.syntax import SentenceTemplate
+from cs_assets.quality.filtering import filter_samples
 from cs_assets.quality.labelling import label_samples
 from cs_assets.samples.render import render_samples
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.variants import template_variants
+from cs_assets.training.splits import make_splits, real_style_split
 from cs_assets_tests.llm_endpoint import Endpoint, serve
 from cs_assets_tests.tiny_model import write_tiny_model
 
@@ -34,6 +36,7 @@ TINY_COUNTS = """
     test_template_ood: 4
     test_entity_ood: 4
     test_noise: 4
+    real_style: 3
 """
 
 
@@ -97,6 +100,13 @@ def rendered(scenario: Scenario, variants: pl.DataFrame, atoms: pl.DataFrame) ->
 def labelled(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
     """The same with corrupted twins."""
     return label_samples(scenario, rendered)
+
+
+@pytest.fixture(scope="session")
+def splits(scenario: Scenario, labelled: pl.DataFrame) -> pl.DataFrame:
+    """All splits: every labelled sample that breaks no rule, and three messages as people write them."""
+    real, _ = scenario.real_style()
+    return pl.concat([make_splits(filter_samples(labelled, {}, 0.0)), real_style_split(scenario, real, 3)])
 
 
 def evaluated(check: Any, *arguments: Any) -> dg.AssetCheckResult:

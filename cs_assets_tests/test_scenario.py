@@ -68,6 +68,21 @@ def test_every_committed_scenario_is_sound(name: str, monkeypatch: pytest.Monkey
     assert [scenario.family.verify(sample) for sample in rows] == [[] for _ in rows]
 
 
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in SCENARIOS.glob("*/scenario.yaml")))
+def test_every_committed_scenario_is_tested_on_messages_as_people_write_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CS_SCENARIOS", str(SCENARIOS))
+    scenario = load_scenario(name)
+    samples, broken = scenario.real_style()
+    assert broken == []
+    assert len(samples) >= (150 if name == NAME else 40)
+    assert len({sample.message for sample in samples}) == len(samples)
+    assert all(scenario.family.score(sample.answer, sample.answer).exact for sample in samples)
+    trained = {sample.message for sample in scenario.examples()[0]}
+    assert not trained & {sample.message for sample in samples}
+
+
 def test_catalog_lists_folders_with_a_spec_only(scenarios: Path) -> None:
     (scenarios / "half_made").mkdir()
     (scenarios / "another").mkdir()
@@ -103,6 +118,8 @@ def test_counts_can_be_changed_for_one_run(scenarios: Path) -> None:
         scenario.with_counts(train=1)
     with pytest.raises(ScenarioError, match=r"run config: unknown key 'trian'; allowed are judge, .*train"):
         scenario.with_counts(trian=7)
+    assert scenario.with_held_out(0.1).spec.holdout_templates == 0.1
+    assert scenario.with_held_out(0.1).counts == scenario.counts
 
 
 def test_an_unknown_scenario_is_answered_with_those_there_are(scenarios: Path) -> None:

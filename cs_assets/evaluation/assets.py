@@ -9,10 +9,13 @@ from cs_assets import plots
 from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation.predicting import MODELS, Exam, PredictionSettings, mean_scores
 from cs_assets.evaluation.reporting import EvaluationReport, html_page, make_report, markdown, worst_failures
+from cs_assets.learning.fit import fit_of
+from cs_assets.learning.training import TrainingLog
 from cs_assets.model_assets import (
     batch_reporter,
     code_version,
     common_metadata,
+    loss_curve,
     settings_of,
     tracked_figures,
     tracked_table,
@@ -108,15 +111,27 @@ def evaluation_report(
     store: Store,
     tracking: Tracking,
     predictions: pl.DataFrame,
+    lora_adapter: ModelFolder,
     kto_judge: ModelFolder,
     reward_model: ModelFolder,
 ) -> dg.MaterializeResult[EvaluationReport]:
     """评测报告: base against tuned on every split, with intervals; one HTML page to send on."""
     scenario = load_scenario(context.partition_key)
-    report = make_report(scenario.name, predictions, kto_judge.metrics, reward_model.metrics)
-    bars = plots.field_bars(report.per_field)
+    log = TrainingLog.load(store.path_of(lora_adapter))
+    report = make_report(
+        scenario.name,
+        predictions,
+        kto_judge.metrics,
+        reward_model.metrics,
+        family=scenario.family,
+        fit=str(fit_of(log)),
+    )
+    bars = plots.field_bars({m: {f: v.mean for f, v in fields.items()} for m, fields in report.per_field.items()})
     page = html_page(
-        report, predictions, f"{scenario.spec.title}：评测报告", [plots.html_image(bars, "field accuracy")]
+        report,
+        predictions,
+        f"{scenario.spec.title}：评测报告",
+        [plots.html_image(bars, "field accuracy"), plots.html_image(loss_curve(log), "loss curve")],
     )
     path = store.location("reports", f"{scenario.name}.html")
     write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8"))

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from cs_assets.learning.inference import ReportBatch, generate
 from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer
 from cs_assets.profiles import by_profile
-from cs_assets.samples.folds import TEST_FOLDS
 from cs_assets.scenario import Scenario
+from cs_assets.training.splits import TEST_SPLITS
 
 MODELS: Final = ("base", "base_few_shot", "tuned", "aligned")
 SCHEMA: Final[dict[str, Any]] = {
@@ -29,7 +29,11 @@ SCHEMA: Final[dict[str, Any]] = {
     "fields": pl.String,  # JSON: field -> 1.0 or 0.0
     "tags": pl.List(pl.String),
     "template_family": pl.String,
+    "template_origin": pl.String,
 }
+
+
+_OF_THE_CASE: Final = ("split", "sample_id", "message", "answer", "tags", "template_family", "template_origin")
 
 
 class PredictionSettings(BaseModel):
@@ -98,7 +102,7 @@ class Exam:
 
 def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
     """Return the samples of the test splits, in stable order."""
-    return splits.filter(pl.col("split").is_in(list(TEST_FOLDS))).sort("split", "sample_id")
+    return splits.filter(pl.col("split").is_in(list(TEST_SPLITS))).sort("split", "sample_id")
 
 
 def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[Message]]:
@@ -148,7 +152,7 @@ def score_predictions(scenario: Scenario, model: str, cases: pl.DataFrame, predi
     for case, prediction in zip(cases.iter_rows(named=True), predicted, strict=True):
         score = scenario.family.score(prediction, case["answer"])
         rows.append(
-            {key: case[key] for key in ("split", "sample_id", "message", "answer", "tags", "template_family")}
+            {key: case[key] for key in _OF_THE_CASE}
             | {
                 "model": model,
                 "prediction": prediction,

@@ -1,5 +1,6 @@
 """The report: per split and model each metric with interval and n, per field, per tag, and the failures to read."""
 
+import html
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from cs_assets import pages
 from cs_assets.evaluation.statistics import Interval, bootstrap, mcnemar
+from cs_assets.families.base import SummarisingFamily
 
 METRICS: Final = ("exact", "strict_json", "field_accuracy")
 _WORST: Final = 20
@@ -24,17 +26,31 @@ class Cell(BaseModel):
     field_accuracy: Interval
 
 
+class Group(BaseModel):
+    """Exact match of one model on the cases that have something in common: `by` is tag or origin, `name` its value."""
+
+    by: str
+    name: str
+    model: str
+    exact: Interval
+
+
 class EvaluationReport(BaseModel):
     """What `evaluation_report` hands on.
 
     p_values: McNemar's test base against tuned on exact match, per split. per_field: model -> field -> accuracy over
-    all test splits. judge, reward: the metrics of those models.
+    all test splits. groups: exact match by variation tag, or format of a message, and by origin of the template.
+    summaries: split -> model -> figures of the family's own. fit: what the loss curve of the tuned model says. judge,
+    reward: the metrics of those models.
     """
 
     scenario: str
     cells: list[Cell]
     p_values: dict[str, float]
-    per_field: dict[str, dict[str, float]]
+    per_field: dict[str, dict[str, Interval]]
+    groups: list[Group] = []
+    summaries: dict[str, dict[str, dict[str, float]]] = {}
+    fit: str = ""
     judge: dict[str, float]
     reward: dict[str, float]
 
@@ -43,12 +59,25 @@ class EvaluationReport(BaseModel):
 
 
 def make_report(
-    scenario: str, predictions: pl.DataFrame, judge: Mapping[str, float], reward: Mapping[str, float]
+    scenario: str,
+    predictions: pl.DataFrame,
+    judge: Mapping[str, float],
+    reward: Mapping[str, float],
+    *,
+    family: object = None,
+    fit: str = "",
 ) -> EvaluationReport:
     """Summarise the predictions.
 
+    Args:
+        scenario: its name.
+        predictions: the table of `predictions`.
+        judge, reward: the metrics of those models.
+        family: the scenario's; a `SummarisingFamily` adds figures of its own.
+        fit: what the loss curve of the tuned model says.
+
     Raises:
-        ValueError: there are none.
+        ValueError: there are no predictions.
     """
     if predictions.is_empty():
         raise ValueError("no predictions: the test splits are empty; raise their counts in scenario.yaml.")
@@ -65,6 +94,12 @@ def make_report(
         cells=cells,
         p_values=_p_values(predictions),
         per_field=_per_field(predictions),
+        groups=[
+            *_groups(predictions.explode("tags"), "tag", "tags"),
+            *_groups(predictions, "origin", "template_origin"),
+        ],
+        summaries=_summaries(predictions, family) if isinstance(family, SummarisingFamily) else {},
+        fit=fit,
         judge=dict(judge),
         reward=dict(reward),
     )
@@ -79,26 +114,48 @@ def _p_values(predictions: pl.DataFrame) -> dict[str, float]:
     return found
 
 
-def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+def _groups(predictions: pl.DataFrame, by: str, column: str) -> list[Group]:
+    groups = predictions.filter(pl.col(column).is_not_null()).group_by(column, "model")
+    return [
+        Group(by=by, name=str(name), model=str(model), exact=bootstrap(group["exact"].to_list()))
+        for (name, model), group in sorted(groups, key=lambda item: item[0])
+    ]
+
+
+def _summaries(predictions: pl.DataFrame, family: SummarisingFamily) -> dict[str, dict[str, dict[str, float]]]:
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for (split, model), group in sorted(predictions.group_by("split", "model"), key=lambda item: item[0]):
+        figures = family.summary(group["prediction"].to_list(), group["answer"].to_list())
+        found.setdefault(str(split), {})[str(model)] = figures
+    return found
+
+
+def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, Interval]]:
+    found: dict[str, dict[str, Interval]] = {}
     for (model,), group in sorted(predictions.group_by("model"), key=lambda item: item[0]):
         scores: dict[str, list[float]] = {}
         for text in group.sort("sample_id")["fields"]:
             for field, score in json.loads(text).items():  # records of different kinds have different fields
                 scores.setdefault(field, []).append(score)
-        found[str(model)] = {field: sum(values) / len(values) for field, values in scores.items()}
+        found[str(model)] = {field: bootstrap(values) for field, values in scores.items()}
     return found
 
 
-_HEAD: Final = ("split", "model", "n", "exact match", "strict JSON", "field accuracy")
+_HEAD: Final = ("split", "model", "n", "exact match", "strict JSON", "field accuracy", "p")
 
 
 def _table(report: EvaluationReport) -> list[tuple[str, ...]]:
     """Return the rows of the main table, as `_HEAD` names their cells."""
     return [
-        (c.split, c.model, str(c.exact.n), str(c.exact), str(c.strict_json), str(c.field_accuracy))
+        (c.split, c.model, str(c.exact.n), str(c.exact), str(c.strict_json), str(c.field_accuracy), _p(report, c))
         for c in report.cells
     ]
+
+
+def _p(report: EvaluationReport, cell: Cell) -> str:
+    """Return the p-value of the comparison with the base, in the line of the tuned model."""
+    known = cell.model == "tuned" and cell.split in report.p_values
+    return f"{report.p_values[cell.split]:.2g}" if known else ""
 
 
 def markdown(report: EvaluationReport) -> str:
@@ -114,33 +171,63 @@ def worst_failures(predictions: pl.DataFrame, model: str = "tuned") -> pl.DataFr
 
 
 def html_page(report: EvaluationReport, predictions: pl.DataFrame, title: str, plots: list[str]) -> str:
-    """Return the page: headline, table, plots (HTML), failures."""
+    """Return the page: headline, tables, plots (HTML), failures."""
     failures = [_failure(row) for row in worst_failures(predictions).iter_rows(named=True)]
     return pages.page(
         title,
         [
-            _headline(report),
+            *_headlines(report),
             f'<p><a href="{report.scenario}-data.html">What it was trained on</a>: the figures of the data set, and '
             "samples to read.</p>",
             pages.heading("Base against tuned"),
             pages.table(_HEAD, _table(report)),
-            "<p>Intervals: 95 % bootstrap.</p>",
+            "<p>Intervals: 95 % bootstrap. p: McNemar's exact test, base against tuned on the same messages.</p>",
             *plots,
+            *_details(report),
             pages.heading("Worst failures of the tuned model"),
             *(failures or ["<p>none</p>"]),
         ],
     )
 
 
-def _headline(report: EvaluationReport) -> str:
-    """Return exact match on unseen templates before and after, an empty string where one was not measured."""
-    base, tuned = report.cell("test_template_ood", "base"), report.cell("test_template_ood", "tuned")
-    if base is None or tuned is None:
-        return ""
-    return (
-        f'<p class="headline">Exact match on unseen templates: <b>{100 * base.exact.mean:.0f} %</b> before, '
-        f"<b>{100 * tuned.exact.mean:.0f} %</b> after tuning ({tuned.exact.n} messages).</p>"
-    )
+def _headlines(report: EvaluationReport) -> list[str]:
+    """Return exact match before and after, on each split that has both and that a reader asks about first."""
+    found = []
+    for split, what in (("real_style", "messages as people write them"), ("test_template_ood", "unseen templates")):
+        base, tuned = report.cell(split, "base"), report.cell(split, "tuned")
+        if base and tuned:
+            found.append(
+                f'<p class="headline">Exact match on {what}: <b>{100 * base.exact.mean:.0f} %</b> before, '
+                f"<b>{100 * tuned.exact.mean:.0f} %</b> after tuning ({tuned.exact.n} messages).</p>"
+            )
+    return found
+
+
+def _details(report: EvaluationReport) -> list[str]:
+    """Return the figures behind the main table: of the family's own, by field, by tag and origin, and of training."""
+    models = list(report.per_field)
+    fields = dict.fromkeys(field for figures in report.per_field.values() for field in figures)
+    parts = []
+    if report.fit:
+        parts += [pages.heading("How the training went"), f"<p>{html.escape(report.fit)}</p>"]
+    for split, by_model in report.summaries.items():
+        names = dict.fromkeys(name for figures in by_model.values() for name in figures)
+        rows = [
+            (model, *(f"{100 * figures[name]:.1f} %" if name in figures else "" for name in names))
+            for model, figures in by_model.items()
+        ]
+        parts += [pages.heading(f"Of this kind of task: {split}"), pages.table(("model", *names), rows)]
+    by_field = [(field, *(str(report.per_field[model].get(field, "")) for model in models)) for field in fields]
+    parts += [pages.heading("By field, over all splits"), pages.table(("field", *models), by_field)]
+    for by in dict.fromkeys(group.by for group in report.groups):
+        parts += [pages.heading(f"Exact match by {by}"), pages.table((by, "n", *models), _by_group(report, by, models))]
+    return parts
+
+
+def _by_group(report: EvaluationReport, by: str, models: list[str]) -> list[tuple[str, ...]]:
+    groups = {(group.name, group.model): group.exact for group in report.groups if group.by == by}
+    sizes = {name: str(exact.n) for (name, _), exact in groups.items()}
+    return [(name, size, *(str(groups.get((name, model), "")) for model in models)) for name, size in sizes.items()]
 
 
 def _failure(row: Mapping[str, Any]) -> str:

@@ -170,6 +170,15 @@ class CallingFamily(Protocol):
 
 
 @runtime_checkable
+class SummarisingFamily(Protocol):
+    """What a family may offer besides: figures that need the whole table of predictions, such as an F1."""
+
+    def summary(self, predictions: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+        """Return figures in [0, 1] by name; one that is not defined on these answers is left out."""
+        ...
+
+
+@runtime_checkable
 class ColumnFamily(Protocol):
     """What a family may offer besides, whose samples are one plain template and one row of atoms: columns at a time."""
 

@@ -175,6 +175,9 @@ class IntentFamily(SingleMessageFamily):
             fields={FIELD: float(read_label(prediction) == truth)},
         )
 
+    def summary(self, predictions: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+        return summary(predictions, answers, self.out_of_scope)
+
     # --- Corruptions. Each takes the true class and a generator, and returns a wrong answer, or None where it does not
     # apply.
 
@@ -269,8 +272,8 @@ def summary(predictions: Sequence[str], answers: Sequence[str], out_of_scope: st
         answers: the true answers.
         out_of_scope: the title of the class of questions that are not the shop's (`IntentFamily.out_of_scope`).
 
-    Macro-F1 is the mean over the classes that occur in `answers`. What is not defined is nan: everything without any
-    answer, the recall without an answer out of scope.
+    Macro-F1 is the mean over the classes that occur in `answers`. What is not defined is left out: everything without
+    any answer, the recall without an answer out of scope.
 
     Raises:
         ValueError: there are not as many predictions as answers.
@@ -283,8 +286,9 @@ def summary(predictions: Sequence[str], answers: Sequence[str], out_of_scope: st
     hits = {title: counts.get((title, title), 0) for title in true}
     # F1 = 2 TP / (2 TP + FP + FN), and TP + FN = true, TP + FP = said.
     f1 = [2 * hits[title] / (true[title] + said[title]) for title in true]
-    return {
-        "accuracy": sum(hits.values()) / true.total() if true else float("nan"),
-        "macro_f1": sum(f1) / len(f1) if f1 else float("nan"),
-        "out_of_scope_recall": hits[out_of_scope] / true[out_of_scope] if out_of_scope in true else float("nan"),
-    }
+    if not true:
+        return {}
+    figures = {"accuracy": sum(hits.values()) / true.total(), "macro_f1": sum(f1) / len(f1)}
+    if out_of_scope in true:
+        figures["out_of_scope_recall"] = hits[out_of_scope] / true[out_of_scope]
+    return figures

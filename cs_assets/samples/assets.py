@@ -22,6 +22,12 @@ class RenderedSamplesConfig(dg.Config):
     test_template_ood: int | None = Field(default=None, description="Test: unseen template families.")
     test_entity_ood: int | None = Field(default=None, description="Test: unseen entity blocks.")
     test_noise: int | None = Field(default=None, description="Test: every message with one of the harder noises.")
+    holdout_templates: float | None = Field(
+        default=None,
+        description="Share of the template families that only test_template_ood sees; empty: what scenario.yaml says.",
+        gt=0,
+        lt=1,
+    )
 
 
 @dg.asset(
@@ -40,7 +46,9 @@ def rendered_samples(
     atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """样本: every sample with its ground truth by construction, its fold, variation tags, template and entity block."""
-    scenario = load_scenario(context.partition_key).with_counts(**config.model_dump())
+    scenario = load_scenario(context.partition_key).with_counts(**config.model_dump(exclude={"holdout_templates"}))
+    if config.holdout_templates is not None:
+        scenario = scenario.with_held_out(config.holdout_templates)
     table = render_samples(scenario, template_variants, atomic_table)
     tags = table.explode("tags").group_by("tags").len().sort("tags")
     key = fingerprint(table=table)

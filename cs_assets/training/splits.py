@@ -4,13 +4,17 @@ The fold of a sample was fixed by template family and entity block before it was
 splits, and what stands in train is compared with every other split.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import polars as pl
 
-from cs_assets.samples.folds import FOLDS
+from cs_assets.samples.folds import FOLDS, TEST_FOLDS
+from cs_assets.scenario import RealStyleSample, Scenario
 
-SPLITS: Final = tuple(fold for fold in FOLDS if fold != "judge")
+REAL_STYLE: Final = "real_style"
+SPLITS: Final = (*(fold for fold in FOLDS if fold != "judge"), REAL_STYLE)
+TEST_SPLITS: Final = (*TEST_FOLDS, REAL_STYLE)
 SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
     "split": pl.String,
@@ -30,6 +34,36 @@ SCHEMA: Final[dict[str, Any]] = {
 def make_splits(filtered: pl.DataFrame) -> pl.DataFrame:
     """Return the kept samples with their split."""
     return filtered.filter("kept").rename({"fold": "split"}).select(list(SCHEMA))
+
+
+def real_style_split(scenario: Scenario, samples: Sequence[RealStyleSample], count: int | None) -> pl.DataFrame:
+    """Return the hand-labelled messages as a split: of neither template nor atoms, with their format as tag.
+
+    Args:
+        scenario: says what the model is told about a message.
+        samples: those of `Scenario.real_style`.
+        count: how many, taken at even distances; None: all.
+    """
+    wanted = len(samples) if count is None else min(count, len(samples))
+    numbers = [place * len(samples) // wanted for place in range(wanted)]
+    rows = [
+        {
+            "sample_id": f"{REAL_STYLE}-{number:05d}",
+            "split": REAL_STYLE,
+            "message": sample.message,
+            "answer": sample.answer,
+            "tools": sample.tools,
+            "messages": scenario.conversation(sample),
+            "tags": [sample.format] if sample.format else [],
+            "template_id": "",
+            "template_family": "",
+            "unit_families": [],
+            "template_origin": REAL_STYLE,
+            "entity_block": None,
+        }
+        for number, sample in zip(numbers, map(samples.__getitem__, numbers), strict=True)
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def leakage_proof(splits: pl.DataFrame) -> pl.DataFrame:

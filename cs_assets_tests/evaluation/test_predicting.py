@@ -8,16 +8,9 @@ import pytest
 
 from cs_assets.evaluation import predicting
 from cs_assets.families.base import Sample
-from cs_assets.quality.filtering import filter_samples
-from cs_assets.samples.folds import TEST_FOLDS
 from cs_assets.scenario import Scenario, load_scenario
-from cs_assets.training.splits import make_splits
+from cs_assets.training.splits import TEST_SPLITS
 from resources.store import fingerprint
-
-
-@pytest.fixture(scope="module")
-def splits(labelled: pl.DataFrame) -> pl.DataFrame:
-    return make_splits(filter_samples(labelled, {}, 0.0))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +19,7 @@ def cases(splits: pl.DataFrame) -> pl.DataFrame:
 
 
 def test_cases_are_the_test_splits_in_stable_order(splits: pl.DataFrame, cases: pl.DataFrame) -> None:
-    assert set(cases["split"]) == set(TEST_FOLDS)
+    assert set(cases["split"]) == set(TEST_SPLITS)
     shuffled = splits.sample(fraction=1, shuffle=True, seed=3)
     assert predicting.test_cases(shuffled).equals(cases)
 

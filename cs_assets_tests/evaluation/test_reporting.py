@@ -1,6 +1,7 @@
 """The report: figures per split and model, the failures worth reading, one page."""
 
 import json
+from collections.abc import Sequence
 
 import polars as pl
 import pytest
@@ -24,8 +25,9 @@ def row(model: str, number: int, wrong: tuple[str, ...] = (), split: str = SPLIT
         "exact": float(not wrong and strict == 1),
         "field_accuracy": sum(fields.values()) / 2,
         "fields": json.dumps(fields, ensure_ascii=False),
-        "tags": [],
+        "tags": ["polite"] if number else [],
         "template_family": "f",
+        "template_origin": "rewrite" if number > 1 else "seed",
     }
 
 
@@ -75,7 +77,9 @@ def test_without_a_base_there_is_no_comparison(predictions: pl.DataFrame) -> Non
 
 
 def test_accuracy_by_field_goes_over_all_splits(report: EvaluationReport) -> None:
-    assert report.per_field == {"base": {"姓名": 1.0, "电话": 0.4}, "tuned": {"姓名": 0.8, "电话": 0.8}}
+    means = {model: {field: found.mean for field, found in by.items()} for model, by in report.per_field.items()}
+    assert means == {"base": {"姓名": 1.0, "电话": 0.4}, "tuned": {"姓名": 0.8, "电话": 0.8}}
+    assert {found.n for by in report.per_field.values() for found in by.values()} == {5}
 
 
 def test_the_order_of_the_predictions_does_not_matter(predictions: pl.DataFrame, report: EvaluationReport) -> None:
@@ -141,6 +145,33 @@ def test_a_page_without_the_headline_split_has_no_headline(predictions: pl.DataF
 
 def test_a_field_is_averaged_over_the_samples_that_have_it() -> None:
     rows = [row("tuned", 1), row("tuned", 2) | {"fields": '{"姓名": 0.0}'}]
-    assert make_report("s", pl.DataFrame(rows, schema=SCHEMA), {}, {}).per_field == {
-        "tuned": {"姓名": 0.5, "电话": 1.0}
+    found = make_report("s", pl.DataFrame(rows, schema=SCHEMA), {}, {}).per_field["tuned"]
+    assert {field: (figure.mean, figure.n) for field, figure in found.items()} == {"姓名": (0.5, 2), "电话": (1.0, 1)}
+
+
+def test_exact_match_is_told_by_tag_and_by_origin_of_the_template(report: EvaluationReport) -> None:
+    found = {(group.by, group.name, group.model): (group.exact.mean, group.exact.n) for group in report.groups}
+    assert found == {
+        ("tag", "polite", "base"): (0.0, 3),
+        ("tag", "polite", "tuned"): (2 / 3, 3),
+        ("origin", "seed", "base"): (2 / 3, 3),
+        ("origin", "seed", "tuned"): (1.0, 3),
+        ("origin", "rewrite", "base"): (0.0, 2),
+        ("origin", "rewrite", "tuned"): (0.5, 2),
     }
+
+
+def test_a_family_adds_figures_of_its_own_and_the_page_shows_them(predictions: pl.DataFrame) -> None:
+    class Counting:
+        def summary(self, predictions: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+            return {"cases": len(predictions) / 4}
+
+    found = make_report("s", predictions, {}, {}, family=Counting(), fit="fits: <level>")
+    assert found.summaries == {
+        "test_iid": {"base": {"cases": 0.25}, "tuned": {"cases": 0.25}},
+        SPLIT: {"base": {"cases": 1.0}, "tuned": {"cases": 1.0}},
+    }
+    page = html_page(found, predictions, "t", [])
+    assert "<td>base</td><td>25.0 %</td>" in page
+    assert "fits: &lt;level&gt;" in page
+    assert make_report("s", predictions, {}, {}, family=object()).summaries == {}

@@ -8,10 +8,9 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from cs_assets.quality.filtering import filter_samples
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.training import exports
-from cs_assets.training.splits import SCHEMA, SPLITS, make_splits
+from cs_assets.training.splits import SCHEMA, SPLITS
 
 TRAJECTORY = [
     {"role": "system", "content": "你是客服"},
@@ -20,11 +19,6 @@ TRAJECTORY = [
     {"role": "tool", "content": "换一个"},
     {"role": "assistant", "content": "Final"},
 ]
-
-
-@pytest.fixture(scope="module")
-def splits(labelled: pl.DataFrame) -> pl.DataFrame:
-    return make_splits(filter_samples(labelled, {}, 0.0))
 
 
 @pytest.fixture(scope="module")

@@ -6,18 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.quality.filtering import filter_samples
+from cs_assets.scenario import RealStyleSample, Scenario
 from cs_assets.training.checks import splits_do_not_leak
-from cs_assets.training.splits import SCHEMA, SPLITS, leakage_proof, leaks, make_splits, nearest
+from cs_assets.training.splits import (
+    REAL_STYLE,
+    SCHEMA,
+    SPLITS,
+    leakage_proof,
+    leaks,
+    make_splits,
+    nearest,
+    real_style_split,
+)
 from cs_assets_tests.conftest import evaluated
 
 MESSAGES = st.lists(
     st.text(st.sampled_from("张三李四138 0，。省市县"), min_size=3, max_size=12), min_size=1, max_size=6
 )
-
-
-@pytest.fixture(scope="module")
-def splits(labelled: pl.DataFrame) -> pl.DataFrame:
-    return make_splits(filter_samples(labelled, {}, 0.0))
 
 
 def planted(splits: pl.DataFrame, split: str, *columns: str) -> pl.DataFrame:
@@ -37,12 +42,26 @@ def trigrams(text: str) -> set[str]:
 def test_splits_are_the_kept_samples_without_the_judge_s(labelled: pl.DataFrame, splits: pl.DataFrame) -> None:
     assert dict(splits.schema) == SCHEMA
     assert set(splits["split"]) == set(SPLITS)
-    assert splits.height == labelled.filter(pl.col("fold") != "judge").height
+    rendered = splits.filter(pl.col("split") != REAL_STYLE)
+    assert rendered.height == labelled.filter(pl.col("fold") != "judge").height
 
 
 def test_a_rejected_sample_is_in_no_split(labelled: pl.DataFrame) -> None:
     table = filter_samples(labelled, {"train-00003": 0.1}, 0.5)
     assert "train-00003" not in set(make_splits(table)["sample_id"])
+
+
+@pytest.mark.parametrize(("count", "numbers"), [(None, [0, 1, 2, 3, 4]), (2, [0, 2]), (9, [0, 1, 2, 3, 4]), (0, [])])
+def test_messages_as_people_write_them_are_a_split_taken_at_even_distances(
+    scenario: Scenario, count: int | None, numbers: list[int]
+) -> None:
+    real = [RealStyleSample(message=f"地址{n}", answer='{"姓名": ""}', format="chat" if n else "") for n in range(5)]
+    found = real_style_split(scenario, real, count)
+    assert dict(found.schema) == SCHEMA
+    assert found["sample_id"].to_list() == [f"real_style-{number:05d}" for number in numbers]
+    assert found["message"].to_list() == [f"地址{number}" for number in numbers]
+    assert found["tags"].to_list() == [["chat"] if number else [] for number in numbers]
+    assert found["messages"].to_list() == [scenario.conversation(real[number]) for number in numbers]
 
 
 def test_splits_share_no_sample_and_no_message(splits: pl.DataFrame) -> None:

@@ -360,6 +360,17 @@ def test_the_levels_tell_what_is_wrong(family: ToolCallFamily, truth: str, predi
     assert score.exact == float(not wrong)
 
 
+def test_the_summary_tells_at_which_level_answers_fell_and_how_often_nothing_fits_was_seen(
+    family: ToolCallFamily,
+) -> None:
+    answers = [TRUTH, TRUTH, NOTHING, NOTHING]
+    predictions = [TRUTH, NOTHING, NOTHING, TRUTH]
+    levels = {f"failed_at_{level}": 0.5 if level == "function" else 0.0 for level in LEVELS}
+    assert family.summary(predictions, answers) == levels | {"irrelevance": 0.5}
+    assert family.summary([TRUTH], [TRUTH]) == dict.fromkeys(levels, 0.0)
+    assert family.summary([], []) == {}
+
+
 @pytest.mark.parametrize(
     "sloppy",
     [
