@@ -16,6 +16,7 @@ from cs_assets.definitions import build_defs
 from cs_assets.quality.assets import FilteredSamplesConfig, filtered_samples
 from cs_assets.quality.filtering import to_judge
 from cs_assets.quality.judging import CALIBRATION_FILE, Calibration
+from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.conftest import copy_small_scenario
 from resources.base_model import BaseModels
 from resources.store import Store, io_managers
@@ -103,7 +104,7 @@ def test_report_covers_every_test_split_and_model(materialized: Any) -> None:
     report = first.output_for_node("evaluation_report")
     assert {(c.split, c.model) for c in report.cells} == {
         (split, model)
-        for split in ("test_iid", "test_template_ood", "test_entity_ood", "test_noise")
+        for split in TEST_SPLITS
         for model in ("base", "base_few_shot", "tuned", "aligned")
     }
     page = (store / "reports" / f"{PARTITION}.html").read_text(encoding="utf-8")
