@@ -16,6 +16,7 @@ from cs_assets.definitions import build_defs
 from cs_assets.quality.assets import FilteredSamplesConfig, filtered_samples
 from cs_assets.quality.filtering import to_judge
 from cs_assets.quality.judging import CALIBRATION_FILE, Calibration
+from cs_assets.quality.review import read_review
 from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.conftest import copy_small_scenario
 from resources.base_model import BaseModels
@@ -103,9 +104,7 @@ def test_report_covers_every_test_split_and_model(materialized: Any) -> None:
     first, _, store = materialized
     report = first.output_for_node("evaluation_report")
     assert {(c.split, c.model) for c in report.cells} == {
-        (split, model)
-        for split in TEST_SPLITS
-        for model in ("base", "base_few_shot", "tuned", "aligned")
+        (split, model) for split in TEST_SPLITS for model in ("base", "base_few_shot", "tuned", "aligned")
     }
     page = (store / "reports" / f"{PARTITION}.html").read_text(encoding="utf-8")
     assert "Worst failures" in page
@@ -146,7 +145,7 @@ def test_a_judge_is_asked_about_what_the_rules_let_through_if_it_may_reject(
     try:
         result: Any = filtered_samples(
             dg.build_asset_context(partition_key=PARTITION),
-            FilteredSamplesConfig(),
+            FilteredSamplesConfig(review=5),
             store,
             Tracking(uri=f"sqlite:///{root.parent}/mlflow.db"),
             BaseModels(),
@@ -156,6 +155,8 @@ def test_a_judge_is_asked_about_what_the_rules_let_through_if_it_may_reject(
     finally:
         path.write_text(chosen, encoding="utf-8")
     assert result.value["score"].is_not_null().sum() == (to_judge(labelled).height if asked else 0)
+    waiting, _ = read_review(store.location("reviews", f"{PARTITION}.jsonl"))
+    assert len(waiting) == (min(to_judge(labelled).height, 5) if asked else 0)
 
 
 def test_the_gate_stays_closed_for_a_model_that_did_not_gain(materialized: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from cs_assets import plots
 from cs_assets.families.base import Sample
@@ -35,6 +36,7 @@ from cs_assets.quality.judging import (
     judge_prompt,
 )
 from cs_assets.quality.labelling import label_samples
+from cs_assets.quality.review import near_threshold, read_review, reviewed_verdicts, write_review
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.gates import rejected_by_gate
 from resources.base_model import BaseModels
@@ -104,9 +106,15 @@ def kto_judge(
     training, wanted = settings_of(config, JudgeSettings), settings_of(config, CalibrationSettings)
     base = base_models.resolve(config.base_model, context.log.info)
     judge_data = labelled_samples.filter(pl.col("part") != "")
+    reviewed, broken = read_review(store.location("reviews", f"{scenario.name}.jsonl"))
+    for line in broken:
+        context.log.warning(line)
+    decided = reviewed_verdicts(scenario, reviewed)
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        log = train_judge(base.path, _verdicts(scenario, judge_data), WORDS, training, folder, work, report)
+        log = train_judge(
+            base.path, [*_verdicts(scenario, judge_data), *decided], WORDS, training, folder, work, report
+        )
         held_back = judge_data.filter(pl.col("part") != "train")
         scores = _score(context, scenario, base.path, str(folder), held_back, config.score_batch_size)
         scored = held_back.with_columns(score=pl.Series(scores, dtype=pl.Float64))
@@ -118,7 +126,7 @@ def kto_judge(
         chosen = {"threshold": calibration.threshold, "calibration_p_value": calibration.p_value}
         return log.metrics() | judge_metrics(tested, calibration.threshold) | chosen
 
-    inputs = {"data": judge_data, "scenario": scenario.spec, "calibration": wanted}
+    inputs = {"data": judge_data, "reviewed": decided, "scenario": scenario.spec, "calibration": wanted}
     result = trained_model(context, store, tracking, base, training, inputs, train)
     tested = pl.read_parquet(Path(store.path_of(result.value)) / SCORES_FILE)
     good = tested.filter("label")["score"].to_list()
@@ -126,6 +134,7 @@ def kto_judge(
     plot = plots.score_histogram(good, bad, result.value.metrics["threshold"])
     metadata = {
         **(result.metadata or {}),
+        "verdicts_of_people": len(decided),
         "score_distribution": dg.MetadataValue.md(plots.markdown_image(plot, "scores")),
     }
     return result._replace(metadata=metadata)
@@ -155,6 +164,13 @@ def _score(
 
 class FilteredSamplesConfig(dg.Config, ScoringSettings):
     """How the filter scores; its threshold was chosen with the judge."""
+
+    review: int = Field(
+        default=50,
+        description="Samples nearest to the threshold that are written to reviews/SCENARIO.jsonl for a person; a "
+        "`verdict` put there is a label of the next judge.",
+        ge=0,
+    )
 
 
 @dg.asset(
@@ -196,6 +212,8 @@ def filtered_samples(
     threshold = kto_judge.metrics["threshold"]
     if threshold == 0:
         context.log.warning("the judge cannot yet tell good samples from bad ones, so the rules alone choose")
+    to_read = store.location("reviews", f"{scenario.name}.jsonl")
+    lines = write_review(to_read, near_threshold(table, threshold, config.review))
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
@@ -207,5 +225,7 @@ def filtered_samples(
             "rejected_for": rejected_by_gate(table, "kept"),
             "judge_threshold": threshold,
             "judged": int(table["score"].is_not_null().sum()),
+            "review": dg.MetadataValue.path(str(to_read)),
+            "waiting_for_a_verdict": sum(not line.verdict for line in lines),
         },
     )

@@ -1,0 +1,88 @@
+"""What a person is asked about: samples near the judge's threshold, and the verdicts that come back.
+
+Here belongs the file that a person edits, `reviews/SCENARIO.jsonl` in the store. A line is one sample; whoever reads it
+puts 正确 or 错误 into `verdict`. Lines with a verdict are kept for good, and are labels of the next judge.
+
+    write_review(path, near_threshold(filtered, threshold, 50))
+    lines, broken = read_review(path)      # [ReviewLine(..., verdict="错误"), ...], ["line 3: ..."]
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Literal
+
+import polars as pl
+from upath import UPath
+
+from cs_assets.families.base import Sample
+from cs_assets.learning.kto import Verdict
+from cs_assets.quality.judging import WORDS, judge_prompt
+from cs_assets.scenario import Scenario
+from resources.files import write_whole
+
+
+class ReviewLine(Sample):
+    """A sample to be judged by a person; `score` is the judge's, `verdict` empty until somebody has read it."""
+
+    sample_id: str
+    score: float
+    verdict: Literal["", "正确", "错误"] = ""
+
+
+_ASKED: Final = ("sample_id", "message", "tools", "answer", "score")
+
+
+def near_threshold(filtered: pl.DataFrame, threshold: float, count: int) -> list[ReviewLine]:
+    """Return the samples whose score is nearest to the threshold, on either side, nearest first.
+
+    Args:
+        filtered: the table of `filtered_samples`; a sample without a score was not judged.
+        threshold: of the judge.
+        count: how many.
+    """
+    judged = filtered.filter(pl.col("score").is_not_null())
+    nearest = judged.sort((pl.col("score") - threshold).abs(), "sample_id").head(count)
+    return [ReviewLine.model_validate(row) for row in nearest.select(*_ASKED).iter_rows(named=True)]
+
+
+def read_review(path: UPath) -> tuple[list[ReviewLine], list[str]]:
+    """Read the file: its lines, and one message for each broken one. Without a file there is none of either."""
+    lines: list[ReviewLine] = []
+    broken: list[str] = []
+    for number, text in enumerate(path.read_text(encoding="utf-8").split("\n") if path.exists() else [], start=1):
+        if not text.strip():
+            continue
+        try:
+            lines.append(ReviewLine.model_validate(json.loads(text)))
+        except ValueError as error:
+            broken.append(f"{path}, line {number}: {error}. `verdict` may be {WORDS[0]}, {WORDS[1]} or empty.")
+    return lines, broken
+
+
+def write_review(path: UPath, wanted: Iterable[ReviewLine]) -> list[ReviewLine]:
+    """Write what is to be read: lines that have a verdict stay, those without make room for the wanted ones.
+
+    Raises:
+        ValueError: a line of the file is broken; it is left as it is, so that no verdict is lost.
+    """
+    lines, broken = read_review(path)
+    if broken:
+        raise ValueError("\n".join([*broken, "Mend these lines; nothing was written."]))
+    judged = [line for line in lines if line.verdict]
+    known = {(line.message, line.answer) for line in judged}
+    kept = [*judged, *(line for line in wanted if (line.message, line.answer) not in known)]
+    text = "".join(line.model_dump_json() + "\n" for line in kept)
+
+    def write(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)
+    return kept
+
+
+def reviewed_verdicts(scenario: Scenario, lines: Iterable[ReviewLine]) -> list[Verdict]:
+    """Return the cases that people have decided, as the judge's training takes them."""
+    return [
+        Verdict(prompt=judge_prompt(scenario, line), correct=line.verdict == WORDS[0]) for line in lines if line.verdict
+    ]

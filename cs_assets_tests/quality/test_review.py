@@ -1,0 +1,92 @@
+"""What a person reads and decides: nearest first, and no verdict is ever lost."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from upath import UPath
+
+from cs_assets.quality.judging import judge_prompt
+from cs_assets.quality.review import ReviewLine, near_threshold, read_review, reviewed_verdicts, write_review
+from cs_assets.scenario import Scenario
+
+SCORES = [0.1, 0.49, 0.8, None, 0.52]
+
+
+def filtered(scores: list[float | None]) -> pl.DataFrame:
+    rows = [
+        {"sample_id": f"train-{n}", "message": f"地址{n}", "tools": "", "answer": "{}", "score": score}
+        for n, score in enumerate(scores)
+    ]
+    return pl.DataFrame(rows, schema_overrides={"score": pl.Float64})
+
+
+def decided(path: UPath, verdicts: dict[str, str]) -> None:
+    """Put verdicts into the file as a person does, with an empty line at the end."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    texts = [json.dumps(row | {"verdict": verdicts.get(row["sample_id"], "")}, ensure_ascii=False) for row in rows]
+    path.write_text("\n".join(texts) + "\n\n", encoding="utf-8")
+
+
+def test_the_samples_nearest_to_the_threshold_are_asked_about_nearest_first() -> None:
+    assert [line.sample_id for line in near_threshold(filtered(SCORES), 0.5, 3)] == ["train-1", "train-4", "train-2"]
+    assert near_threshold(filtered([None]), 0.5, 3) == []
+
+
+def test_a_verdict_stays_when_other_samples_are_to_be_read(tmp_path: Path) -> None:
+    path = UPath(tmp_path / "reviews" / "s.jsonl")
+    lines = near_threshold(filtered(SCORES), 0.5, 2)
+    assert write_review(path, lines) == lines
+    decided(path, {"train-1": "错误"})
+    kept = write_review(path, near_threshold(filtered(SCORES), 0.9, 2))
+    assert [(line.sample_id, line.verdict) for line in kept] == [("train-1", "错误"), ("train-2", ""), ("train-4", "")]
+    assert read_review(path) == (kept, [])
+    # What has a verdict is not asked about again.
+    assert write_review(path, lines)[0].verdict == "错误"
+    assert len(write_review(path, lines)) == 2
+
+
+def test_verdicts_are_labels_of_the_next_judge(scenario: Scenario, tmp_path: Path) -> None:
+    path = UPath(tmp_path / "s.jsonl")
+    write_review(path, near_threshold(filtered(SCORES), 0.5, 3))
+    decided(path, {"train-1": "错误", "train-4": "正确"})
+    lines, _ = read_review(path)
+    cases = reviewed_verdicts(scenario, lines)
+    assert [case.correct for case in cases] == [False, True]
+    assert cases[0].prompt == judge_prompt(scenario, lines[0])
+
+
+@pytest.mark.parametrize("bad", ['{"sample_id"', '{"sample_id": "a"}', None])
+def test_a_broken_line_is_named_and_nothing_is_overwritten(tmp_path: Path, bad: str | None) -> None:
+    path = UPath(tmp_path / "s.jsonl")
+    write_review(path, near_threshold(filtered(SCORES), 0.5, 1))
+    good = path.read_text(encoding="utf-8")
+    text = good + (bad or good.replace('"verdict":""', '"verdict":"对"'))
+    path.write_text(text, encoding="utf-8")
+    lines, [message] = read_review(path)
+    assert len(lines) == 1
+    assert message.startswith(f"{path}, line 2: ")
+    assert "may be 正确, 错误 or empty" in message
+    with pytest.raises(ValueError, match="nothing was written"):
+        write_review(path, [])
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_without_a_file_nobody_was_asked(tmp_path: Path) -> None:
+    assert read_review(UPath(tmp_path / "none.jsonl")) == ([], [])
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.sampled_from(["", "正确", "错误"])), max_size=6))
+def test_any_text_survives_the_file(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str, str]]
+) -> None:
+    path = UPath(tmp_path_factory.mktemp("review") / "s.jsonl")
+    lines = [
+        ReviewLine(sample_id=str(n), message=message, answer=answer, score=0.5, verdict=verdict)
+        for n, (message, answer, verdict) in enumerate(texts)
+    ]
+    write_review(path, lines)
+    assert read_review(path) == (lines, [])
