@@ -21,6 +21,7 @@ CHAIN = {
     "reward_model": "reward",
     "aligned_adapter": "alignment",
     "predictions": "evaluation",
+    "retention": "evaluation",
     "evaluation_report": "evaluation",
     "release": "release",
     "leaderboard": "evaluation",

@@ -35,6 +35,7 @@ def tiny_config(base: Path) -> dict[str, Any]:
     ops["kto_judge"]["config"]["wanted_precision"] = 0.01
     ops["preference_pairs"] = {"config": {"train_pairs": 6, "test_pairs": 4}}
     ops["predictions"] = {"config": {"max_new_tokens": 8, "models": ["base", "base_few_shot", "tuned", "aligned"]}}
+    ops["retention"] = {"config": {"max_new_tokens": 8, "questions": 5}}
     ops["aligned_adapter"] = {"config": {"method": "dpo", "pairs": 4, "batch_size": 2, "checkpoint_steps": 1}}
     return {"ops": ops}
 
@@ -79,7 +80,7 @@ def test_every_asset_and_check_of_the_chain_succeeds(materialized: Any) -> None:
     first, _, _ = materialized
     assert first.success
     assert all(check.passed for check in first.get_asset_check_evaluations() if check.check_name != "tuned_beats_base")
-    assert len(first.get_asset_check_evaluations()) == 8
+    assert len(first.get_asset_check_evaluations()) == 9
 
 
 def test_tables_tell_rows_columns_and_a_preview(materialized: Any) -> None:
@@ -106,8 +107,10 @@ def test_report_covers_every_test_split_and_model(materialized: Any) -> None:
     assert {(c.split, c.model) for c in report.cells} == {
         (split, model) for split in TEST_SPLITS for model in ("base", "base_few_shot", "tuned", "aligned")
     }
+    assert report.retention.base.n == report.retention.tuned.n == 5
     page = (store / "reports" / f"{PARTITION}.html").read_text(encoding="utf-8")
     assert "Worst failures" in page
+    assert "General questions" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
@@ -123,9 +126,16 @@ def test_the_data_set_has_a_page_and_is_exported_for_other_programs(materialized
     assert (store / "exports" / PARTITION / "dataset_info.json").is_file()
 
 
+def test_the_test_splits_are_written_as_tasks_of_lm_eval(materialized: Any) -> None:
+    first, _, store = materialized
+    assert Path(metadata(first, "predictions")["lm_eval_tasks"]) == store / "exports" / PARTITION / "lm_eval"
+    written = {path.name for path in (store / "exports" / PARTITION / "lm_eval").iterdir()}
+    assert written == {"cases.py", *(f"{split}.{kind}" for split in TEST_SPLITS for kind in ("jsonl", "yaml"))}
+
+
 def test_a_second_run_reuses_every_expensive_stage(materialized: Any) -> None:
     first, second, _ = materialized
-    for asset in (*MODEL_ASSETS, "filtered_samples", "predictions", "aligned_adapter"):
+    for asset in (*MODEL_ASSETS, "filtered_samples", "predictions", "retention", "aligned_adapter"):
         assert metadata(second, asset)["cache"] == "hit", asset
     for asset in ("atomic_table", "rendered_samples", "predictions"):
         assert first.output_for_node(asset).equals(second.output_for_node(asset))

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from cs_assets.learning.best_of_n import SamplingSettings, best, sampled
+from cs_assets.learning.endpoint import Served, generate_at
 from cs_assets.learning.inference import ReportBatch, generate
-from cs_assets.learning.models import Message, load_causal_lm, load_tokenizer
+from cs_assets.learning.models import Message, load_causal_lm, load_reward_lm, load_tokenizer
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
 from cs_assets.training.splits import TEST_SPLITS
 
-MODELS: Final = ("base", "base_few_shot", "tuned", "aligned")
+MODELS: Final = ("base", "base_few_shot", "tuned", "aligned", "best_of_n")
 SCHEMA: Final[dict[str, Any]] = {
     "model": pl.String,
     "split": pl.String,
@@ -36,19 +38,47 @@ SCHEMA: Final[dict[str, Any]] = {
 _OF_THE_CASE: Final = ("split", "sample_id", "message", "answer", "tags", "template_family", "template_origin")
 
 
-class PredictionSettings(BaseModel):
+class PredictionSettings(SamplingSettings):
     """Which models answer, and how."""
 
     models: list[str] = by_profile(
         demo=["base", "tuned"],
         full=["base", "base_few_shot", "tuned"],
-        description=f"Which of {', '.join(MODELS)} answer; `aligned` needs an aligned_adapter that is not off.",
+        description=f"Which of {', '.join(MODELS)} answer; `aligned` needs an aligned_adapter that is not off; "
+        "`best_of_n` samples answers of the tuned one, of which the reward model chooses.",
     )
     max_new_tokens: int | None = Field(
         default=None, description="An answer is cut there; empty: `answer_tokens` of scenario.yaml.", ge=8
     )
     generation_batch_size: int = by_profile(demo=30, full=64, description="Cases at a time.", ge=1)
     shots: int = Field(default=3, description="Examples in the few-shot prompt.", ge=1)
+    endpoint: str = Field(
+        default="",
+        description="Base URL of an OpenAI-compatible endpoint that answers; empty: transformers does, here.",
+    )
+    served_models: dict[str, str] = Field(
+        default={}, description="Where `endpoint` is set: the name under which it serves each of `models`."
+    )
+    concurrency: int = Field(default=8, description="Requests that `endpoint` gets at a time.", ge=1)
+
+    def tokens(self, scenario: Scenario) -> int:
+        """Return where an answer is cut."""
+        return self.max_new_tokens or scenario.spec.answer_tokens
+
+    def served(self, model: str) -> Served | None:
+        """Return where a model is asked, None where it answers here.
+
+        Raises:
+            ValueError: there is an endpoint, and the name of the model there is not given.
+        """
+        if not self.endpoint:
+            return None
+        if model not in self.served_models:
+            raise ValueError(
+                f"served_models: {model} is missing; give the name under which {self.endpoint} serves it. "
+                f"Given are: {', '.join(sorted(self.served_models)) or 'none'}."
+            )
+        return Served(self.endpoint, self.served_models[model], self.concurrency)
 
 
 @dataclass(frozen=True)
@@ -82,20 +112,57 @@ class Exam:
             "model": self.model,
             "cases": self.cases,
             "prompts": self.asked,
-            "generation": self.settings.model_dump(exclude={"models", "generation_batch_size"}),
+            "generation": self.settings.model_dump(include={"max_new_tokens", "shots"}),
             "scenario": self.scenario.spec,
+            **(self._sampling().model_dump() if self.model == "best_of_n" else {}),
+            **({"served": [served.url, served.model]} if (served := self.settings.served(self.model)) else {}),
         }
 
     def answered(self, base: str, adapter: str | None, report: ReportBatch) -> pl.DataFrame:
-        """Return the scored answers of the model in the folder `base`, with the adapter in its folder, if any."""
-        said = generate(
-            load_causal_lm(base, adapter),
-            load_tokenizer(base),
+        """Return the scored answers of the model in the folder `base`, with the adapter in its folder, if any.
+
+        Where the settings name an endpoint, it answers, and the folders are not read.
+
+        Raises:
+            EndpointError: the endpoint does not answer.
+        """
+        served, tokens = self.settings.served(self.model), self.settings.tokens(self.scenario)
+        if served:
+            said = generate_at(served, self.asked, max_new_tokens=tokens, report=report)
+        else:
+            said = generate(
+                load_causal_lm(base, adapter),
+                load_tokenizer(base),
+                self.asked,
+                max_new_tokens=tokens,
+                batch_size=self.settings.generation_batch_size,
+                report=report,
+            )
+        return self._scored(said)
+
+    def chosen(self, tuned: tuple[str, str], reward_model: tuple[str, str], report: ReportBatch) -> pl.DataFrame:
+        """Return the scored favourites of the reward model among sampled answers of the tuned one.
+
+        Args:
+            tuned: folders of its base and adapter.
+            reward_model: the same of the reward model.
+            report: is told (prompts sampled for, prompts).
+        """
+        answers = sampled(
+            load_causal_lm(*tuned),
+            load_tokenizer(tuned[0]),
             self.asked,
-            max_new_tokens=self.settings.max_new_tokens or self.scenario.spec.answer_tokens,
-            batch_size=self.settings.generation_batch_size,
+            self._sampling(),
+            max_new_tokens=self.settings.tokens(self.scenario),
             report=report,
         )
+        tokenizer, size = load_tokenizer(reward_model[0]), self.settings.generation_batch_size
+        return self._scored(best(load_reward_lm(*reward_model), tokenizer, self.asked, answers, batch_size=size))
+
+    def _sampling(self) -> SamplingSettings:
+        return SamplingSettings.model_validate(self.settings.model_dump(include=set(SamplingSettings.model_fields)))
+
+    def _scored(self, said: Sequence[str]) -> pl.DataFrame:
         predicted = assembled(self.scenario, self.cases, said)
         return score_predictions(self.scenario, self.model, self.cases, predicted)
 

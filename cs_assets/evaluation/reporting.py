@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from cs_assets import pages
+from cs_assets.evaluation.retention import Retention
 from cs_assets.evaluation.statistics import Interval, bootstrap, mcnemar
 from cs_assets.families.base import SummarisingFamily
 
@@ -40,8 +41,8 @@ class EvaluationReport(BaseModel):
 
     p_values: McNemar's test base against tuned on exact match, per split. per_field: model -> field -> accuracy over
     all test splits. groups: exact match by variation tag, or format of a message, and by origin of the template.
-    summaries: split -> model -> figures of the family's own. fit: what the loss curve of the tuned model says. judge,
-    reward: the metrics of those models.
+    summaries: split -> model -> figures of the family's own. fit: what the loss curve of the tuned model says.
+    retention: what general questions say. judge, reward: the metrics of those models.
     """
 
     scenario: str
@@ -51,6 +52,7 @@ class EvaluationReport(BaseModel):
     groups: list[Group] = []
     summaries: dict[str, dict[str, dict[str, float]]] = {}
     fit: str = ""
+    retention: Retention | None = None
     judge: dict[str, float]
     reward: dict[str, float]
 
@@ -66,6 +68,7 @@ def make_report(
     *,
     family: object = None,
     fit: str = "",
+    retention: Retention | None = None,
 ) -> EvaluationReport:
     """Summarise the predictions.
 
@@ -75,6 +78,7 @@ def make_report(
         judge, reward: the metrics of those models.
         family: the scenario's; a `SummarisingFamily` adds figures of its own.
         fit: what the loss curve of the tuned model says.
+        retention: what general questions say.
 
     Raises:
         ValueError: there are no predictions.
@@ -100,6 +104,7 @@ def make_report(
         ],
         summaries=_summaries(predictions, family) if isinstance(family, SummarisingFamily) else {},
         fit=fit,
+        retention=retention,
         judge=dict(judge),
         reward=dict(reward),
     )
@@ -161,7 +166,8 @@ def _p(report: EvaluationReport, cell: Cell) -> str:
 def markdown(report: EvaluationReport) -> str:
     """Return the main table as Markdown."""
     rows = [_HEAD, ["---"] * len(_HEAD), *_table(report)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, *([f"\nGeneral questions: {report.retention}."] if report.retention else [])])
 
 
 def worst_failures(predictions: pl.DataFrame, model: str = "tuned") -> pl.DataFrame:
@@ -183,6 +189,7 @@ def html_page(report: EvaluationReport, predictions: pl.DataFrame, title: str, p
             pages.table(_HEAD, _table(report)),
             "<p>Intervals: 95 % bootstrap. p: McNemar's exact test, base against tuned on the same messages.</p>",
             *plots,
+            *_kept(report.retention),
             *_details(report),
             pages.heading("Worst failures of the tuned model"),
             *(failures or ["<p>none</p>"]),
@@ -201,6 +208,18 @@ def _headlines(report: EvaluationReport) -> list[str]:
                 f"<b>{100 * tuned.exact.mean:.0f} %</b> after tuning ({tuned.exact.n} messages).</p>"
             )
     return found
+
+
+def _kept(retention: Retention | None) -> list[str]:
+    """Return what the tuned model can still do besides its task."""
+    if retention is None:
+        return []
+    rows = [(kind, str(by["base"].n), str(by["base"]), str(by["tuned"])) for kind, by in retention.kinds.items()]
+    return [
+        pages.heading("General questions, which have nothing to do with the task"),
+        f"<p>{html.escape(str(retention))}. The interval of the difference is of paired answers.</p>",
+        pages.table(("kind", "n", "base", "tuned"), rows),
+    ]
 
 
 def _details(report: EvaluationReport) -> list[str]:

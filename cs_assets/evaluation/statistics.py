@@ -22,7 +22,7 @@ class Interval(BaseModel):
 
 
 def bootstrap(values: Sequence[float], seed: int = 7) -> Interval:
-    """Return the mean of `values` in [0, 1] with its interval.
+    """Return the mean of `values` with its interval: scores in [0, 1], or paired differences of them.
 
     Raises:
         ValueError: there are no values.

@@ -2,11 +2,16 @@
 
 import pytest
 
-from cs_assets.evaluation.checks import tuned_beats_base
+from cs_assets.evaluation.checks import general_ability_is_kept, tuned_beats_base
 from cs_assets.evaluation.gate import GATE_SPLIT, gate
 from cs_assets.evaluation.reporting import Cell, EvaluationReport
+from cs_assets.evaluation.retention import Retention, summarise
 from cs_assets.evaluation.statistics import Interval
 from cs_assets_tests.conftest import evaluated
+from cs_assets_tests.evaluation.test_retention import table
+
+ANSWERS_KEPT, ANSWERS_LOST = table([(True, True)] * 12), table([(True, False)] * 12)
+KEPT = summarise(ANSWERS_KEPT)
 
 
 def cell(model: str, mean: float, low: float, high: float, split: str = GATE_SPLIT) -> Cell:
@@ -14,8 +19,10 @@ def cell(model: str, mean: float, low: float, high: float, split: str = GATE_SPL
     return Cell(split=split, model=model, exact=figures, strict_json=figures, field_accuracy=figures)
 
 
-def report(*cells: Cell) -> EvaluationReport:
-    return EvaluationReport(scenario="s", cells=list(cells), p_values={}, per_field={}, judge={}, reward={})
+def report(*cells: Cell, retention: Retention | None = KEPT) -> EvaluationReport:
+    return EvaluationReport(
+        scenario="s", cells=list(cells), p_values={}, per_field={}, retention=retention, judge={}, reward={}
+    )
 
 
 BASE = cell("base", 0.3, 0.2, 0.4)
@@ -45,6 +52,26 @@ def test_both_reasons_are_told() -> None:
 )
 def test_missing_figures_keep_it_closed(cells: tuple[Cell, ...]) -> None:
     assert gate(report(*cells), minimum_exact=0.0) == [f"no base or tuned figures on {GATE_SPLIT}"]
+
+
+@pytest.mark.parametrize(
+    ("retention", "reason"),
+    [
+        (summarise(ANSWERS_LOST), "general questions: the tuned model dropped"),
+        (None, "no figures on general questions"),
+    ],
+)
+def test_a_model_that_forgets_or_was_not_asked_stays(retention: Retention | None, reason: str) -> None:
+    [found] = gate(report(BASE, cell("tuned", 0.8, 0.7, 0.9), retention=retention), minimum_exact=0.0)
+    assert found.startswith(reason)
+
+
+def test_a_drop_on_general_questions_is_a_failed_check_that_says_what_to_do() -> None:
+    assert evaluated(general_ability_is_kept, ANSWERS_KEPT).passed
+    failed = evaluated(general_ability_is_kept, ANSWERS_LOST)
+    assert not failed.passed
+    assert "difference -100.0 %" in (failed.description or "")
+    assert "lower learning rate" in (failed.description or "")
 
 
 def test_the_check_warns_does_not_block_and_says_what_to_do() -> None:

@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from cs_assets.evaluation import predicting
 from cs_assets.families.base import Sample
+from cs_assets.learning.inference import nobody
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.training.splits import TEST_SPLITS
+from cs_assets_tests.llm_endpoint import Endpoint, completion
 from resources.store import fingerprint
 
 
@@ -65,6 +68,39 @@ def test_how_many_are_asked_at_a_time_is_no_part_of_what_answers_depend_on(
     assert key(max_new_tokens=9) != key(max_new_tokens=8)
 
 
+def test_an_endpoint_gives_the_table_that_transformers_gives(
+    scenario: Scenario, splits: pl.DataFrame, cases: pl.DataFrame, talkative: tuple[Path, Path], endpoint: Endpoint
+) -> None:
+    here = predicting.PredictionSettings(max_new_tokens=8)
+    there = here.model_copy(update={"endpoint": endpoint.url, "served_models": {"tuned": "address"}, "concurrency": 3})
+    base, adapter = talkative
+    wanted = predicting.Exam.of(scenario, "tuned", splits, here).answered(str(base), str(adapter), nobody)
+    says = dict(zip(cases["message"], wanted["prediction"], strict=True))
+    asked = {scenario.prompt(message)[-1]["content"]: said for message, said in says.items()}
+    endpoint.reply = lambda prompt, nth: completion(asked[prompt])
+    exam = predicting.Exam.of(scenario, "tuned", splits, there)
+    assert exam.answered("no such folder", None, nobody).equals(wanted)
+    assert sorted((body["messages"] for body in endpoint.bodies), key=str) == sorted(exam.asked, key=str)
+    assert {(body["model"], body["max_tokens"]) for body in endpoint.bodies} == {("address", 8)}
+
+
+def test_who_answers_counts_for_the_answers_and_how_fast_does_not(scenario: Scenario, splits: pl.DataFrame) -> None:
+    def key(**settings: Any) -> str:
+        exam = predicting.Exam.of(scenario, "tuned", splits, predicting.PredictionSettings(**settings))
+        return fingerprint(**exam.inputs())
+
+    served = {"endpoint": "http://a/v1", "served_models": {"tuned": "m"}}
+    assert key(**served) == key(**served, concurrency=1)
+    assert len({key(), key(**served), key(**served | {"served_models": {"tuned": "n"}})}) == 3
+    assert key() == key(served_models={"tuned": "m"})
+
+
+def test_a_model_that_the_endpoint_has_no_name_for_is_told() -> None:
+    settings = predicting.PredictionSettings(endpoint="http://a/v1", served_models={"base": "m"})
+    with pytest.raises(ValueError, match=r"served_models: tuned is missing; .* http://a/v1 .* Given are: base"):
+        settings.served("tuned")
+
+
 def test_a_broken_example_does_not_cost_the_others(scenarios: Path, splits: pl.DataFrame) -> None:
     path = scenarios / "address_extraction" / "examples.jsonl"
     path.write_text("{\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
@@ -103,3 +139,23 @@ def test_a_trajectory_is_asked_for_step_by_step_and_put_together(monkeypatch: py
     assert predicting.assembled(scenario, cases, spoken) == [example.answer]
     [prediction] = predicting.assembled(scenario, cases, ["Thought: 不知道", *spoken[1:]])
     assert scenario.family.score(prediction, example.answer).exact == 0
+
+
+def test_best_of_n_is_scored_as_any_model_and_depends_on_how_it_is_sampled(
+    scenario: Scenario, splits: pl.DataFrame, tiny_model: Path
+) -> None:
+    few = splits.filter(pl.col("split") == "test_iid").head(2)
+    settings = predicting.PredictionSettings(best_of=2, max_new_tokens=8)
+    exam = predicting.Exam.of(scenario, "best_of_n", few, settings)
+    table = exam.chosen((str(tiny_model), str(tiny_model)), (str(tiny_model), str(tiny_model)), nobody)
+    assert table["model"].to_list() == ["best_of_n"] * 2
+    assert dict(table.schema) == predicting.SCHEMA
+    keys = set()
+    for changed in ({}, {"best_of": 3}, {"temperature": 0.9}, {"sampling_seed": 8}):
+        other = predicting.Exam.of(scenario, "best_of_n", few, settings.model_copy(update=changed))
+        keys.add(fingerprint(**other.inputs()))
+    assert len(keys) == 4
+    tuned = [
+        predicting.Exam.of(scenario, "tuned", few, settings.model_copy(update={"best_of": n})).inputs() for n in (2, 3)
+    ]
+    assert fingerprint(**tuned[0]) == fingerprint(**tuned[1])

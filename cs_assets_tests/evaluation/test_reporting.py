@@ -8,6 +8,8 @@ import pytest
 
 from cs_assets.evaluation.predicting import SCHEMA
 from cs_assets.evaluation.reporting import EvaluationReport, html_page, make_report, markdown, worst_failures
+from cs_assets.evaluation.retention import summarise
+from cs_assets_tests.evaluation.test_retention import table as answers
 
 SPLIT = "test_template_ood"
 
@@ -101,6 +103,16 @@ def test_markdown_has_a_line_a_cell(report: EvaluationReport) -> None:
     lines = markdown(report).splitlines()
     assert len(lines) == 2 + len(report.cells)
     assert lines[2].startswith("| test_iid | base | 1 | 100.0 % [100.0, 100.0] |")
+
+
+def test_what_general_questions_say_stands_in_table_and_page(predictions: pl.DataFrame) -> None:
+    kept = summarise(answers([(True, True), (True, False)]))
+    found = make_report("s", predictions, {}, {}, retention=kept)
+    told = "base 100.0 % [100.0, 100.0], tuned 50.0 %"
+    assert told in markdown(found)
+    page = html_page(found, predictions, "t", [])
+    assert told in page
+    assert "<td>kind1</td><td>1</td><td>100.0 % [100.0, 100.0]</td><td>0.0 % [0.0, 0.0]</td>" in page
 
 
 def test_failures_come_worst_first_and_of_one_model_only() -> None:

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from cs_assets.evaluation.gate import GATE_SPLIT
 from cs_assets.evaluation.reporting import Cell, EvaluationReport
+from cs_assets.evaluation.retention import Retention
 from cs_assets.evaluation.statistics import Interval
 from cs_assets.partitions import scenario_partitions
 from cs_assets.release.assets import release
@@ -30,7 +31,9 @@ def report(tuned: float) -> EvaluationReport:
     for model, mean in (("base", 0.3), ("tuned", tuned)):
         figures = Interval(mean=mean, low=mean - 0.05, high=mean + 0.05, n=60)
         cells.append(Cell(split=GATE_SPLIT, model=model, exact=figures, strict_json=figures, field_accuracy=figures))
-    return EvaluationReport(scenario=NAME, cells=cells, p_values={}, per_field={}, judge={}, reward={})
+    share = Interval(mean=0.9, low=0.8, high=1.0, n=20)
+    kept = Retention(base=share, tuned=share, difference=Interval(mean=0, low=0, high=0, n=20), kinds={})
+    return EvaluationReport(scenario=NAME, cells=cells, p_values={}, per_field={}, retention=kept, judge={}, reward={})
 
 
 class Releases:

@@ -1,0 +1,97 @@
+"""Generation by a model that is served elsewhere: vLLM, `transformers serve`, anything with OpenAI's chat API.
+
+Here belongs asking a served model greedily and in order, so that its answers stand where those of `inference.generate`
+would. `resources/llm.py` is another matter: it buys texts from a large model, keeps them by model name and watches a
+budget; what is evaluated must be asked anew whenever its weights changed, whatever its name.
+
+    served = Served("http://127.0.0.1:8000/v1", "address_extraction")
+    generate_at(served, [[{"role": "user", "content": "你好"}]], max_new_tokens=64)
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cs_assets.learning.inference import ReportBatch, nobody
+from cs_assets.learning.models import Message
+
+# Not OPENAI_API_KEY: that one is OpenAI's business, and an endpoint of one's own has none of it.
+KEY_VARIABLE: Final = "CS_ENDPOINT_KEY"
+_TIMEOUT_SECONDS: Final = 600.0
+
+
+class EndpointError(RuntimeError):
+    """The endpoint gave no answer; the message says which one, what it said, and what to look at."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A served model: base URL of the API, the name it is served under, and how many requests it gets at a time."""
+
+    url: str
+    model: str
+    concurrency: int = 8
+
+
+def generate_at(
+    served: Served,
+    prompts: Sequence[list[Message]],
+    *,
+    max_new_tokens: int,
+    attempts: int = 6,
+    report: ReportBatch = nobody,
+) -> list[str]:
+    """Answer each prompt greedily, as far as the endpoint does at temperature 0.
+
+    Args:
+        served: where.
+        prompts: chat messages, one list per case.
+        max_new_tokens: an answer is cut there.
+        attempts: how often a request is sent that meets 429, a server's error or silence, waiting longer each time.
+        report: is told (done, total).
+
+    Returns:
+        One text per prompt, in the order of the prompts.
+
+    Raises:
+        EndpointError: a request was refused, or failed at every attempt; those not yet sent are not.
+    """
+    import openai
+
+    key = os.environ.get(KEY_VARIABLE, "")
+    client = openai.OpenAI(
+        base_url=served.url, api_key=key or "none", timeout=_TIMEOUT_SECONDS, max_retries=attempts - 1
+    )
+
+    def answer(prompt: list[Message]) -> str:
+        messages: Any = prompt
+        completion = client.chat.completions.create(
+            model=served.model, messages=messages, max_tokens=max_new_tokens, temperature=0
+        )
+        if not completion.choices:
+            raise openai.OpenAIError("It sent something that is no chat completion.")
+        return completion.choices[0].message.content or ""
+
+    with ThreadPoolExecutor(served.concurrency) as pool:
+        futures = [pool.submit(answer, prompt) for prompt in prompts]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                if done % served.concurrency == 0 or done == len(prompts):
+                    report(done, len(prompts))
+        except openai.OpenAIError as error:
+            raise EndpointError(_told(served, str(error), key)) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return [future.result() for future in futures]
+
+
+def _told(served: Served, said: str, key: str) -> str:
+    """Return what went wrong and where to look; some endpoints repeat the key in what they say."""
+    safe = said.replace(key, "***") if key else said
+    return (
+        f"{served.url}, model {served.model!r}: {safe[:300]} Look at `endpoint` and `served_models` in the run config, "
+        f"and at {KEY_VARIABLE} if the endpoint wants a key."
+    )

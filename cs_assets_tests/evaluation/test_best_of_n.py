@@ -1,0 +1,83 @@
+"""`best_of_n` as Dagster runs it: a row of `predictions` beside the tuned model's, and refused where it cannot be."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from cs_assets.alignment.outcome import Alignment
+from cs_assets.evaluation.assets import predictions
+from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer, save_adapter
+from cs_assets.partitions import scenario_partitions
+from resources.base_model import BaseModels
+from resources.store import ModelFolder, Store, io_managers
+from resources.tracking import Tracking
+
+NAME = "address_extraction"
+pytestmark = pytest.mark.usefixtures("scenarios")
+
+
+def given(name: str, value: Any) -> dg.AssetsDefinition:
+    """Return an asset that is `value`."""
+    kept_as = "io_manager" if isinstance(value, pl.DataFrame) else "record_io_manager"
+
+    @dg.asset(name=name, partitions_def=scenario_partitions, io_manager_key=kept_as)
+    def made() -> Any:
+        return value
+
+    return made
+
+
+@pytest.fixture
+def predicted(tiny_model: Path, tmp_path: Path, splits: pl.DataFrame) -> Callable[..., dg.ExecuteInProcessResult]:
+    """Materialize `predictions` with this config; the tuned model is the base, the reward model untaught."""
+    store = Store(root=str(tmp_path / "out"))
+
+    def kept(stage: str, load: Callable[[str], Any]) -> ModelFolder:
+        def make(folder: Path, work: Path) -> dict[str, float]:
+            save_adapter(load(str(tiny_model)), load_tokenizer(str(tiny_model)), folder)
+            return {}
+
+        return store.cached_model(stage, NAME, "a" * 64, str(tiny_model), make)[0]
+
+    inputs = {
+        "training_splits": splits.filter(pl.col("split") == "test_iid").head(2),
+        "lora_adapter": kept("lora_adapter", load_causal_lm),
+        "reward_model": kept("reward_model", load_reward_lm),
+        "aligned_adapter": Alignment(method="off"),
+    }
+
+    def run(**config: Any) -> dg.ExecuteInProcessResult:
+        with dg.DagsterInstance.ephemeral() as instance:
+            return dg.materialize(
+                [*(given(name, value) for name, value in inputs.items()), predictions],
+                partition_key=NAME,
+                resources={
+                    "store": store,
+                    "tracking": Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"),
+                    "base_models": BaseModels(cache=str(tmp_path / "models")),
+                    **io_managers(str(tmp_path / "out")),
+                },
+                run_config={"ops": {"predictions": {"config": {"max_new_tokens": 8} | config}}},
+                instance=instance,
+                raise_on_error=False,
+            )
+
+    return run
+
+
+def test_the_favourites_of_the_reward_model_stand_beside_the_greedy_answers(predicted: Any) -> None:
+    result = predicted(models=["tuned", "best_of_n"], best_of=3)
+    table = result.output_for_node("predictions")
+    assert table["model"].to_list() == ["tuned"] * 2 + ["best_of_n"] * 2
+    greedy, chosen = (table.filter(model=model)["prediction"].to_list() for model in ("tuned", "best_of_n"))
+    assert greedy != chosen
+
+
+def test_an_endpoint_does_not_sample(predicted: Any) -> None:
+    result = predicted(models=["best_of_n"], endpoint="http://127.0.0.1:1/v1", served_models={"best_of_n": "served"})
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert "leave `endpoint` empty" in str(failure.event_specific_data.error)
