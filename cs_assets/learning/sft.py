@@ -1,12 +1,18 @@
 """Supervised fine-tuning of an adapter: loss on the answer's tokens only."""
 
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from pydantic import Field
 
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.models import Message, load_tokenizer, load_trainable, save_adapter
+from cs_assets.learning.packing import PackedRows, require_samples_apart
 from cs_assets.learning.progress import LossPoint, Report, silent
+from cs_assets.learning.streaming import epochs, read_conversations
 from cs_assets.learning.training import (
     TrainingLog,
     TrainingSettings,
@@ -27,11 +33,19 @@ class FineTuningSettings(TrainingSettings):
         "is kept. 0: no stop, and the validation loss is measured at the end only.",
         ge=0,
     )
+    packing: bool = by_profile(
+        demo=False,
+        full=True,
+        description="Lay the samples of a batch end to end instead of padding each; what is learned stays the same.",
+    )
+    shuffle_buffer: int = Field(
+        default=100_000, description="Conversations in memory to draw from, where training data is streamed.", ge=1
+    )
 
 
 def train_adapter(
     base: str,
-    conversations: list[list[Message]],
+    conversations: list[list[Message]] | Path,
     validation: list[list[Message]],
     settings: FineTuningSettings,
     folder: Path,
@@ -42,7 +56,8 @@ def train_adapter(
 
     Args:
         base: folder of the base model.
-        conversations: training samples; each ends with the assistant's message and may hold earlier ones.
+        conversations: training samples; each ends with the assistant's message and may hold earlier ones. A path is
+            streamed (see `streaming.py`), for data larger than memory.
         validation: samples for the validation loss; may be empty, then nothing stops the training early.
         settings: numbers of the training.
         folder: receives adapter, tokenizer and training log.
@@ -50,11 +65,11 @@ def train_adapter(
         report: is told the progress.
 
     Raises:
-        ValueError: there is nothing to train on.
+        ValueError: there is nothing to train on; or samples of a packed row would see each other in this model.
     """
-    if not conversations:
+    samples, pairs = _counted(conversations)
+    if not samples:
         raise ValueError("no training samples: look at filtered_samples, which says why each one was rejected.")
-    from datasets import Dataset
     from transformers import EarlyStoppingCallback, set_seed
     from trl import SFTConfig, SFTTrainer
 
@@ -66,23 +81,26 @@ def train_adapter(
         model=model,
         args=SFTConfig(
             **arguments,
+            **_order(conversations, pairs, settings),
             completion_only_loss=True,
             packing=False,
-            train_sampling_strategy=_sampling(settings.epochs),
             **_stopping(settings, stops_early),
         ),
-        train_dataset=Dataset.from_list([pair for messages in conversations for pair in _pairs(messages)]),
-        eval_dataset=(
-            Dataset.from_list([pair for messages in validation for pair in _pairs(messages)]) if validation else None
-        ),
+        data_collator=PackedRows(tokenizer.pad_token_id) if settings.packing else None,
+        train_dataset=_dataset(conversations, settings),
+        eval_dataset=_dataset(validation, settings) if validation else None,
         processing_class=tokenizer,
         peft_config=peft_config(model, settings, "CAUSAL_LM"),
         callbacks=[EarlyStoppingCallback(settings.patience)] if stops_early else [],
     )
-    if not len(trainer.train_dataset):
+    if next(iter(trainer.train_dataset), None) is None:
         raise ValueError(f"every training sample loses its answer at max_length {settings.max_length}; raise it.")
+    if settings.packing:
+        require_samples_apart(trainer.model)
+    if isinstance(conversations, Path):
+        trainer.add_callback(_end_with_the_stream())
     project_answers_only(trainer.model)
-    log = run_training(trainer, len(conversations), work, report)
+    log = run_training(trainer, samples, work, report)
     if validation and not stops_early:
         log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
     save_adapter(trainer.model, tokenizer, folder)
@@ -90,6 +108,48 @@ def train_adapter(
     del model, trainer
     release_memory()
     return log
+
+
+def _counted(conversations: list[list[Message]] | Path) -> tuple[int, int]:
+    """Return how many conversations there are, and how many answers in them; a stream is read, and checked, for it."""
+    samples = pairs = 0
+    for messages in read_conversations(conversations) if isinstance(conversations, Path) else conversations:
+        samples += 1
+        pairs += sum(message["role"] == "assistant" for message in messages)
+    return samples, pairs
+
+
+def _dataset(conversations: list[list[Message]] | Path, settings: FineTuningSettings) -> Any:
+    """Return the pairs to learn; of a stream, those of all epochs, one after the other."""
+    from datasets import Dataset, IterableDataset
+
+    if isinstance(conversations, Path):
+        # One iteration for the whole run: the Trainer's own epochs forget, when it resumes, which one it was in.
+        return IterableDataset.from_generator(
+            _streamed_pairs,
+            gen_kwargs={
+                "path": conversations,
+                "count": math.ceil(settings.epochs),
+                "buffer": settings.shuffle_buffer,
+                "seed": settings.seed,
+            },
+        )
+    return Dataset.from_list(list(_all_pairs(conversations)))
+
+
+def _streamed_pairs(**stream: Any) -> Iterator[dict[str, list[Message]]]:
+    return _all_pairs(epochs(**stream))
+
+
+def _end_with_the_stream() -> Any:
+    """Return what stops the Trainer when samples that were too long make the stream shorter than it was counted."""
+    from transformers import TrainerCallback
+
+    class Callback(TrainerCallback):
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            control.should_training_stop = True
+
+    return Callback()
 
 
 def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]:
@@ -104,17 +164,26 @@ def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]
     }
 
 
-def _sampling(epochs: float) -> str:
-    """Return the order of the samples: those of one length together, where a cut training can repeat that order.
+def _order(conversations: list[list[Message]] | Path, pairs: int, settings: FineTuningSettings) -> dict[str, Any]:
+    """Return in which order the samples come, and of a stream, which nobody else can count, how many steps it makes.
 
-    Padding is work that teaches nothing. But the length-grouped sampler draws each epoch's order from the global
-    generator, which the Trainer restores only after the first batch of a resumed epoch: within the second or a later
-    epoch it would repeat the order of the first. The random sampler is seeded with the epoch's number.
+    Padding is work that teaches nothing, so samples of one length stand together where nothing else avoids it and a cut
+    training can repeat that order. The length-grouped sampler draws each epoch's order from the global generator,
+    which the Trainer restores only after the first batch of a resumed epoch: within the second or a later epoch it
+    would repeat the order of the first. The random sampler is seeded with the epoch's number.
     """
-    return "group_by_length" if epochs <= 1 else "random"
+    if isinstance(conversations, Path):
+        a_step = settings.batch_size * settings.gradient_accumulation
+        return {"max_steps": math.ceil(settings.epochs * pairs / a_step)}
+    grouped = settings.epochs <= 1 and not settings.packing
+    return {"train_sampling_strategy": "group_by_length" if grouped else "random"}
 
 
-def _pairs(messages: list[Message]) -> list[dict[str, list[Message]]]:
+def _all_pairs(conversations: Iterable[list[Message]]) -> Iterator[dict[str, list[Message]]]:
+    return (pair for messages in conversations for pair in prompt_completion_pairs(messages))
+
+
+def prompt_completion_pairs(messages: list[Message]) -> list[dict[str, list[Message]]]:
     """Return prompt and completion for each of the assistant's messages.
 
     A trajectory becomes a pair a step: what was observed stands in the prompt, where no token has a loss.

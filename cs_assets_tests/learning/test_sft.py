@@ -9,7 +9,7 @@ import torch
 
 from cs_assets.learning import sft
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets.learning.sft import FineTuningSettings, _pairs, train_adapter
+from cs_assets.learning.sft import FineTuningSettings, prompt_completion_pairs, train_adapter
 from cs_assets.learning.training import TrainingLog
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
@@ -123,7 +123,7 @@ def test_nothing_to_train_on_is_an_error_that_says_where_to_look(tiny_model: Pat
 def test_each_of_the_assistants_messages_is_learned_with_all_before_it_as_prompt() -> None:
     turns = [("user", "充电器坏了"), ("assistant", "查空闲时段"), ("tool", "周五上午"), ("assistant", "周五上午可以吗")]
     messages = [{"role": role, "content": content} for role, content in turns]
-    assert _pairs(messages) == [
+    assert prompt_completion_pairs(messages) == [
         {"prompt": messages[:1], "completion": messages[1:2]},
         {"prompt": messages[:3], "completion": messages[3:]},
     ]

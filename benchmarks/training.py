@@ -1,0 +1,279 @@
+"""Useful tokens a second: `train_adapter` against the stock `trl sft` script, in one run on one machine.
+
+    python -m benchmarks.training --json --output benchmarks/results/training.json
+    python -m benchmarks.training --model models/qwen-0.5b --samples 4000 --settings '{"batch_size": 32}' --json
+
+Both train a LoRA adapter of the same shape on the same conversations of a scenario, with the same base model, batch,
+steps, learning rate, schedule, precision, longest sample and seed, each in a process of its own. A useful token is one
+of a question or an answer; padding is none. The seconds are those of the training loop, its one checkpoint at the end
+included; loading and tokenising are not.
+
+- stock: `python -m trl.scripts.sft`, with everything else as the script has it by default: gradient checkpointing, the
+  base in float32, the head on every position where there is no Triton, samples in random order, no packing.
+  `--stock="--gradient_checkpointing False"` changes that, and is told in the result. Its own default of bf16 is left to
+  GPUs: on a CPU the script refuses it, or emulates it.
+- ours: `cs_assets.learning.sft.train_adapter` with the settings of the current profile.
+
+The last line of `--json` is one object: stock_tok_s, tok_s and their ratio; device and model; tokens and seconds of
+both (the tokens are the same where the epochs are whole); peak_memory_gb of ours, the GPU's where there is one, else
+the process's; both loss curves. Loss is compared as the mean over `window` steps, a fifth of the run: loss_difference
+is the largest distance between the two, curves_equal that it is no more than `tolerance`. It is not zero: bf16 rounds,
+and where samples of one length stand together (no packing, one epoch) the batches are others.
+"""
+
+import argparse
+import ast
+import json
+import math
+import os
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from cs_assets.learning.models import Message, device_name
+from cs_assets.learning.sft import FineTuningSettings, prompt_completion_pairs, train_adapter
+from cs_assets.learning.streaming import read_conversations
+from cs_assets.learning.training import TrainingLog, training_arguments
+from cs_assets.scenario import load_scenario
+
+# Nats a token; a training loss of an extraction falls from about 1 to a few hundredths.
+TOLERANCE: Final = 0.05
+# What decides the result, and so has to be the same for both; everything else of the stock script stays as it is.
+_SHARED: Final = (
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "learning_rate",
+    "num_train_epochs",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "max_length",
+    "seed",
+    "data_seed",
+    "bf16",
+    "use_cpu",
+    "logging_steps",
+    "save_steps",
+    "report_to",
+    "disable_tqdm",
+)
+
+
+class Run(BaseModel):
+    """What one of the two did: its losses step by step, its useful tokens, the seconds that they took."""
+
+    losses: list[float]
+    tokens: int
+    seconds: float
+    peak_memory_gb: float | None = None
+
+    @property
+    def rate(self) -> float:
+        return self.tokens / self.seconds
+
+
+def conversations_of(name: str, count: int) -> list[list[Message]]:
+    """Return `count` training conversations of a scenario, noise and all."""
+    from cs_assets.atoms.bundles import sample_atoms
+    from cs_assets.samples.render import render_samples
+    from cs_assets.templates.variants import template_variants
+
+    scenario = load_scenario(name).with_counts(train=count)
+    atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
+    samples = render_samples(scenario, template_variants(scenario, atoms.head(6).to_dicts()), atoms)
+    conversations: list[list[Message]] = samples.filter(fold="train")["messages"].to_list()
+    return conversations
+
+
+def write_lines(file: Path, rows: Sequence[dict[str, Any]]) -> None:
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def stock_command(base: str, settings: FineTuningSettings, data: Path, out: Path, extra: Sequence[str]) -> list[str]:
+    """Return the call of the stock script; `extra` stands last and wins.
+
+    Raises:
+        ValueError: the settings ask for an adapter that the script cannot make.
+    """
+    if settings.method != "lora" or settings.top_layers != 1:
+        raise ValueError(f"method {settings.method}, top_layers {settings.top_layers}: wanted are lora and 1, in both.")
+    shared = training_arguments(settings, out, parameters=0)
+    adapter = {
+        "lora_r": settings.rank,
+        "lora_alpha": settings.alpha,
+        "lora_dropout": settings.dropout,
+        "lora_target_modules": "all-linear",
+    }
+    options = {
+        "model_name_or_path": base,
+        "dataset_name": data,
+        "output_dir": out,
+        **adapter,
+        **{name: shared[name] for name in _SHARED},
+    }
+    flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "trl.scripts.sft", "--use_peft", *flags, *extra]
+
+
+def run_stock(command: list[str], out: Path, cache: Path) -> Run:
+    """Run the stock script and read its own account: the last checkpoint's log and the run time that it prints.
+
+    Raises:
+        RuntimeError: it failed; the end of what it said is told.
+    """
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "HF_DATASETS_CACHE": str(cache)}
+    )
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(command)}\nended with {done.returncode}:\n{done.stderr[-3000:]}")
+    printed = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{'train_runtime'"))
+    newest = max(out.glob("checkpoint-*"), key=lambda folder: int(folder.name.rsplit("-", 1)[-1]))
+    history = json.loads((newest / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+    return Run(
+        losses=[entry["loss"] for entry in history],
+        tokens=int(history[-1]["num_tokens"]),
+        seconds=float(ast.literal_eval(printed)["train_runtime"]),
+    )
+
+
+def run_ours(base: str, settings: FineTuningSettings, data: Path, out: Path) -> Run:
+    """Run `train_adapter` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.training", "--part", str(out), "--model", base, "--data", str(data)]
+    done = subprocess.run(
+        [*command, "--settings", settings.model_dump_json()], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return Run.model_validate_json(done.stdout.splitlines()[-1])
+
+
+def train_here(base: str, settings: FineTuningSettings, data: Path, out: Path) -> Run:
+    """Train in this process."""
+    import torch
+
+    log: TrainingLog = train_adapter(base, list(read_conversations(data)), [], settings, out / "model", out / "work")
+    on_gpu = device_name() == "cuda"
+    memory = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    losses = [point.loss for point in log.curve if point.loss is not None]
+    return Run(losses=losses, tokens=log.tokens, seconds=log.seconds, peak_memory_gb=round(memory / 1e9, 2))
+
+
+def smoothed(losses: Sequence[float], window: int) -> list[float]:
+    """Return the mean of every `window` losses that follow one another."""
+    return [sum(losses[start : start + window]) / window for start in range(len(losses) - window + 1)]
+
+
+def compared(stock: Run, ours: Run) -> dict[str, Any]:
+    """Return rates, their ratio and how far the loss curves lie apart.
+
+    Raises:
+        ValueError: the runs have not as many steps, so that they did not do the same.
+    """
+    if len(stock.losses) != len(ours.losses):
+        raise ValueError(f"the stock script made {len(stock.losses)} steps, train_adapter {len(ours.losses)}.")
+    window = max(1, len(ours.losses) // 5)
+    pairs = zip(smoothed(stock.losses, window), smoothed(ours.losses, window), strict=True)
+    difference = max(abs(one - other) for one, other in pairs)
+    return {
+        "stock_tok_s": round(stock.rate, 1),
+        "tok_s": round(ours.rate, 1),
+        "ratio": round(ours.rate / stock.rate, 2),
+        "stock_tokens": stock.tokens,
+        "tokens": ours.tokens,
+        "stock_seconds": round(stock.seconds, 1),
+        "seconds": round(ours.seconds, 1),
+        "peak_memory_gb": ours.peak_memory_gb,
+        "steps": len(ours.losses),
+        "window": window,
+        "loss_difference": round(difference, 4),
+        "tolerance": TOLERANCE,
+        "curves_equal": difference <= TOLERANCE,
+        "stock_curve": [round(loss, 4) for loss in stock.losses],
+        "curve": [round(loss, 4) for loss in ours.losses],
+    }
+
+
+def device() -> str:
+    """Return the GPU's name, or the processor's with the cores that this process may use."""
+    import torch
+
+    if device_name() == "cuda":
+        return str(torch.cuda.get_device_name())
+    found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    processor = found[0].partition(":")[2].strip() if found else platform.machine()
+    return f"{processor}, {len(os.sched_getaffinity(0))} cores"
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Make the data, run both, and return the figures."""
+    from resources.base_model import resolve_base_model
+
+    load = os.getloadavg()[0]
+    base = resolve_base_model(arguments.model, report=lambda line: print(line, file=sys.stderr)).path
+    chosen = FineTuningSettings.model_validate_json(arguments.settings)
+    conversations = conversations_of(arguments.scenario, arguments.samples)
+    pairs = [pair for messages in conversations for pair in prompt_completion_pairs(messages)]
+    an_epoch = math.ceil(len(pairs) / (chosen.batch_size * chosen.gradient_accumulation))
+    steps = arguments.steps or an_epoch
+    settings = chosen.model_copy(update={"epochs": steps / an_epoch, "checkpoint_steps": steps, "patience": 0})
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        write_lines(folder / "pairs" / "train.jsonl", pairs)
+        write_lines(folder / "conversations" / "train.jsonl", [{"messages": messages} for messages in conversations])
+        command = stock_command(base, settings, folder / "pairs", folder / "stock", shlex.split(arguments.stock))
+        stock = run_stock(command, folder / "stock", folder / "cache")
+        ours = run_ours(base, settings, folder / "conversations", folder / "ours")
+    return compared(stock, ours) | {
+        "device": device(),
+        "model": arguments.model,
+        "scenario": arguments.scenario,
+        "samples": arguments.samples,
+        "settings": settings.model_dump(exclude={"base_model"}),
+        "stock_command": shlex.join(["python", *command[1:]]).replace(work, "."),
+        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
+        "load_before": round(load, 2),
+        "command": shlex.join(["python", "-m", "benchmarks.training", *sys.argv[1:]]),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def main() -> None:
+    """Run the benchmark, or our part of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="embedded", help="a name of data/base_models.yaml, a folder, or a hub id")
+    parser.add_argument("--scenario", default="address_extraction")
+    parser.add_argument("--samples", type=int, default=160, help="conversations to train on")
+    parser.add_argument(
+        "--steps", type=int, help="optimizer steps, if no sample is too long; default: each sample once"
+    )
+    parser.add_argument("--settings", default="{}", help="a JSON object of fields of FineTuningSettings, for both")
+    parser.add_argument("--stock", default="", help="further arguments of the stock script; they win")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
+    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    parser.add_argument("--part", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.part:
+        settings = FineTuningSettings.model_validate_json(arguments.settings)
+        print(train_here(arguments.model, settings, arguments.data, arguments.part).model_dump_json())
+        return
+    found = measure(arguments)
+    print(f"stock  {found['stock_tok_s']:>10,} tokens/s")
+    print(f"ours   {found['tok_s']:>10,} tokens/s, {found['ratio']} times as many, on {found['device']}")
+    print(f"loss curves at most {found['loss_difference']} apart (tolerance {found['tolerance']})")
+    if arguments.output:
+        arguments.output.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Streams: every conversation once an epoch, in an order that seed and epoch decide, in memory that does not grow."""
+
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
+from cs_assets.learning.streaming import epochs, read_conversations, shuffled
+from cs_assets_tests.learning.conftest import SMALL, losses
+
+SETTINGS = FineTuningSettings(**SMALL, shuffle_buffer=5)
+
+
+def conversation(i: int) -> list[dict[str, str]]:
+    return [
+        {"role": "user", "content": f"地址 {i}" + "路" * (i % 4)},
+        {"role": "assistant", "content": json.dumps({"电话": str(i)}, ensure_ascii=False)},
+    ]
+
+
+def write_jsonl(file: Path, conversations: Sequence[Any], end: str = "\n") -> Path:
+    lines = [json.dumps({"messages": messages, "id": 1}, ensure_ascii=False) for messages in conversations]
+    file.write_text("\n".join(lines) + end, encoding="utf-8")
+    return file
+
+
+@given(st.lists(st.integers(), max_size=60), st.integers(1, 70), st.integers(0, 3))
+def test_a_shuffled_stream_holds_the_same_items_in_an_order_that_the_seed_decides(
+    items: list[int], buffer: int, seed: int
+) -> None:
+    found = list(shuffled(items, buffer, random.Random(seed)))
+    assert Counter(found) == Counter(items)
+    assert found == list(shuffled(iter(items), buffer, random.Random(seed)))
+    if buffer == 1:
+        assert found == items
+
+
+def test_no_item_comes_before_the_buffer_has_reached_it() -> None:
+    found = list(shuffled(range(1000), 50, random.Random(1)))
+    assert all(item < place + 50 for place, item in enumerate(found))
+    assert found != list(range(1000))
+
+
+def test_each_epoch_has_its_own_order_and_holds_everything(tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "train.jsonl", [conversation(i) for i in range(30)])
+    drawn = [messages[0]["content"] for messages in epochs(file, 2, buffer=10, seed=3)]
+    first, second = drawn[:30], drawn[30:]
+    assert sorted(first) == sorted(second)
+    assert first != second
+    again = [messages[0]["content"] for messages in epochs(file, 2, buffer=10, seed=3)]
+    assert again == drawn
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n  \n"])
+def test_the_end_of_a_jsonl_file_may_be_empty_lines_or_none(tmp_path: Path, end: str) -> None:
+    taught = [conversation(i) for i in range(3)]
+    assert list(read_conversations(write_jsonl(tmp_path / "train.jsonl", taught, end))) == taught
+
+
+def test_a_folder_is_read_file_by_file_in_the_order_of_the_names(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "b.jsonl", [conversation(2), conversation(3)])
+    pl.DataFrame({"messages": [conversation(0), conversation(1)], "fold": ["train"] * 2}).write_parquet(
+        tmp_path / "a.parquet"
+    )
+    (tmp_path / "README.md").write_text("read by nobody", encoding="utf-8")
+    assert list(read_conversations(tmp_path)) == [conversation(i) for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2: no JSON"),
+        ("[1]", "line 2: `messages` must be a list"),
+        ('{"text": "你好"}', "line 2: `messages` must be a list"),
+        ('{"messages": [{"role": "user"}]}', "line 2: `messages` must be a list"),
+        ('{"messages": [{"role": "user", "content": null}]}', "line 2: `role` and `content` must be text"),
+        ('{"messages": [{"role": "user", "content": "你好"}]}', "line 2: no message of the assistant"),
+    ],
+)
+def test_a_row_that_is_no_conversation_is_named(tmp_path: Path, line: str, said: str) -> None:
+    file = write_jsonl(tmp_path / "train.jsonl", [conversation(0)], end=f"\n{line}\n")
+    with pytest.raises(ValueError, match=said):
+        list(read_conversations(file))
+
+
+def test_what_holds_no_conversations_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no training data"):
+        list(read_conversations(tmp_path))
+    with pytest.raises(ValueError, match="no training data"):
+        list(read_conversations(tmp_path / "missing.jsonl"))
+    pl.DataFrame({"text": ["你好"]}).write_parquet(tmp_path / "other.parquet")
+    with pytest.raises(ValueError, match=r"columns text; a column `messages` is wanted"):
+        list(read_conversations(tmp_path / "other.parquet"))
+
+
+def test_fewer_rows_than_a_batch_train(tiny_model: Path, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "train.jsonl", [conversation(0)], end="\n\n")
+    settings = SETTINGS.model_copy(update={"batch_size": 8, "epochs": 1})
+    log = train_adapter(str(tiny_model), file, [], settings, tmp_path / "model", tmp_path / "work")
+    assert (log.samples, log.steps, len(losses(log))) == (1, 1, 1)
+
+
+def test_samples_that_are_too_long_shorten_the_run(tiny_model: Path, tmp_path: Path) -> None:
+    too_long = [{"role": "user", "content": "路" * 200}, {"role": "assistant", "content": "好"}]
+    file = write_jsonl(tmp_path / "train.jsonl", [*[conversation(i) for i in range(6)], too_long, too_long])
+    settings = SETTINGS.model_copy(update={"epochs": 2})
+    log = train_adapter(str(tiny_model), file, [], settings, tmp_path / "model", tmp_path / "work")
+    assert (log.samples, log.steps) == (8, 6)
+    alone = write_jsonl(tmp_path / "long.jsonl", [too_long])
+    with pytest.raises(ValueError, match="max_length"):
+        train_adapter(str(tiny_model), alone, [], settings, tmp_path / "other", tmp_path / "other_work")
+
+
+def test_a_cut_stream_resumes_at_the_next_sample(
+    tiny_model: Path, tmp_path: Path, resumed_equals_undisturbed: Any
+) -> None:
+    """Cut at the end of the first epoch and in the middle of the second, whose order is another one; packed."""
+    file = write_jsonl(tmp_path / "train.jsonl", [conversation(i) for i in range(8)])
+    settings = SETTINGS.model_copy(update={"packing": True})
+    resumed_equals_undisturbed(
+        lambda folder, work, report: train_adapter(
+            str(tiny_model), file, [conversation(9)], settings, folder, work, report
+        )
+    )
+
+
+def test_a_finished_stream_that_was_not_saved_is_not_repeated(tiny_model: Path, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "train.jsonl", [conversation(i) for i in range(4)])
+    first, again = (
+        train_adapter(str(tiny_model), file, [], SETTINGS, tmp_path / "model", tmp_path / "work") for _ in range(2)
+    )
+    assert (again.resumed_at, again.steps, again.tokens, again.curve) == (6, 6, 0, first.curve)
+
+
+FLAT = """
+import resource, sys
+from pathlib import Path
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
+from cs_assets.learning.streaming import epochs, read_conversations
+
+def train(name, epochs):
+    settings = FineTuningSettings(rank=2, batch_size=2, max_length=64, epochs=epochs, shuffle_buffer=500)
+    return train_adapter(base, data, [], settings, work / name, work / name / "work")
+
+base, data, work, room = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+train("first", 0.0001)  # what a training needs anyway is allocated now
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+used = int(status["VmData"].split()[0]) * 1024
+resource.setrlimit(resource.RLIMIT_DATA, (used + room, used + room))
+log = train("second", 0.0002)
+drawn = sum(1 for _ in epochs(data, 1, 500, 1))
+try:
+    list(read_conversations(data))
+except MemoryError:
+    print(log.samples, log.steps, drawn, "too large for a list")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on a process's memory is Linux's")
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_data_that_no_list_could_hold_trains_in_the_memory_of_the_buffer(
+    tiny_model: Path, tmp_path: Path, suffix: str
+) -> None:
+    rows, text = 30_000, "浙江省杭州市西湖区" * 150
+    conversations = [
+        [{"role": "user", "content": "地址"}, {"role": "assistant", "content": "好"}, {"role": "tool", "content": text}]
+    ] * rows
+    file = tmp_path / f"train{suffix}"
+    if suffix == ".jsonl":
+        write_jsonl(file, conversations)
+    else:
+        pl.DataFrame({"messages": conversations}).write_parquet(file, row_group_size=1000)
+    room = 48 * 1024 * 1024
+    command = [sys.executable, "-c", FLAT, str(tiny_model), str(file), str(tmp_path), str(room)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == [f"{rows} 3 {rows} too large for a list"], done.stderr[-2000:]
