@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 import polars as pl
 from pydantic import Field
 
 from cs_assets.alignment.outcome import Alignment
-from cs_assets.learning.dpo import DpoSettings, align_adapter
+from cs_assets.alignment.rewarding import RewardingSettings, rewards_of, tasks_of
+from cs_assets.learning.alignment import AlignmentSettings
+from cs_assets.learning.dpo import align_by_dpo
 from cs_assets.learning.progress import Report
+from cs_assets.learning.reinforcement import Algorithm, ReinforcementSettings, reinforce_adapter
+from cs_assets.learning.unpaired import align_by_kto
 from cs_assets.model_assets import settings_of, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.reward.pairs import preferences
@@ -21,11 +25,15 @@ from resources.store import ModelFolder, Store
 from resources.tracking import Tracking
 
 
-class AlignedAdapterConfig(dg.Config, DpoSettings):
+class AlignedAdapterConfig(dg.Config, ReinforcementSettings, RewardingSettings):
     """Numbers of the alignment."""
 
-    method: str = Field(default="off", description="off or dpo.", pattern="^(off|dpo)$")
-    pairs: int = Field(default=32, description="Training pairs to take.", ge=1)
+    method: Literal["off", "dpo", "kto", "rloo", "grpo"] = Field(
+        default="off",
+        description="off; dpo (pairs against one another); kto (their answers one by one, each good or bad); rloo, "
+        "grpo (answers of the model's own, rewarded by the family's score and the reward model).",
+    )
+    pairs: int = Field(default=32, description="Training pairs to take; of rloo and grpo, prompts.", ge=1)
 
 
 @dg.asset(
@@ -33,7 +41,7 @@ class AlignedAdapterConfig(dg.Config, DpoSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -49,19 +57,35 @@ def aligned_adapter(
 ) -> dg.MaterializeResult[Alignment]:
     """对齐: the adapter moved on by preferences. Off unless the run config names a method."""
     if config.method == "off":
-        context.log.info("alignment is off; set `method: dpo` in the run config to switch it on")
+        context.log.info("alignment is off; set `method: dpo`, kto, rloo or grpo in the run config to switch it on")
         return dg.MaterializeResult(value=Alignment(method="off"), metadata={"method": "off"})
     scenario = load_scenario(context.partition_key)
     base = base_models.resolve(lora_adapter.base, context.log.info)
     chosen = preference_pairs.filter(pl.col("part") == "train").head(config.pairs)
-    settings = settings_of(config, DpoSettings)
-
-    def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        pairs = preferences(scenario, chosen)
-        log = align_adapter(base.path, store.path_of(lora_adapter), pairs, settings, folder, work, report)
-        return log.metrics()
-
+    adapter = store.path_of(lora_adapter)
     inputs: dict[str, Any] = {"data": chosen, "adapter": lora_adapter.fingerprint, "method": config.method}
+
+    def by_pairs(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
+        align = {"dpo": align_by_dpo, "kto": align_by_kto}[config.method]
+        pairs = preferences(scenario, chosen)
+        return align(base.path, adapter, pairs, settings, folder, work, report).metrics()
+
+    def by_answers(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
+        tasks = tasks_of(scenario, chosen)
+        judge = (base_models.resolve(reward_model.base, context.log.info).path, store.path_of(reward_model))
+        rewards = rewards_of(scenario, tasks, settings_of(config, RewardingSettings), *judge)
+        algorithm: Algorithm = "rloo" if config.method == "rloo" else "grpo"
+        prompts, tokens = [task.prompt for task in tasks], scenario.spec.answer_tokens
+        return reinforce_adapter(
+            base.path, adapter, prompts, rewards, algorithm, settings, tokens, folder, work, report
+        ).metrics()
+
+    if config.method in ("dpo", "kto"):
+        settings, train = settings_of(config, AlignmentSettings), by_pairs
+    else:
+        settings, train = settings_of(config, ReinforcementSettings), by_answers
+        inputs |= {"scenario": scenario.spec, "reward_weight": config.reward_weight}
+        inputs |= {"reward_model": reward_model.fingerprint if config.reward_weight else ""}
     result = trained_model(context, store, tracking, base, settings, inputs, train)
     metadata = {**(result.metadata or {}), "method": config.method, "reward_accuracy": reward_model.metrics["accuracy"]}
     return result._replace(value=Alignment(method=config.method, model=result.value), metadata=metadata)

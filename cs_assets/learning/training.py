@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from cs_assets.learning.adapters import AdapterSettings
 from cs_assets.learning.models import device_name, has_bf16
+from cs_assets.learning.packing import packed_tokens
 from cs_assets.learning.progress import LossPoint, Report, progress_callback
 from cs_assets.profiles import by_profile
 
@@ -129,6 +130,9 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
     counted = _count_tokens(trainer)
     trainer.add_callback(progress_callback(report, lambda: counted["tokens"], history))
     trainer.add_callback(_keep_history(history, history_file))
+    if resumed_at == trainer.args.max_steps and not hasattr(trainer.train_dataset, "__len__"):
+        # Of a stream the Trainer does not see that nothing is left; it would go on for a step.
+        trainer.train_dataset = trainer.train_dataset.take(0)
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     log = TrainingLog(
@@ -176,9 +180,19 @@ def _count_tokens(trainer: Any) -> dict[str, int]:
     counted = {"tokens": 0}
     step = trainer.training_step
 
-    def counting_step(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def counting_step(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(inputs, list):  # prompts: RLOO and GRPO make the tokens within the step, and count them
+            before = trainer.state.num_input_tokens_seen
+            loss = step(model, inputs, *args, **kwargs)
+            counted["tokens"] += trainer.state.num_input_tokens_seen - before
+            return loss
         mask = inputs.get("attention_mask", inputs.get("completion_attention_mask"))
-        counted["tokens"] += int(mask.sum()) if mask is not None else int(inputs["input_ids"].numel())
+        if mask is not None:
+            counted["tokens"] += int(mask.sum())
+        elif "position_ids" in inputs:
+            counted["tokens"] += packed_tokens(inputs["position_ids"])
+        else:
+            counted["tokens"] += int(inputs["input_ids"].numel())
         return step(model, inputs, *args, **kwargs)
 
     trainer.training_step = counting_step

@@ -7,19 +7,21 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from cs_assets.learning.inference import rewards
-from cs_assets.learning.models import load_reward_lm, load_tokenizer
+from cs_assets.learning.label_noise import NoiseSettings, out_of_fold_strengths, remedied
 from cs_assets.learning.progress import Report
-from cs_assets.learning.reward import RewardSettings, train_reward_model
+from cs_assets.learning.reward import RewardSettings, reward_differences, train_reward_model
 from cs_assets.model_assets import batch_reporter, settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.profiles import by_profile
+from cs_assets.reward.calibration import calibration, reliability
 from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy, preferences
 from cs_assets.scenario import load_scenario
 from resources.base_model import BaseModels
 from resources.gpu import gpu
-from resources.store import ModelFolder, Store, fingerprint
+from resources.store import ModelFolder, Store, fingerprint, preview
 from resources.tracking import Tracking
+
+RELIABILITY_FILE = "reliability.parquet"
 
 
 class PreferencePairsConfig(dg.Config, PairSettings):
@@ -53,7 +55,7 @@ def preference_pairs(
     )
 
 
-class RewardModelConfig(dg.Config, RewardSettings):
+class RewardModelConfig(dg.Config, RewardSettings, NoiseSettings):
     """Numbers of the reward model's training."""
 
     score_batch_size: int = by_profile(demo=8, full=64, description="Sequences per forward pass in the test.", ge=1)
@@ -65,7 +67,7 @@ class RewardModelConfig(dg.Config, RewardSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -80,28 +82,44 @@ def reward_model(
     """奖励模型: a one-number head on the base, higher for the better answer."""
     # `score_batch_size` is left out of what the model is kept under: it changes the speed of the test alone.
     scenario = load_scenario(context.partition_key)
-    settings = settings_of(config, RewardSettings)
+    settings, noise = settings_of(config, RewardSettings), settings_of(config, NoiseSettings)
     base = base_models.resolve(config.base_model, context.log.info)
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
         pairs = preferences(scenario, preference_pairs.filter(pl.col("part") == "train"))
         if not config.margin:
             pairs = [pair.model_copy(update={"margin": 0.0}) for pair in pairs]
+        figures: dict[str, float] = {}
+        if noise.label_noise != "none":
+            strengths = out_of_fold_strengths(base.path, pairs, settings, noise, work, report)
+            figures["label_agreement"] = sum(strength > 0 for strength in strengths) / len(strengths)
+            pairs = remedied(pairs, strengths, noise)
         log = train_reward_model(base.path, pairs, settings, folder, work, report)
         tested = preference_pairs.filter(pl.col("part") != "train")
-        conversations = [
-            [*scenario.prompt(row["message"], row["tools"]), {"role": "assistant", "content": row[side]}]
-            for side in ("chosen", "rejected")
-            for row in tested.iter_rows(named=True)
-        ]
-        values = rewards(
-            load_reward_lm(base.path, str(folder)),
-            load_tokenizer(base.path),
-            conversations,
+        differences = reward_differences(
+            base.path,
+            str(folder),
+            preferences(scenario, tested),
             batch_size=config.score_batch_size,
             report=batch_reporter(context, "answers rewarded"),
         )
-        return log.metrics() | pairwise_accuracy(tested, values[: tested.height], values[tested.height :])
+        reliability(differences).write_parquet(folder / RELIABILITY_FILE)
+        return log.metrics() | pairwise_accuracy(tested, differences) | calibration(differences) | figures
 
-    inputs = {"data": preference_pairs, "scenario": scenario.spec, "margin": config.margin}
-    return trained_model(context, store, tracking, base, settings, inputs, train)
+    inputs = {
+        "data": preference_pairs,
+        "scenario": scenario.spec,
+        "margin": config.margin,
+        "noise": noise.model_dump() if noise.label_noise != "none" else {},
+    }
+    result = trained_model(context, store, tracking, base, settings, inputs, train)
+    bins = pl.read_parquet(Path(store.path_of(result.value)) / RELIABILITY_FILE).with_columns(
+        pl.col("confidence", "accuracy").round(3)
+    )
+    return result._replace(
+        metadata={
+            **(result.metadata or {}),
+            "label_noise": noise.label_noise,
+            "reliability": dg.MetadataValue.md(preview(bins, rows=bins.height)),
+        }
+    )

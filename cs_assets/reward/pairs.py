@@ -1,6 +1,7 @@
 """Preference pairs: the same prompt, the true answer (score 1) and a corrupted one (score 0)."""
 
 import random
+from collections.abc import Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -74,10 +75,15 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def pairwise_accuracy(pairs: pl.DataFrame, chosen: list[float], rejected: list[float]) -> dict[str, float]:
-    """Return the share of pairs whose chosen answer has the higher reward: over all, on seen and on unseen families."""
+def pairwise_accuracy(pairs: pl.DataFrame, differences: Sequence[float]) -> dict[str, float]:
+    """Return the share of pairs whose chosen answer has the higher reward: over all, on seen and on unseen families.
+
+    Args:
+        pairs: the table of test pairs.
+        differences: reward of the chosen less that of the rejected answer, in their order.
+    """
     right = pairs.select("part").with_columns(
-        right=pl.Series([float(c > r) for c, r in zip(chosen, rejected, strict=True)], dtype=pl.Float64)
+        right=pl.Series([float(difference > 0) for difference in differences], dtype=pl.Float64)
     )
     figures = {"accuracy": right["right"].mean(), "n": float(right.height)}
     for part in ("test_seen", "test_unseen"):

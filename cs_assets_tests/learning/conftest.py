@@ -9,6 +9,7 @@ import pytest
 
 from cs_assets.learning import training
 from cs_assets.learning.progress import Progress, Report, progress_callback
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
 
 SMALL: dict[str, Any] = {
     "base_model": "tiny",
@@ -55,6 +56,15 @@ def resumed_equals_undisturbed(
         assert max(float((expected[name] - got[name]).abs().max()) for name in expected) < 1e-4
 
     return check
+
+
+@pytest.fixture(scope="session")
+def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an SFT adapter, which the alignments start at."""
+    place = tmp_path_factory.mktemp("tuned")
+    samples = [[{"role": "user", "content": f"地址 {i}"}, {"role": "assistant", "content": "请说"}] for i in range(8)]
+    train_adapter(str(tiny_model), samples, [], FineTuningSettings(**SMALL), place / "model", place / "work")
+    return place / "model"
 
 
 def losses(log: training.TrainingLog) -> list[float]:

@@ -1,14 +1,16 @@
 """The reward model: it prefers what was chosen, and head and adapter come back from the folder."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from cs_assets.learning import reward
 from cs_assets.learning.inference import rewards
 from cs_assets.learning.models import load_reward_lm, load_tokenizer
-from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
+from cs_assets.learning.reward import Preference, RewardSettings, pair_loss, train_reward_model
 from cs_assets_tests.learning.conftest import SMALL, losses
 
 SETTINGS = RewardSettings(**SMALL)
@@ -49,6 +51,59 @@ def test_a_margin_asks_for_a_wider_gap(tiny_model: Path, tmp_path: Path) -> None
         for name, pairs in (("plain", PAIRS), ("wide", wide))
     ]
     assert first == pytest.approx([0.693, 2.127], abs=0.05)
+
+
+def log_sigmoid(value: float) -> float:
+    return -math.log1p(math.exp(-value))
+
+
+@pytest.mark.parametrize(("margin", "smoothing"), [(0.0, 0.0), (0.7, 0.0), (0.0, 0.3), (-0.4, 0.5), (1.5, 1.0)])
+def test_the_loss_is_that_of_the_formula(margin: float, smoothing: float) -> None:
+    chosen, rejected = [1.2, -0.3], [0.4, 0.9]
+    expected = -sum(
+        (1 - smoothing) * log_sigmoid(c - r - margin) + smoothing * log_sigmoid(r - c - margin)
+        for c, r in zip(chosen, rejected, strict=True)
+    )
+    of_both = torch.full((2,), margin), torch.full((2,), smoothing)
+    assert float(pair_loss(torch.tensor(chosen), torch.tensor(rejected), *of_both)) == pytest.approx(expected / 2)
+
+
+def first_loss(tiny_model: Path, work: Path, pairs: list[Preference]) -> float:
+    """The loss of one step over all pairs."""
+    settings = SETTINGS.model_copy(update={"epochs": 1, "batch_size": len(pairs)})
+    return losses(train_reward_model(str(tiny_model), pairs, settings, work / "model", work))[0]
+
+
+def test_the_trainer_smooths_each_pair_by_its_own_number(tiny_model: Path, tmp_path: Path) -> None:
+    def of(name: str, *smoothings: float) -> float:
+        pairs = [
+            pair.model_copy(update={"smoothing": smoothing, "margin": 2.0})
+            for pair, smoothing in zip(PAIRS, smoothings * 4, strict=True)
+        ]
+        return first_loss(tiny_model, tmp_path / name, pairs)
+
+    plain, opposite, half = of("plain", 0.0, 0.0), of("opposite", 1.0, 1.0), of("half", 0.5, 0.5)
+    assert plain != pytest.approx(opposite, abs=1e-4)
+    assert half == pytest.approx((plain + opposite) / 2, abs=1e-5)
+    assert of("mixed", 1.0, 0.0) + of("mixed the other way", 0.0, 1.0) == pytest.approx(plain + opposite, abs=1e-5)
+
+
+def test_a_pair_with_a_surely_wrong_label_is_the_swapped_pair(tiny_model: Path, tmp_path: Path) -> None:
+    wrong = [pair.model_copy(update={"smoothing": 1.0}) for pair in PAIRS]
+    swapped = [pair.model_copy(update={"chosen": pair.rejected, "rejected": pair.chosen}) for pair in PAIRS]
+    found = [first_loss(tiny_model, tmp_path / str(place), pairs) for place, pairs in enumerate((wrong, swapped))]
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+
+
+def test_pairs_that_are_all_too_long_are_an_error_that_names_the_setting(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="longer than max_length 16; raise it"):
+        train_reward_model(
+            str(tiny_model),
+            PAIRS,
+            SETTINGS.model_copy(update={"max_length": 16}),
+            tmp_path / "model",
+            tmp_path / "work",
+        )
 
 
 def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(

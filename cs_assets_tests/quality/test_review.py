@@ -85,7 +85,9 @@ def test_any_text_survives_the_file(
 ) -> None:
     path = UPath(tmp_path_factory.mktemp("review") / "s.jsonl")
     lines = [
-        ReviewLine(sample_id=str(n), message=message, answer=answer, score=0.5, verdict=verdict)
+        ReviewLine.model_validate(
+            {"sample_id": str(n), "message": message, "answer": answer, "score": 0.5, "verdict": verdict}
+        )
         for n, (message, answer, verdict) in enumerate(texts)
     ]
     write_review(path, lines)

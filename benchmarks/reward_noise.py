@@ -1,0 +1,184 @@
+"""Wrong labels in the preference pairs: how far does the reward model fall, and what does each remedy give back?
+
+    python -m benchmarks.reward_noise --base embedded --json --output benchmarks/results/reward_noise.json
+
+Of the training pairs of a scenario a share (0, 10, 20, 30 %) is given the wrong label; the test pairs stay right. On
+each share a reward model is trained with each setting of `label_noise` (none, flip, smooth, margin), all else equal.
+The strengths that three of them rest on are computed once a share. Every model, cut or complete, is kept in `--work`: a
+run that was killed goes on where it was, and a run with other settings wants another folder.
+
+The last line of `--json` is one object; `curve` has a cell for each share and setting:
+
+- accuracy, low, high: pairs of the test whose chosen answer has the higher reward, and the 95 % bootstrap interval;
+  accuracy_seen and accuracy_unseen: by whether the corruption family occurs in training. confidence and
+  calibration_error: see `cs_assets/reward/calibration.py`.
+- wrong: share of the training pairs whose label is wrong when the model is trained; flip may lower or raise it.
+- found, rightly: of the planted wrong labels, the share with a negative strength, and of the negative strengths, the
+  share that was planted; null for none, and where there is nothing to divide by.
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from cs_assets.evaluation.statistics import bootstrap
+from cs_assets.learning.label_noise import (
+    REMEDIES,
+    LabelNoise,
+    NoiseSettings,
+    out_of_fold_strengths,
+    remedied,
+    with_planted_noise,
+)
+from cs_assets.learning.reward import Preference, RewardSettings, reward_differences, train_reward_model
+from cs_assets.reward.calibration import calibration
+from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy, preferences
+
+SHARES: Final = (0.0, 0.1, 0.2, 0.3)
+NOISE_SEED: Final = 11
+# Of the rendered samples some are near-duplicates, or take no corruption: so many more are rendered.
+SPARE: Final = 1.5
+
+
+def pairs_of(scenario_name: str, train: int, test: int) -> tuple[list[Preference], Any, list[Preference]]:
+    """Return training pairs, the table of the test pairs, and these as the trainers take them."""
+    import polars as pl
+
+    from cs_assets.atoms.bundles import sample_atoms
+    from cs_assets.quality.filtering import filter_samples
+    from cs_assets.quality.labelling import label_samples
+    from cs_assets.samples.render import render_samples
+    from cs_assets.scenario import load_scenario
+    from cs_assets.templates.variants import template_variants
+    from cs_assets.training.splits import make_splits
+
+    scenario = load_scenario(scenario_name).with_counts(
+        train=round(SPARE * (train + test)),
+        judge=8,
+        validation=0,
+        test_iid=0,
+        test_template_ood=0,
+        test_entity_ood=0,
+        test_noise=0,
+    )
+    # As many as `atomic_table` makes: each fold may use its own blocks only, and not every row suits every template.
+    atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
+    rendered = render_samples(scenario, template_variants(scenario, atoms.head(3).to_dicts()), atoms)
+    splits = make_splits(filter_samples(label_samples(scenario, rendered), {}, 0.0))
+    table = make_pairs(scenario, splits, PairSettings(train_pairs=train, test_pairs=test))
+    tested = table.filter(pl.col("part") != "train")
+    return preferences(scenario, table.filter(pl.col("part") == "train")), tested, preferences(scenario, tested)
+
+
+def curve(
+    base: str,
+    train: Sequence[Preference],
+    tested: Any,
+    test: Sequence[Preference],
+    settings: RewardSettings,
+    work: Path,
+) -> list[dict[str, Any]]:
+    """Train and test a reward model for each share and remedy; what `work` holds is not done again."""
+    cells = []
+    for share in SHARES:
+        noisy, places = with_planted_noise(train, share, NOISE_SEED)
+        place = work / f"flipped_{round(100 * share)}"
+        strengths = out_of_fold_strengths(base, noisy, settings, NoiseSettings(), place)
+        for remedy in REMEDIES:
+            pairs = remedied(noisy, strengths, NoiseSettings(label_noise=remedy))
+            differences = _tested(base, pairs, test, settings, place / remedy)
+            hits = bootstrap([float(difference > 0) for difference in differences])
+            cells.append(
+                {
+                    "flipped": share,
+                    "remedy": remedy,
+                    **pairwise_accuracy(tested, differences),
+                    "low": hits.low,
+                    "high": hits.high,
+                    **calibration(differences),
+                    "wrong": sum(now.chosen != was.chosen for now, was in zip(pairs, train, strict=True)) / len(train),
+                    **_detection(remedy, strengths, places),
+                }
+            )
+            print(f"{share:.0%} flipped, {remedy:<7} accuracy {cells[-1]['accuracy']:.3f}", flush=True)
+    return cells
+
+
+def _tested(
+    base: str, pairs: list[Preference], test: Sequence[Preference], settings: RewardSettings, work: Path
+) -> list[float]:
+    kept = work / "differences.json"
+    if kept.is_file():
+        return [float(value) for value in json.loads(kept.read_text(encoding="utf-8"))]
+    train_reward_model(base, pairs, settings, work / "model", work)
+    found = reward_differences(base, str(work / "model"), test, batch_size=2 * settings.batch_size)
+    beside = kept.with_suffix(".tmp")
+    beside.write_text(json.dumps(found), encoding="utf-8")
+    beside.replace(kept)
+    return found
+
+
+def _detection(remedy: LabelNoise, strengths: Sequence[float], planted: set[int]) -> dict[str, float | None]:
+    """Return how well a negative strength tells the planted wrong labels."""
+    negative = {place for place, strength in enumerate(strengths) if strength < 0}
+    if remedy == "none":
+        return {"found": None, "rightly": None}
+    both = len(negative & planted)
+    return {"found": both / len(planted) if planted else None, "rightly": both / len(negative) if negative else None}
+
+
+def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """Make the pairs, resolve the base and draw the curve."""
+    from resources.base_model import resolve_base_model
+
+    base = resolve_base_model(arguments.base, report=print)
+    changed = {name: value for name in ("epochs", "batch_size") if (value := getattr(arguments, name)) is not None}
+    settings = RewardSettings(base_model=arguments.base, **changed)
+    train, tested, test = pairs_of(arguments.scenario, arguments.pairs, arguments.test_pairs)
+    return {
+        "base": base.name,
+        "scenario": arguments.scenario,
+        "pairs": len(train),
+        "test_pairs": len(test),
+        "curve": curve(base.path, train, tested, test, settings, work),
+        "settings": settings.model_dump(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
+        | {"python": platform.python_version()},
+        "command": f"python -m benchmarks.reward_noise --base {arguments.base} --scenario {arguments.scenario} "
+        f"--pairs {arguments.pairs} --test-pairs {arguments.test_pairs} --json",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default="embedded", help="a name of data/base_models.yaml, a folder, or a hub id")
+    parser.add_argument("--scenario", default="address_extraction")
+    parser.add_argument("--pairs", type=int, default=240, help="training pairs")
+    parser.add_argument("--test-pairs", type=int, default=120, help="half of them of unseen corruption families")
+    parser.add_argument("--epochs", type=float, help="passes over the pairs; the profile's if not given")
+    parser.add_argument("--batch-size", type=int, help="pairs per step; the profile's if not given")
+    parser.add_argument("--work", type=Path, help="keeps models and figures, so that a killed run goes on")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
+    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(arguments, arguments.work or Path(folder))
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

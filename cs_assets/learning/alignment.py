@@ -1,0 +1,60 @@
+"""What the ways to align a tuned adapter share: their settings, the model they start at, and how the result is kept.
+
+The ways themselves stand in `dpo.py` (pairs), `unpaired.py` (KTO, the answers of the pairs one by one) and
+`reinforcement.py` (RLOO and GRPO, answers of the model's own). Each keeps the result near the tuned adapter, its
+reference, by `beta`.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from cs_assets.learning.models import load_causal_lm
+from cs_assets.learning.progress import Report
+from cs_assets.learning.training import LoopSettings, TrainingLog, run_training
+from cs_assets.profiles import by_profile
+
+
+class AlignmentSettings(LoopSettings):
+    """Numbers of the alignment. Base and shape of the adapter are those of the adapter it starts at."""
+
+    learning_rate: float = by_profile(demo=5e-5, full=2e-5, description="Peak learning rate, below that of SFT.", gt=0)
+    batch_size: int = by_profile(
+        demo=2, full=8, description="Pairs per step, each two sequences; of rloo and grpo, prompts.", ge=1
+    )
+    beta: float = Field(
+        default=0.1, description="How close to the tuned model the result stays; higher is closer.", gt=0
+    )
+
+
+def load_policy(base: str, adapter: str) -> Any:
+    """Load the base with the tuned adapter, to be trained on; TRL takes a copy of the adapter as the reference.
+
+    Raises:
+        ValueError: what was tuned is not a LoRA adapter, so that no copy of it can stand beside it.
+    """
+    config = Path(adapter) / "adapter_config.json"
+    kind = json.loads(config.read_text(encoding="utf-8"))["peft_type"] if config.is_file() else "a full model"
+    if kind != "LORA":
+        raise ValueError(
+            f"{adapter}: alignment starts at a LoRA adapter, found {kind}. Train lora_adapter with method: lora, dora, "
+            "rslora or qlora, or set method: off in aligned_adapter."
+        )
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(load_causal_lm(base), adapter, is_trainable=True)
+
+
+def run_alignment(
+    trainer: Any, tokenizer: Any, cases: Sequence[Any], folder: Path, work: Path, report: Report
+) -> TrainingLog:
+    """Train and save: adapter, tokenizer and log in `folder`, checkpoints in `work`."""
+    log = run_training(trainer, len(cases), work, report)
+    # TRL adds the reference as a second adapter; only the trained one is the result.
+    trainer.model.save_pretrained(folder, selected_adapters=["default"])
+    tokenizer.save_pretrained(folder)
+    log.save(folder)
+    return log

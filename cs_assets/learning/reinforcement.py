@@ -1,0 +1,152 @@
+"""Reinforcement of a tuned adapter: it answers, its answers are rewarded, and the better ones become more probable.
+
+RLOO (arXiv 2402.14740) and GRPO (arXiv 2402.03300) as TRL has them; both compare the answers to one prompt with one
+another, so that no value model is needed. What an answer is worth, the caller says:
+
+    rewards = {"verified": (lambda cases, answers: [float(answer == truth[case]) ...], 1.0)}
+    reinforce_adapter(base, adapter, prompts, rewards, "rloo", settings, 128, folder, work)
+"""
+
+import functools
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cs_assets.learning.alignment import AlignmentSettings, load_policy, run_alignment
+from cs_assets.learning.models import Message, load_tokenizer
+from cs_assets.learning.progress import Report, silent
+from cs_assets.learning.training import TrainingLog, training_arguments
+from cs_assets.profiles import by_profile
+
+# Returns what each answer is worth; a case is the place of its prompt.
+RewardFunction = Callable[[Sequence[int], Sequence[str]], list[float]]
+Algorithm = Literal["rloo", "grpo"]
+
+
+class ReinforcementSettings(AlignmentSettings):
+    """Numbers of RLOO and GRPO; `beta` is the weight of the KL divergence from the tuned adapter."""
+
+    generations: int = by_profile(
+        demo=2, full=8, description="Answers to a prompt, compared with one another; rloo and grpo.", ge=2
+    )
+    temperature: float = Field(default=1.0, description="Of the sampled answers; rloo and grpo.", gt=0)
+
+
+class Reinforcement(BaseModel):
+    """How a reinforcement went: means over the first and the last fifth of its steps.
+
+    first, last: `reward`, the weighted sum; the mean of each reward function, by its name; `kl`, the divergence from
+    the tuned adapter in nats per token.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    log: TrainingLog
+    first: dict[str, float]
+    last: dict[str, float]
+
+    def metrics(self) -> dict[str, float]:
+        """Return what the training log tells, and each figure at the start and at the end."""
+        moved = {f"{name}_first": value for name, value in self.first.items()}
+        return self.log.metrics() | moved | {f"{name}_last": value for name, value in self.last.items()}
+
+
+def reinforce_adapter(
+    base: str,
+    adapter: str,
+    prompts: Sequence[list[Message]],
+    rewards: Mapping[str, tuple[RewardFunction, float]],
+    algorithm: Algorithm,
+    settings: ReinforcementSettings,
+    max_new_tokens: int,
+    folder: Path,
+    work: Path,
+    report: Report = silent,
+) -> Reinforcement:
+    """Continue the training of `adapter` on its own answers.
+
+    Args:
+        base: folder of the base model.
+        adapter: folder of the tuned LoRA adapter; its state at the start is the reference.
+        prompts: what it is asked.
+        rewards: functions by name, with their weights in the sum.
+        algorithm: rloo or grpo.
+        settings: numbers of the training.
+        max_new_tokens: an answer is cut there.
+        folder: receives adapter, tokenizer and training log.
+        work: receives checkpoints; a second call with the same folder resumes.
+        report: is told the progress.
+
+    Raises:
+        ValueError: there are no prompts, all are too long, or what was tuned is not a LoRA adapter.
+    """
+    if not prompts:
+        raise ValueError("no prompts to answer; look at preference_pairs.")
+    from datasets import Dataset
+    from transformers import set_seed
+
+    set_seed(settings.seed)
+    model, tokenizer = load_policy(base, adapter), load_tokenizer(base)
+    fitting = [case for case, prompt in enumerate(prompts) if _fits(tokenizer, prompt, settings, max_new_tokens)]
+    if not fitting:
+        raise ValueError(f"every prompt leaves no room for an answer at max_length {settings.max_length}; raise it.")
+    random.Random(settings.seed).shuffle(fitting)
+    arguments = training_arguments(settings, work, model.num_parameters()) | {
+        "per_device_train_batch_size": settings.batch_size * settings.generations,
+        "num_generations": settings.generations,
+        "max_completion_length": max_new_tokens,
+        "temperature": settings.temperature,
+        "beta": settings.beta,
+        "reward_weights": [weight for _, weight in rewards.values()],
+        # After a resume TRL's sampler would repeat the first epoch's order; every epoch has the one made above.
+        "shuffle_dataset": False,
+    }
+    del arguments["max_length"], arguments["per_device_eval_batch_size"]
+    trainer = _trainer(algorithm, arguments)(
+        model=model,
+        reward_funcs=[_named(name, function) for name, (function, _) in rewards.items()],
+        train_dataset=Dataset.from_list([{"prompt": prompts[case], "case": case} for case in fitting]),
+        processing_class=tokenizer,
+    )
+    log = run_alignment(trainer, tokenizer, fitting, folder, work, report)
+    return _told(log, trainer.state.log_history)
+
+
+def _fits(tokenizer: Any, prompt: list[Message], settings: ReinforcementSettings, max_new_tokens: int) -> bool:
+    tokens = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)
+    return len(tokens) + max_new_tokens <= settings.max_length
+
+
+def _trainer(algorithm: Algorithm, arguments: dict[str, Any]) -> Callable[..., Any]:
+    """Return TRL's trainer of the algorithm, with its arguments."""
+    from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+    if algorithm == "rloo":
+        return functools.partial(RLOOTrainer, args=RLOOConfig(**arguments))
+    return functools.partial(GRPOTrainer, args=GRPOConfig(**arguments))
+
+
+def _named(name: str, function: RewardFunction) -> Callable[..., list[float]]:
+    """Return the function as TRL calls it; TRL tells its mean under its name."""
+
+    def reward(completions: list[list[Message]], case: list[int], **_: Any) -> list[float]:
+        return function(case, [completion[-1]["content"] for completion in completions])
+
+    reward.__name__ = name
+    return reward
+
+
+def _told(log: TrainingLog, history: Sequence[Mapping[str, Any]]) -> Reinforcement:
+    """Read the rewards and the divergence from the Trainer's history."""
+    steps = [entry for entry in history if "reward" in entry]
+    names = {key: key.removeprefix("rewards/").removesuffix("/mean") for key in steps[0] if key.endswith("/mean")}
+    wanted = {key: name for key, name in names.items() if key.startswith("rewards/")} | {"reward": "reward", "kl": "kl"}
+    size = max(1, len(steps) // 5)
+
+    def mean(entries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        return {name: sum(float(entry[key]) for entry in entries) / len(entries) for key, name in wanted.items()}
+
+    return Reinforcement(log=log, first=mean(steps[:size]), last=mean(steps[-size:]))

@@ -1,0 +1,119 @@
+"""`aligned_adapter` as Dagster runs it, by each method: what it tells, and what trains it again."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from cs_assets.alignment.assets import aligned_adapter
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
+from cs_assets.partitions import scenario_partitions
+from cs_assets.reward.pairs import SCHEMA
+from cs_assets_tests.learning.conftest import SMALL
+from resources.base_model import BaseModels
+from resources.store import Store, io_managers
+from resources.tracking import Tracking
+
+NAME = "address_extraction"
+FIELDS = ("姓名", "电话", "邮编", "省", "市", "县", "详细地址")
+PAIRS = pl.DataFrame(
+    [
+        {
+            "sample_id": str(number),
+            "part": "train",
+            "message": f"电话 {number}",
+            "tools": "",
+            "chosen": json.dumps({**dict.fromkeys(FIELDS, ""), "电话": str(number)}, ensure_ascii=False),
+            "rejected": json.dumps(dict.fromkeys(FIELDS, ""), ensure_ascii=False),
+            "margin": 0.5,
+            "corruption_kind": "blank_field",
+            "corruption_family": "omission",
+        }
+        for number in range(4)
+    ],
+    schema=SCHEMA,
+)
+
+
+def given(name: str, value: Any) -> dg.AssetsDefinition:
+    """Return an asset that is `value`."""
+    kept_as = "io_manager" if isinstance(value, pl.DataFrame) else "record_io_manager"
+
+    @dg.asset(name=name, partitions_def=scenario_partitions, io_manager_key=kept_as)
+    def made() -> Any:
+        return value
+
+    return made
+
+
+@pytest.fixture
+def aligned(tiny_model: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Materialize `aligned_adapter` with this config from a tuned adapter; its metadata."""
+    store = Store(root=str(tmp_path / "out"))
+
+    def tune(folder: Path, work: Path) -> dict[str, float]:
+        settings = FineTuningSettings(**SMALL | {"epochs": 1})
+        sample = [{"role": "user", "content": "电话 1"}, {"role": "assistant", "content": "好"}]
+        train_adapter(str(tiny_model), [sample], [], settings, folder, work)
+        return {"accuracy": 0.5}
+
+    tuned, _ = store.cached_model("lora_adapter", NAME, "a" * 64, str(tiny_model), tune)
+    inputs = {"lora_adapter": tuned, "preference_pairs": PAIRS, "reward_model": tuned}
+
+    def run(**config: Any) -> dict[str, Any]:
+        numbers = {"batch_size": 2, "checkpoint_steps": 100, "max_length": 1024}
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(
+                [*(given(name, value) for name, value in inputs.items()), aligned_adapter],
+                partition_key=NAME,
+                resources={
+                    "store": store,
+                    "tracking": Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"),
+                    "base_models": BaseModels(cache=str(tmp_path / "models")),
+                    **io_managers(str(tmp_path / "out")),
+                },
+                run_config={"ops": {"aligned_adapter": {"config": numbers | config}}},
+                instance=instance,
+            )
+        [event] = result.asset_materializations_for_node("aligned_adapter")
+        return {name: value.value for name, value in event.metadata.items()}
+
+    return run
+
+
+pytestmark = pytest.mark.usefixtures("scenarios")
+
+
+def test_it_is_off_unless_a_method_is_named(aligned: Any) -> None:
+    assert aligned()["method"] == "off"
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_by_pairs_it_does_not_depend_on_what_only_reinforcement_takes(aligned: Any, method: str) -> None:
+    first, second = aligned(method=method), aligned(method=method, generations=3, reward_weight=0.1)
+    assert (first["cache"], second["cache"], first["method"]) == ("miss", "hit", method)
+
+
+@pytest.mark.parametrize("method", ["rloo", "grpo"])
+def test_by_answers_it_tells_the_rewards_and_a_changed_weight_trains_again(
+    aligned: Any, method: str, short_answers: None
+) -> None:
+    first = aligned(method=method, reward_weight=0.0, generations=2)
+    assert {"reward_first", "reward_last", "verified_first", "verified_last", "kl_last"} <= first.keys()
+    assert "preferred_last" not in first
+    assert first["steps"] == 2
+    assert aligned(method=method, reward_weight=0.0, generations=2)["cache"] == "hit"
+    assert aligned(method=method, reward_weight=0.0, generations=3)["cache"] == "miss"
+
+
+@pytest.fixture
+def short_answers(scenarios: Path) -> None:
+    """Cut answers at eight tokens: an untaught model ends none by itself."""
+    spec = scenarios / NAME / "scenario.yaml"
+    text = spec.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("answer_tokens:")]
+    spec.write_text("\n".join(["answer_tokens: 8", *lines]), encoding="utf-8")

@@ -1,0 +1,38 @@
+"""The reward noise benchmark at a small size: every cell is measured, and a second run repeats no training."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import reward_noise
+
+
+def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reward_noise, "SHARES", (0.25,))
+    command = f"reward_noise --base {tiny_model} --pairs 8 --test-pairs 4 --batch-size 8 --work {tmp_path} --json"
+    monkeypatch.setattr(sys, "argv", command.split())
+    reward_noise.main()
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["pairs"], found["test_pairs"]) == (8, 4)
+    assert {cell["flipped"] for cell in found["curve"]} == {0.25}
+    assert [cell["remedy"] for cell in found["curve"]] == ["none", "flip", "smooth", "margin"]
+    for cell in found["curve"]:
+        assert cell["low"] <= cell["accuracy"] <= cell["high"]
+        assert cell["n"] == 4
+        assert {"accuracy_seen", "accuracy_unseen", "confidence", "calibration_error"} <= cell.keys()
+    assert found["curve"][0]["wrong"] == 0.25
+
+    monkeypatch.setattr(reward_noise, "train_reward_model", None)
+    reward_noise.main()
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["curve"] == found["curve"]
+
+
+def test_what_the_strengths_tell_of_the_planted_labels() -> None:
+    strengths = [-1.0, -2.0, 0.5, 1.0]
+    assert reward_noise._detection("flip", strengths, {0, 2, 3}) == {"found": 1 / 3, "rightly": 1 / 2}
+    assert reward_noise._detection("flip", strengths, set()) == {"found": None, "rightly": 0.0}
+    assert reward_noise._detection("none", strengths, {0}) == {"found": None, "rightly": None}

@@ -1,0 +1,73 @@
+"""Best of n: seeded samples that no other prompt changes, and the one that the reward model gives most."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cs_assets.learning.best_of_n import SamplingSettings, best, sampled
+from cs_assets.learning.inference import generate, rewards
+from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer
+
+PROMPTS = [[{"role": "user", "content": f"地址 {i}"}] for i in range(3)]
+SETTINGS = SamplingSettings(best_of=4, temperature=1.0, sampling_seed=3)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> tuple[Any, Any]:
+    return load_causal_lm(str(tiny_model)), load_tokenizer(str(tiny_model))
+
+
+def answers(model: tuple[Any, Any], prompts: Any = PROMPTS, **changed: Any) -> list[list[str]]:
+    return sampled(*model, prompts, SETTINGS.model_copy(update=changed), max_new_tokens=6)
+
+
+def test_as_many_different_answers_as_asked_for_and_the_same_at_every_run(model: Any) -> None:
+    found = answers(model)
+    assert [len(group) for group in found] == [4, 4, 4]
+    assert len({answer for group in found for answer in group}) > 6
+    assert answers(model) == found
+    assert answers(model, sampling_seed=99) != found
+
+
+def test_the_answers_to_a_prompt_do_not_depend_on_the_others(model: Any) -> None:
+    other = [{"role": "user", "content": "别的"}]
+    assert answers(model, [other, PROMPTS[1]])[1] == answers(model)[1]
+
+
+def test_the_global_generator_is_left_alone(model: Any) -> None:
+    import torch
+
+    torch.manual_seed(1)
+    expected = torch.rand(3).tolist()
+    torch.manual_seed(1)
+    answers(model)
+    assert torch.rand(3).tolist() == expected
+
+
+def test_hardly_any_temperature_is_the_greedy_answer(model: Any) -> None:
+    greedy = generate(model[0], model[1], PROMPTS, max_new_tokens=6, batch_size=1)
+    assert answers(model, temperature=1e-4) == [[answer] * 4 for answer in greedy]
+
+
+def test_the_answer_with_the_highest_reward_is_taken(tiny_model: Path, model: Any) -> None:
+    reward_model, tokenizer = load_reward_lm(str(tiny_model)), model[1]
+    found = answers(model)
+    chosen = best(reward_model, tokenizer, PROMPTS, found, batch_size=5)
+    for prompt, group, answer in zip(PROMPTS, found, chosen, strict=True):
+        conversations = [[*prompt, {"role": "assistant", "content": text}] for text in group]
+        values = rewards(reward_model, tokenizer, conversations, batch_size=1)
+        assert values[group.index(answer)] == pytest.approx(max(values), abs=1e-4)
+
+
+def test_one_answer_is_the_best_and_equal_answers_are_read_once(tiny_model: Path, model: Any) -> None:
+    told: list[tuple[int, int]] = []
+    found = best(
+        load_reward_lm(str(tiny_model)),
+        model[1],
+        PROMPTS,
+        [["甲"], ["乙", "乙"], ["丙"]],
+        batch_size=8,
+        report=lambda done, total: told.append((done, total)),
+    )
+    assert (found, told) == (["甲", "乙", "丙"], [(3, 3)])
