@@ -16,7 +16,7 @@ from cs_assets.scenario import load_scenario
 from cs_assets.training.data_page import data_page
 from cs_assets.training.exports import export_splits
 from cs_assets.training.measures import measure, nearest_sentences, plain_figures
-from cs_assets.training.splits import leakage_proof, make_splits, real_style_split
+from cs_assets.training.splits import leakage_proof, make_splits, real_style_split, without_tested
 from resources.base_model import BaseModels
 from resources.files import write_whole
 from resources.gpu import gpu
@@ -55,7 +55,9 @@ def training_splits(
     real, broken = scenario.real_style()
     for line in broken:
         context.log.warning(line)
-    table = pl.concat([make_splits(filtered_samples), real_style_split(scenario, real, scenario.counts.real_style)])
+    rendered = make_splits(filtered_samples)
+    learned = without_tested(rendered, real)
+    table = pl.concat([learned, real_style_split(scenario, real, scenario.counts.real_style)])
     proof, measures = leakage_proof(table), measure(filtered_samples, template_variants, atomic_table)
     sentences = nearest_sentences(template_variants, table)
     page = data_page(f"{scenario.spec.title}: the data", measures, table, proof, sentences, scenario.spec.seed)
@@ -68,6 +70,7 @@ def training_splits(
         metadata={
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "broken_lines": len(broken),
+            "left_out_because_tested_on": rendered.height - learned.height,
             "by_split": dict(table.group_by("split", maintain_order=True).len().iter_rows()),
             "leakage_proof": dg.MetadataValue.md(preview(proof)),
             "nearest_sentences": dg.MetadataValue.md(preview(sentences)),

@@ -36,6 +36,16 @@ def make_splits(filtered: pl.DataFrame) -> pl.DataFrame:
     return filtered.filter("kept").rename({"fold": "split"}).select(list(SCHEMA))
 
 
+def without_tested(splits: pl.DataFrame, samples: Sequence[RealStyleSample]) -> pl.DataFrame:
+    """Return the splits without training and validation samples that repeat a hand-labelled message.
+
+    The test is frozen, so the training gives way: a short message such as 转人工 is written by people and templates alike.
+    """
+    tested = pl.Series([sample.message for sample in samples], dtype=pl.String)
+    learned = pl.col("split").is_in(["train", "validation"])
+    return splits.filter(~(learned & pl.col("message").is_in(tested.implode())))
+
+
 def real_style_split(scenario: Scenario, samples: Sequence[RealStyleSample], count: int | None) -> pl.DataFrame:
     """Return the hand-labelled messages as a split: of neither template nor atoms, with their format as tag.
 

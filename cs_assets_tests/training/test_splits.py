@@ -17,6 +17,7 @@ from cs_assets.training.splits import (
     make_splits,
     nearest,
     real_style_split,
+    without_tested,
 )
 from cs_assets_tests.conftest import evaluated
 
@@ -62,6 +63,17 @@ def test_messages_as_people_write_them_are_a_split_taken_at_even_distances(
     assert found["message"].to_list() == [f"地址{number}" for number in numbers]
     assert found["tags"].to_list() == [["chat"] if number else [] for number in numbers]
     assert found["messages"].to_list() == [scenario.conversation(real[number]) for number in numbers]
+
+
+def test_a_message_that_is_tested_on_is_not_trained_on(splits: pl.DataFrame) -> None:
+    rendered = splits.filter(pl.col("split") != REAL_STYLE)
+    named = {split: rendered.filter(pl.col("split") == split)["message"][0] for split in rendered["split"].unique()}
+    real = [RealStyleSample(message=message, answer="{}") for message in named.values()]
+    left = without_tested(rendered, real)
+    gone = rendered.join(left, on="sample_id", how="anti")
+    assert set(gone["split"]) == {"train", "validation"}
+    assert set(gone["message"]) == {named["train"], named["validation"]}
+    assert without_tested(rendered, []).equals(rendered)
 
 
 def test_splits_share_no_sample_and_no_message(splits: pl.DataFrame) -> None:
