@@ -39,7 +39,7 @@ def make_splits(filtered: pl.DataFrame) -> pl.DataFrame:
 def without_tested(splits: pl.DataFrame, samples: Sequence[RealStyleSample]) -> pl.DataFrame:
     """Return the splits without training and validation samples that repeat a hand-labelled message.
 
-    The test is frozen, so the training gives way: a short message such as 转人工 is written by people and templates alike.
+    The test is frozen, so the training gives way: people and templates alike write short messages such as 转人工.
     """
     tested = pl.Series([sample.message for sample in samples], dtype=pl.String)
     learned = pl.col("split").is_in(["train", "validation"])
