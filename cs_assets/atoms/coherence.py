@@ -16,14 +16,16 @@ import polars as pl
 from cs_assets.atoms.blocks import CHUNK_ROWS
 from cs_assets.atoms.columns import joined
 from cs_assets.atoms.divisions import (
+    NAMED_ZONES,
     REGION_STYLES,
+    ZONE_NAMES,
     ZONES,
     all_divisions,
     short_province,
     townships,
     written_regions,
 )
-from cs_assets.atoms.people import mobile_prefixes, subscriber_digits
+from cs_assets.atoms.people import DIGIT_NUMERALS, FULL_WIDTH_DIGITS, mobile_prefixes, subscriber_digits
 from cs_assets.atoms.places import DEVELOPERS_ESTATE, TOWN_FLOORS
 
 _SCHEMA: Final = {"atom_id": pl.UInt32, "reason": pl.String}
@@ -35,9 +37,14 @@ _FLAT: Final = r"[栋幢座层]|单元|号楼|#|\d楼|\d室|\d-\d"
 _FLOOR: Final = r"(\d{1,2})(?:0\d室?|[楼层])$"
 # Companies, schools and hospitals are named after their place.
 _INSTITUTION: Final = r"号(\p{Han}+(?:有限公司|小学|中学|学校|学院|医院|保健院))"
-_NAME: Final = r"^\p{Han}{2,6}(?:·\p{Han}{2,6})?$"
-_LANDLINE: Final = r"^\d{3,4}-([2-8]\d{6,7})(?:(?:转|-)\d{1,6})?$"
-_MOBILE: Final = r"^(?:\+86|86-)?(1\d{2}(?:\d{8}| \d{4} \d{4}|-\d{4}-\d{4}|\*{4}\d{4}))(?:(?:转|-)\d{1,6})?$"
+_NAME: Final = r"^(?:\p{Han}{2,7}(?:·\p{Han}{2,7})?|\p{Han}{1,2}\*{1,2}|[A-Z][a-z]+ ?(?:[A-Z][a-z]*|\p{Han}{1,2})?)$"
+# An address begins with a word, or with the number of a road, a regiment or a unit (G320国道, 94120部队).
+_ADDRESS: Final = r"^(?:\p{Han}{2}.|[A-Z]?\d+\p{Han}{2}|\d+团\d)"
+_EXTENSION: Final = r"(?:(?:转接?|分机|ext\.?|-|#|,)\d{1,6})?$"
+_PUNCTUATION: Final = {"〇": "0", "O": "0", "—": "-", "－": "-"} | dict.fromkeys("（）() ", "")
+_MOBILE: Final = rf"^(1\d{{2}}(?:\d{{8}}|[.-]\d{{4}}[.-]\d{{4}}|[*xX×]{{4}}\d{{4}})){_EXTENSION}"
+_SUBSCRIBER: Final = rf"^-?([2-8]\d{{6,7}}){_EXTENSION}"
+_HOTLINE: Final = rf"^[48]00-?\d{{3}}-?\d{{4}}{_EXTENSION}"
 # What is dialled where: in Hong Kong eight digits, in Macao too, whose mobiles begin with 6 and lines with 28; a mobile
 # of Taiwan is 9 and eight more. All with the code of the country call, for a mainland shop could not ring otherwise.
 _OUTSIDE: Final = {
@@ -65,9 +72,9 @@ def _faults(atoms: pl.DataFrame) -> pl.DataFrame:
     real = claimed.select("code").join(_known_divisions(), on="code", how="left", maintain_order="left")
     rows = pl.concat(
         [
-            atoms.select(
-                "atom_id", "电话", "旧电话", "邮编", "详细地址", "含地区的详细地址", "旧地址", "订单号", *_FREE_TEXTS
-            ),
+            atoms.select("atom_id", "电话", "旧电话", "邮编", "订单号", *_FREE_TEXTS),
+            # A space in an address says nothing.
+            atoms.select(pl.col("详细地址", "含地区的详细地址", "旧地址").str.replace_all(" ", "")),
             atoms.select(名字=pl.col("名字").struct.field("param").struct.field("输出")),
             atoms.select(pl.col("地址").struct.field("param").struct.unnest()),
             real,
@@ -109,7 +116,7 @@ def _known_divisions() -> pl.DataFrame:
 
 @functools.lru_cache(maxsize=1)
 def _region_rules() -> list[Rule]:
-    province = pl.any_horizontal(pl.col("省") == known for known in (pl.lit(""), pl.col("short"), pl.col("province")))
+    province = (pl.col("省") == "") | (pl.col("省") == pl.col("short")) | _names("省")
     zonable = ~pl.col("outside") & (pl.col("city") != "") & (pl.col("county") != "")
     written = joined("省", "市", "县", "详细地址")
     return [
@@ -119,7 +126,7 @@ def _region_rules() -> list[Rule]:
         ),
         (pl.format("省 '{}' is not {}", "省", "province"), ~province),
         (pl.format("市 '{}' is not {}", "市", "city"), ~_names("市")),
-        (pl.format("县 '{}' is not {}", "县", "county"), ~_names("县") & ~(_zoned() & zonable)),
+        (pl.format("县 '{}' is not {}", "县", "county"), ~_names("县") & ~(_of_this_city() & zonable)),
         (
             pl.format("邮编 {} does not lie in {}{} ({})", "邮编", "city", "county", "postcode"),
             ~_postcode_fits(),
@@ -142,7 +149,7 @@ def _detail_rules() -> list[Rule]:
     own = _namesakes().select(joined("code", "name")).to_series()
     foreign = institution.str.starts_with(namesake) & ~joined("code", namesake).is_in(own.implode())
     return [
-        (pl.format("详细地址 '{}' is no address", detail), ~detail.str.contains(r"^\p{Han}{2}.")),
+        (pl.format("详细地址 '{}' is no address", detail), ~detail.str.contains(_ADDRESS)),
         (
             pl.format("{} does not lie in {}{}", below, "city", "county"),
             below.is_not_null() & ~joined("code", below).is_in(_places_below().implode()),
@@ -153,7 +160,7 @@ def _detail_rules() -> list[Rule]:
         ),
         (
             pl.format("{} is a village, and {}{} is urban", village, "city", "county"),
-            village.is_not_null() & urban & ~rural,
+            village.is_not_null() & urban & ~rural & ~town,
         ),
         (pl.format("{} has no flats: {}", township, detail), rural & behind.str.contains(_FLAT)),
         (pl.format("{} has no house with {} floors", township, floor), town & (floor > TOWN_FLOORS).fill_null(False)),
@@ -187,11 +194,17 @@ def _order_rules() -> list[Rule]:
 
 
 def _zoned() -> pl.Expr:
-    return pl.col("县").is_in(ZONES)
+    return pl.col("县").is_in(ZONE_NAMES)
+
+
+def _of_this_city() -> pl.Expr:
+    """Tell whether a zone is one that every city may have, or that its city has."""
+    named = [city + zone for city, zones in NAMED_ZONES.items() for zone in zones.split()]
+    return pl.col("县").is_in(ZONES) | joined("city", "县").is_in(named)
 
 
 def _names(level: str) -> pl.Expr:
-    """Tell whether 市 or 县 is written as customers write the division; outside the mainland it may be left out."""
+    """Tell whether 省, 市 or 县 is written as customers write the division; outside the mainland it may be left out."""
     left_out = (pl.col(level) == "") & pl.col("outside")
     return left_out | joined("code", level).is_in(_coded_regions().select(joined("code", level)).to_series().implode())
 
@@ -247,7 +260,7 @@ def _places_below_regions() -> pl.Series:
 @functools.lru_cache(maxsize=1)
 def _regions() -> list[str]:
     """Return every region as it may be written, with a zone in the district's place too, the longest first."""
-    zones = pl.DataFrame({"县": ZONES})
+    zones = pl.DataFrame({"县": sorted(ZONE_NAMES)})
     zoned = written_regions().filter("zonable").select("省", "市").join(zones, how="cross")
     written = pl.concat([written_regions().select("省", "市", "县"), zoned])
     return _longest_first(written.select(joined("省", "市", "县")).to_series())
@@ -258,18 +271,28 @@ def _longest_first(names: pl.Series) -> list[str]:
     return sorted(set(names), key=lambda name: (-len(name), name))
 
 
+def _dialled(phone: pl.Expr) -> pl.Expr:
+    """Return a number of the mainland in digits, without brackets, spaces and country code."""
+    digits = {written: digit for table in (FULL_WIDTH_DIGITS, DIGIT_NUMERALS) for digit, written in table.items()}
+    plain = phone.str.replace_many(digits | _PUNCTUATION)
+    return plain.str.replace(r"^(?:\+86-?|86-|0086|86(1\d{10})$)", "$1")
+
+
 def _phone_rules(column: str) -> list[Rule]:
-    phone = pl.col(column)
-    outside, landline = pl.col("outside"), phone.str.starts_with("0")
-    elsewhere = landline & ~phone.str.starts_with(pl.col("area_code") + "-")
-    mobile = phone.str.extract(_MOBILE)
-    digits = mobile.str.replace_all("[ -]", "")
-    whole = phone.str.extract(_LANDLINE).str.len_bytes() == subscriber_digits(pl.col("area_code"))
-    shaped = pl.when(landline).then(whole.fill_null(False)).otherwise(mobile.is_not_null())
+    phone, dialled = pl.col(column), _dialled(pl.col(column))
+    outside, area = pl.col("outside"), pl.col("area_code")
+    landline = dialled.str.starts_with("0")
+    elsewhere = landline & ~dialled.str.starts_with(area)
+    mobile = dialled.str.extract(_MOBILE)
+    digits = mobile.str.replace_all("[.-]", "")
+    # Without an area code it is a number of the same place.
+    subscriber = dialled.str.slice(pl.when(landline).then(area.str.len_bytes()).otherwise(0)).str.extract(_SUBSCRIBER)
+    whole = (subscriber.str.len_bytes() == subscriber_digits(area)).fill_null(False)
+    shaped = whole | (~landline & (mobile.is_not_null() | dialled.str.contains(_HOTLINE)))
     heads = sorted({prefix[:3] for prefix in mobile_prefixes()})
     # A masked number shows three digits, which may be those of many prefixes.
     allotted = (
-        pl.when(digits.str.contains("*", literal=True))
+        pl.when(digits.str.contains("[*xX×]"))
         .then(digits.str.head(3).is_in(heads))
         .otherwise(digits.str.head(3).is_in(mobile_prefixes()) | digits.str.head(4).is_in(mobile_prefixes()))
     )

@@ -23,9 +23,9 @@ def draw_kinds(rng: np.random.Generator, shares: Mapping[str, float], count: int
     return rng.choice(len(shares), count, p=list(shares.values())).astype(np.uint8)
 
 
-def part(options: Iterable[str], drawn: str) -> pl.Expr:
+def part(options: Iterable[str] | pl.Series, drawn: str) -> pl.Expr:
     """Return the option that the column `drawn`, floats in [0, 1), picks."""
-    vocabulary = pl.Series(options, dtype=pl.String)
+    vocabulary = options if isinstance(options, pl.Series) else pl.Series(options, dtype=pl.String)
     return pl.lit(vocabulary).gather((pl.col(drawn) * len(vocabulary)).cast(pl.UInt32))
 
 

@@ -21,9 +21,67 @@ from cs_assets.reference import reference_table
 MUNICIPALITIES: Final = ("北京市", "天津市", "上海市", "重庆市")
 # Ways to write a region, with how often customers use them (our estimate from the copy formats of shop apps, which
 # write names in full, and typed messages, which drop 省 and 市 more often than 区).
-REGION_STYLES: Final = {"full": 0.62, "short": 0.2, "short_city": 0.18}
+REGION_STYLES: Final = {
+    "full": 0.54,
+    "short": 0.14,
+    "short_city": 0.14,
+    "short_province": 0.07,
+    "city_short": 0.03,
+    "county_short": 0.03,
+    "spoken": 0.05,
+}
+# Which levels each style shortens; `spoken` has the names of every day besides (内蒙, 锡盟, 恩施, 彭水县).
+_SHORT_LEVELS: Final = {
+    "full": "",
+    "short": "省市县",
+    "short_city": "省市",
+    "short_province": "省",
+    "city_short": "市",
+    "county_short": "县",
+    "spoken": "省市县",
+}
 # What stands in the place of a district where a development zone owns the land.
-ZONES: Final = ("高新区", "经济开发区", "开发区", "工业园区", "经开区")
+ZONES: Final = (
+    "高新区",
+    "高新区",
+    "高新区",
+    "经开区",
+    "经开区",
+    "开发区",
+    "开发区",
+    "经济开发区",
+    "工业园区",
+    "经济技术开发区",
+    "高新技术产业开发区",
+    "高新技术开发区",
+)
+# Zones that have a name of their own, or a short one, by city; a customer of such a city names one of them as often as
+# one of `ZONES`.
+NAMED_ZONES: Final = {
+    "珠海市": "横琴新区 横琴 横琴粤澳深度合作区",
+    "深圳市": "大鹏新区 前海",
+    "成都市": "天府新区 高新南区 东部新区",
+    "西安市": "西咸新区 曲江新区 航天基地 沣东新城 浐灞生态区",
+    "郑州市": "郑东新区 航空港区",
+    "合肥市": "滨湖新区 新站区 政务区",
+    "武汉市": "东湖高新区 武汉开发区",
+    "长沙市": "湘江新区",
+    "兰州市": "兰州新区",
+    "贵阳市": "贵安新区 观山湖新区",
+    "保定市": "雄安新区",
+    "南京市": "江北新区",
+    "苏州市": "苏州工业园区 园区 新区",
+    "杭州市": "钱塘新区 下沙",
+    "大连市": "金普新区 高新园区",
+    "长春市": "净月区 汽开区 净月高新区",
+    "青岛市": "西海岸新区 红岛经济区",
+    "哈尔滨市": "松北新区",
+    "赣州市": "蓉江新区",
+    "昆明市": "滇池度假区",
+    "洛阳市": "伊滨区",
+    "海口市": "江东新区",
+}
+ZONE_NAMES: Final = frozenset((*ZONES, *" ".join(NAMED_ZONES.values()).split()))
 # What no one shortens: without the last character it names no place.
 _WHOLE: Final = (*ZONES, "新区", "市区", "矿区", "特区", "神农架林区", "族区", "族自治县")
 # Shops ship where people live: districts of cities, the four municipalities most of all, and the two large cities
@@ -47,6 +105,25 @@ _AUTONOMOUS: Final = {
     "新疆维吾尔自治区": "新疆",
     "香港特别行政区": "香港",
     "澳门特别行政区": "澳门",
+}
+# How people shorten a league or a banner; the rest of the names of every day follows from the official ones.
+_SPOKEN: Final = {
+    "内蒙古自治区": "内蒙",
+    "锡林郭勒盟": "锡盟",
+    "阿拉善盟": "阿盟",
+    "昆都仑区": "昆区",
+    "东乌珠穆沁旗": "东乌旗",
+    "西乌珠穆沁旗": "西乌旗",
+    "苏尼特右旗": "苏右旗",
+    "苏尼特左旗": "苏左旗",
+    "土默特右旗": "土右旗",
+    "土默特左旗": "土左旗",
+    "克什克腾旗": "克旗",
+    "科尔沁左翼中旗": "科左中旗",
+    "科尔沁左翼后旗": "科左后旗",
+    "科尔沁右翼前旗": "科右前旗",
+    "达尔罕茂明安联合旗": "达茂旗",
+    "鄂温克族自治旗": "鄂温克旗",
 }
 
 
@@ -139,7 +216,15 @@ def sample_regions(rng: np.random.Generator, rows: np.ndarray) -> pl.DataFrame:
     levels = rng.random(len(rows)) < 0.25
     written = written_regions()[(rows * len(REGION_STYLES) + styles) * 2 + levels]
     zoned = pl.Series(rng.random(len(rows)) < _ZONE_SHARE) & pl.col("zonable")
-    return written.select("省", "市", 县=pl.when(zoned).then(draw(rng, ZONES, len(rows))).otherwise("县"))
+    return written.select("省", "市", 县=pl.when(zoned).then(_sample_zones(rng, rows)).otherwise("县"))
+
+
+def _sample_zones(rng: np.random.Generator, rows: np.ndarray) -> pl.Series:
+    """Draw a zone for the city of each row."""
+    named = all_divisions()[rows].select(pl.col("city").replace_strict(NAMED_ZONES, default="").str.split(" "))
+    own = named.select(pl.col("city").list.get(pl.lit(rng.integers(0, 60, len(rows))) % pl.col("city").list.len()))
+    own_chosen = pl.Series(rng.random(len(rows)) < 0.5) & (pl.col("city") != "")
+    return own.select(pl.when(own_chosen).then("city").otherwise(draw(rng, ZONES, len(rows)))).to_series()
 
 
 @functools.lru_cache(maxsize=1)
@@ -178,16 +263,20 @@ def written_region(province: str, city: str, county: str, style: str, names_leve
     """
     if province in _OUTSIDE:
         return _written_outside(province, city, county, style)
-    if province in MUNICIPALITIES:
-        province = short_province(province) if names_level else ""
-    if style == "full":
-        return province, city, county
-    short_city = _without_suffix(city, "市")
+    levels, spoken = _SHORT_LEVELS[style], style == "spoken"
+    official, short_city = province, _spoken(city) if spoken else _without_suffix(city, "市")
     if f"{short_city}省" == province:
         short_city = city  # 吉林市 of 吉林省
-    if style == "short" and (short := _without_suffix(county, "区县市")) != short_city:
-        county = short  # but 新乡县 beside 新乡, as 新乡新乡 names nothing
-    return short_province(province), short_city, county
+    if "省" in levels or (province in MUNICIPALITIES and style == "full"):
+        province = _SPOKEN.get(province, short_province(province)) if spoken else short_province(province)
+    if official in MUNICIPALITIES and not names_level:
+        province = ""
+    if "市" in levels:
+        city = short_city
+    if "县" in levels:
+        short = _spoken(county) if spoken else _without_suffix(county, "区县市")
+        county = county if short == short_city else short  # 新乡县 beside 新乡, as 新乡新乡 names nothing
+    return province, city, county
 
 
 def _written_outside(province: str, city: str, county: str, style: str) -> tuple[str, str, str]:
@@ -202,6 +291,13 @@ def _written_outside(province: str, city: str, county: str, style: str) -> tuple
     if province == "台湾省":
         return short, city if style == "short" else _without_suffix(city, "市"), county
     return short, "" if city in ("港岛", "澳门半岛") else city, county if style == "short_city" else ""
+
+
+def _spoken(name: str) -> str:
+    """Shorten as in talk: 恩施土家族苗族自治州 -> 恩施, 喀什地区 -> 喀什, 彭水苗族土家族自治县 -> 彭水县."""
+    if (stem := _AUTONOMOUS_PLACE.sub("", name)) != name and len(stem) > 1 and name.endswith("州"):
+        return stem
+    return _SPOKEN.get(name) or _without_suffix(name.removesuffix("地区"), "区县市")
 
 
 def _without_suffix(name: str, suffixes: str) -> str:

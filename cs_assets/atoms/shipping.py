@@ -75,6 +75,14 @@ _TIMES: Final = [
     "中午12点前",
     "晚上7点以后",
 ]
+# How many details have a space behind the township only, one between all parts, or a comma behind the township.
+_TOWNSHIP_APART: Final = 0.06
+_PARTS_APART: Final = 0.08
+_COMMA: Final = 0.02
+_TOWNSHIP: Final = r"^(\p{Han}{1,8}(?:街道|镇|乡))([^镇街路]..)"
+_PART_END: Final = (
+    r"(街道|[路街]\d+号院?|小区|花园|家园|公寓|大厦|广场|\d[栋幢座]|号楼|单元|产业园|村)([\p{Han}\dA-Z]{2})"
+)
 
 
 def shipping_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
@@ -82,7 +90,7 @@ def shipping_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
 
     Columns: atom_id (u32), entity_block (u8, 0 to 9: blocks share no county and no full name), the slots of the
     bundle (strings, nested in structs as templates name them), and the official division (struct `_official`) that
-    the coherence check compares with.
+    the coherence check compares with. Phones, names and addresses may hold spaces, as typed.
 
     Args:
         count: rows, at most `CHUNK_ROWS`.
@@ -100,7 +108,7 @@ def shipping_atoms(count: int, seed: int, chunk: int = 0) -> pl.DataFrame:
         {
             "atom_id": atom_ids(chunk, count),
             "entity_block": blocks,
-            "名字": _nested("输出", sample_names(rng, blocks)),
+            "名字": _nested("输出", _spaced_names(sample_names(rng, blocks))),
             "电话": sample_phones(rng, official["area_code"]),
             "邮编": _delivery_postcodes(rng, official["postcode"]),
             "地址": places.select(param=pl.struct("省", "市", "县")).to_struct(),
@@ -126,7 +134,27 @@ def _places(rng: np.random.Generator, divisions: np.ndarray) -> pl.DataFrame:
     """Draw how the region of each division is written, 省 市 县, and a detail within it."""
     regions = sample_regions(rng, divisions)
     details = sample_details(rng, divisions, sample_townships(rng, divisions), regions["县"])
-    return regions.with_columns(detail=details)
+    return regions.with_columns(detail=_spaced(rng, details))
+
+
+def _spaced(rng: np.random.Generator, details: pl.Series) -> pl.Series:
+    """Put the spaces that people type into some details: behind the township, or between all its parts."""
+    drawn, detail = pl.lit(pl.Series(rng.random(len(details)))), pl.lit(details)
+    spaced = (
+        pl.when(drawn < _TOWNSHIP_APART)
+        .then(detail.str.replace(_TOWNSHIP, "$1 $2"))
+        .when(drawn < _TOWNSHIP_APART + _PARTS_APART)
+        .then(detail.str.replace_all(_PART_END, "$1 $2"))
+        .when(drawn > 1 - _COMMA)
+        .then(detail.str.replace(_TOWNSHIP, "$1，$2"))
+        .otherwise(detail)
+    )
+    return pl.select(spaced).to_series()
+
+
+def _spaced_names(names: pl.Series) -> pl.Series:
+    """Put the space into KevinLau."""
+    return names.str.replace("([a-z])([A-Z])", "$1 $2")
 
 
 def _joined(places: pl.DataFrame) -> pl.Series:

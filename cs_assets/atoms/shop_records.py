@@ -271,7 +271,7 @@ def shop_records_faults(atoms: pl.DataFrame) -> pl.DataFrame:
         "订单: the number is of another day": _day_agrees(),
         "订单: the status does not go with the time": _status_agrees(),
         "评价: not the product's name": pl.col("评价.商品") == pl.col("reviewed.title"),
-        "评价: the name is not masked": pl.col("评价.用户").str.contains(r"^[\u4e00-\u9fff]\*\*$"),
+        "评价: the name is not masked": pl.col("评价.用户").str.contains(r"^[\u4e00-\u9fffA-Z]\*\*$"),
     }
     found = [
         row.filter(~test.fill_null(False)).select("atom_id", reason=pl.lit(reason)) for reason, test in tests.items()

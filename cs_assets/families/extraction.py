@@ -40,6 +40,8 @@ from cs_assets.families.syntax import Segment, SentenceTemplate, TemplateError
 
 # White space as `\s` of `re` has it; that of Polars lacks the separators.
 _COLUMN_SPACE = r"[\s\x1c-\x1f]+"
+# What counts as a digit of a phone: masked ones (138****1234, 138xxxx1234) and numerals (一三八) too.
+_PHONE_DIGITS: Final = r"\d*xX×〇零Oo幺一二三四五六七八九"
 _MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 
 
@@ -132,7 +134,7 @@ class ExtractionFamily(SingleMessageFamily):
         good = pl.all_horizontal(copied) & ~pl.col("source").str.contains(r'["\\\x00-\x1f]')
         good = good & pl.any_horizontal(pl.col(field) != "" for field in self.fields)
         if "电话" in self.fields:
-            digits = pl.col("电话").str.count_matches(r"[\d*]")
+            digits = pl.col("电话").str.count_matches(f"[{_PHONE_DIGITS}]")
             missed = pl.col("message").str.contains(r"(?:^|\D)1[3-9]\d{9}(?:\D|$)")
             good = good & pl.when(pl.col("电话") == "").then(~missed).otherwise(digits >= 7)
         if "邮编" in self.fields:
@@ -179,7 +181,7 @@ def _phone_rule(message: str, values: Mapping[str, str]) -> list[Violation]:
     phone = values.get("电话")
     if phone is None:
         return []
-    if phone and len(re.sub(r"[^\d*]", "", phone)) < 7:
+    if phone and len(re.findall(f"[{_PHONE_DIGITS}]", phone)) < 7:
         return [Violation(rule="phone", detail=f"电话: {phone!r} has fewer than 7 digits")]
     if not phone and _MOBILE.search(message):
         return [Violation(rule="phone_missed", detail=f"电话 is empty, the message has {_MOBILE.search(message)[0]}")]  # type: ignore[index]

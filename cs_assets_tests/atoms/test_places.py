@@ -34,13 +34,23 @@ SHENZHEN, COUNTY = (
 @pytest.mark.parametrize(
     ("pattern", "low", "high"),
     [
-        (r"\d+栋\d单元\d+室$", 0.03, 0.12),
-        (r"(大厦|写字楼|产业园|科技园)(\d+楼|\d+层|\d{3,4}室?)?$", 0.04, 0.13),
-        (r"(菜鸟驿站|丰巢柜|丰巢快递柜)$", 0.02, 0.06),
-        (r"深圳市?..(科技|贸易|电子商务).*有限公司", 0.005, 0.05),
+        (r"交叉口|路口|交汇处", 0.01, 0.08),
+        (r"家属|宿舍|安置房", 0.01, 0.1),
+        (r"[）)]", 0.01, 0.06),
+        (r"单元.*[东西中南]户", 0.005, 0.05),
+        (r"床|护士站|诊", 0.003, 0.03),
+        (r"\d班|）班|\)班|六班", 0.002, 0.02),
+        (r"区\d+号$|摊位|号铺|号档", 0.003, 0.04),
+        (r"酒店|宾馆", 0.005, 0.04),
+        (r"项目部|工地", 0.001, 0.02),
+        (r"[甲乙丙丁]单元|\d甲|甲\d|附\d+号|之一", 0.01, 0.12),
+        (r"\d+栋\d单元\d+室$", 0.015, 0.08),
+        (r"(大厦|写字楼|产业园|科技园)(\d+楼|\d+层|\d{3,4}室?)?$", 0.02, 0.13),
+        (r"(菜鸟驿站|丰巢柜|丰巢快递柜)$", 0.01, 0.06),
+        (r"深圳市?..(科技|贸易|电子商务).*有限公司", 0.004, 0.05),
         (r"(小学|中学|学校|学院|医院|卫生院)", 0.03, 0.08),
         (r"号(水果店|便利店|五金店)$", 0.005, 0.03),
-        (r"(对面|旁边|楼上|隔壁)$", 0.01, 0.04),
+        (r"(对面|旁边|楼上|隔壁)$", 0.005, 0.04),
     ],
 )
 def test_a_city_has_every_kind_of_detail(pattern: str, low: float, high: float) -> None:
@@ -80,6 +90,15 @@ def test_a_zone_names_no_township() -> None:
     assert share(details(SHENZHEN), "街道") > 0.3
 
 
+def test_regiments_and_farms_are_those_of_the_north() -> None:
+    farm = r"^\d+团\d|^\d+团[部一二三四五六七八九十]|^\p{Han}+(?:农场|林场|嘎查|种畜场)"
+    assert (
+        share(details((pl.col("province") == "新疆维吾尔自治区") & pl.col("county").str.ends_with("县"), 9000), farm)
+        > 0.01
+    )
+    assert share(details(pl.col("province") == "广东省"), farm) == 0
+
+
 def test_villages_follow_their_township() -> None:
     villages = details(COUNTY).filter(pl.col("detail").str.contains(r"村\d+组"))
     assert villages.height > 150
@@ -89,7 +108,7 @@ def test_villages_follow_their_township() -> None:
 def test_a_company_bears_the_name_of_its_place() -> None:
     companies = details(pl.col("county") == "仙桃市", 20_000).filter(pl.col("detail").str.contains("有限公司"))
     assert companies.height > 500
-    assert companies["detail"].str.contains("号仙桃市?..").all()
+    assert companies["detail"].str.contains("仙桃市?..").all()
 
 
 def test_a_city_without_districts_names_the_township() -> None:
@@ -99,9 +118,10 @@ def test_a_city_without_districts_names_the_township() -> None:
 
 
 def test_lanes_are_those_of_shanghai() -> None:
-    lane = r"\d+弄\d+号\d+室$"
+    lane = r"\d+弄\d+号\d+室"
     assert 0.15 < share(details(pl.col("province") == "上海市"), lane) < 0.45
-    assert share(details(pl.col("province") != "上海市"), "弄") == 0
+    assert 0 < share(details(pl.col("province") == "浙江省"), lane) < 0.06
+    assert share(details(~pl.col("province").is_in(["上海市", "浙江省"])), "弄") == 0
 
 
 @pytest.mark.parametrize("province", ["香港特别行政区", "澳门特别行政区"])
