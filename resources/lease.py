@@ -26,6 +26,10 @@ from pathlib import Path
 
 POLL_SECONDS = 0.3
 PR_SET_PDEATHSIG = 1
+# A training step takes and frees gigabytes in large blocks. glibc gives each one back to the kernel, which clears it
+# again page by page at the next use: a sixth of a step on two cores. Blocks that are kept, and large pages, spare that.
+# The first two are glibc's names, the last one torch's; where they mean nothing they change nothing.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36), "THP_MEM_ALLOC_ENABLE": "1"}
 
 
 def visible_gpus() -> tuple[str, ...]:
@@ -139,7 +143,8 @@ def main() -> int:
         print(f"cs-assets lease: {error}", file=sys.stderr)
         return 1
     try:
-        os.execvpe(options.command[0], options.command, os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)})
+        environment = (KEEP_MEMORY if options.gpus else {}) | os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
+        os.execvpe(options.command[0], options.command, environment)
     except OSError as error:
         print(f"cs-assets lease: cannot start {options.command[0]}: {error.strerror}", file=sys.stderr)
         return 127

@@ -191,6 +191,13 @@ def test_a_step_without_gpus_sees_none(tmp_path):
     assert finish(start(tmp_path, 0, sys.executable, "-c", SEE)) == ("", "")
 
 
+def test_a_step_that_trains_keeps_its_memory_unless_told_otherwise(tmp_path):
+    see = "import os; print(*(os.environ.get(n) for n in ('MALLOC_MMAP_MAX_', 'THP_MEM_ALLOC_ENABLE')))"
+    assert finish(start(tmp_path, 1, sys.executable, "-c", see))[0] == "0 1"
+    assert finish(start(tmp_path, 1, sys.executable, "-c", see, MALLOC_MMAP_MAX_="9"))[0] == "9 1"
+    assert finish(start(tmp_path, 0, sys.executable, "-c", see))[0] == "None None"
+
+
 def test_exit_code_and_unknown_command(tmp_path):
     process = start(tmp_path, 1, sys.executable, "-c", "raise SystemExit(7)")
     assert process.wait(timeout=30) == 7
