@@ -40,8 +40,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from cs_assets.learning.models import Message, device_name
-from cs_assets.learning.sft import FineTuningSettings, prompt_completion_pairs, train_adapter
+from cs_assets.learning.conversations import Message, prompt_completion_pairs
+from cs_assets.learning.models import device_name
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.streaming import read_conversations
 from cs_assets.learning.training import TrainingLog, training_arguments
 from cs_assets.scenario import load_scenario

@@ -126,6 +126,18 @@ def tracked_table(
     return store.cached_table(stage, key, make_tracked)
 
 
+def asked_models(made: Mapping[str, tuple[pl.DataFrame, bool, str]]) -> tuple[pl.DataFrame, str, dict[str, Any]]:
+    """Return the tables of several models as one, its fingerprint, and the metadata with a link to each one's run.
+
+    Args:
+        made: what `tracked_table` returned for each model.
+    """
+    table = pl.concat([frame for frame, _, _ in made.values()])
+    key = fingerprint(table=table)
+    links = {f"mlflow_run_{model}": dg.MetadataValue.url(url) for model, (_, _, url) in made.items()}
+    return table, key, {**common_metadata(all(hit for _, hit, _ in made.values()), key), **links}
+
+
 def tracked_figures(
     context: dg.AssetExecutionContext, store: Store, tracking: Tracking, key: str, figures: Mapping[str, float]
 ) -> dict[str, dg.MetadataValue]:

@@ -65,27 +65,28 @@ def aligned_adapter(
     adapter = store.path_of(lora_adapter)
     inputs: dict[str, Any] = {"data": chosen, "adapter": lora_adapter.fingerprint, "method": config.method}
 
-    def by_pairs(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        align = {"dpo": align_by_dpo, "kto": align_by_kto}[config.method]
-        pairs = preferences(scenario, chosen)
-        return align(base.path, adapter, pairs, settings, folder, work, report).metrics()
-
-    def by_answers(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        tasks = tasks_of(scenario, chosen)
-        judge = (base_models.resolve(reward_model.base, context.log.info).path, store.path_of(reward_model))
-        rewards = rewards_of(scenario, tasks, settings_of(config, RewardingSettings), *judge)
-        algorithm: Algorithm = "rloo" if config.method == "rloo" else "grpo"
-        prompts, tokens = [task.prompt for task in tasks], scenario.spec.answer_tokens
-        return reinforce_adapter(
-            base.path, adapter, prompts, rewards, algorithm, settings, tokens, folder, work, report
-        ).metrics()
-
     if config.method in ("dpo", "kto"):
-        settings, train = settings_of(config, AlignmentSettings), by_pairs
+        settings = settings_of(config, AlignmentSettings)
+        align = {"dpo": align_by_dpo, "kto": align_by_kto}[config.method]
+
+        def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
+            pairs = preferences(scenario, chosen)
+            return align(base.path, adapter, pairs, settings, folder, work, report).metrics()
     else:
-        settings, train = settings_of(config, ReinforcementSettings), by_answers
+        settings = settings_of(config, ReinforcementSettings)
+        algorithm: Algorithm = "rloo" if config.method == "rloo" else "grpo"
         inputs |= {"scenario": scenario.spec, "reward_weight": config.reward_weight}
         inputs |= {"reward_model": reward_model.fingerprint if config.reward_weight else ""}
+
+        def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
+            tasks = tasks_of(scenario, chosen)
+            judge = (base_models.resolve(reward_model.base, context.log.info).path, store.path_of(reward_model))
+            rewards = rewards_of(scenario, tasks, settings_of(config, RewardingSettings), *judge)
+            prompts, tokens = [task.prompt for task in tasks], scenario.spec.answer_tokens
+            return reinforce_adapter(
+                base.path, adapter, prompts, rewards, algorithm, settings, tokens, folder, work, report
+            ).metrics()
+
     result = trained_model(context, store, tracking, base, settings, inputs, train)
     metadata = {**(result.metadata or {}), "method": config.method, "reward_accuracy": reward_model.metrics["accuracy"]}
     return result._replace(value=Alignment(method=config.method, model=result.value), metadata=metadata)

@@ -16,8 +16,9 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, Field
 
+from cs_assets.learning.conversations import Message, prompt_completion_pairs
 from cs_assets.learning.inference import rewards
-from cs_assets.learning.models import Message, load_reward_lm, load_tokenizer
+from cs_assets.learning.models import load_reward_lm, load_tokenizer
 from cs_assets.learning.reinforcement import RewardFunction
 from cs_assets.scenario import Scenario
 
@@ -67,13 +68,10 @@ def tasks_of(scenario: Scenario, pairs: pl.DataFrame) -> list[Task]:
     """Return the tasks of the pairs' prompts, whose true answers are the chosen ones."""
     found = []
     for message, tools, truth in pairs.select("message", "tools", "chosen").iter_rows():
-        steps = scenario.family.completion(truth)
-        places = [number for number, step in enumerate(steps) if step["role"] == "assistant"]
-        said = [steps[number]["content"] for number in places]
-        found += [
-            Task(scenario.prompt(message, tools), steps[:number], said, place, truth)
-            for place, number in enumerate(places)
-        ]
+        pairs = prompt_completion_pairs(scenario.family.completion(truth))
+        said = [pair["completion"][0]["content"] for pair in pairs]
+        question = scenario.prompt(message, tools)
+        found += [Task(question, pair["prompt"], said, place, truth) for place, pair in enumerate(pairs)]
     return found
 
 

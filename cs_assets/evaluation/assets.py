@@ -15,9 +15,9 @@ from cs_assets.evaluation.retention import RetentionModel, RetentionSettings, as
 from cs_assets.learning.fit import fit_of
 from cs_assets.learning.training import TrainingLog
 from cs_assets.model_assets import (
+    asked_models,
     batch_reporter,
     code_version,
-    common_metadata,
     loss_curve,
     settings_of,
     tracked_figures,
@@ -88,18 +88,15 @@ def predictions(
 
         return tracked_table(context, store, tracking, key, make)
 
-    made = {model: answered(model) for model in config.models}
-    table = pl.concat([frame for frame, _, _ in made.values()])
-    key = fingerprint(table=table)
+    table, key, metadata = asked_models({model: answered(model) for model in config.models})
     means = mean_scores(table)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **common_metadata(all(hit for _, hit, _ in made.values()), key),
+            **metadata,
             "figures": dg.MetadataValue.md(preview(means, rows=means.height)),
             "lm_eval_tasks": dg.MetadataValue.path(str(tasks)),
-            **{f"mlflow_run_{model}": dg.MetadataValue.url(url) for model, (_, _, url) in made.items()},
         },
     )
 
@@ -159,19 +156,16 @@ def retention(
 
         return tracked_table(context, store, tracking, key, make)
 
-    made = {model: answered(model) for model in adapters}
-    table = pl.concat([frame for frame, _, _ in made.values()])
-    key = fingerprint(table=table)
+    table, key, metadata = asked_models({model: answered(model) for model in adapters})
     summary, lost = summarise(table), forgotten(table)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **common_metadata(all(hit for _, hit, _ in made.values()), key),
+            **metadata,
             "outcome": f"{100 * summary.base.mean:.0f} % before, {100 * summary.tuned.mean:.0f} % after",
             "figures": str(summary),
             "forgotten": dg.MetadataValue.md(preview(lost, rows=lost.height)),
-            **{f"mlflow_run_{model}": dg.MetadataValue.url(url) for model, (_, _, url) in made.items()},
         },
     )
 

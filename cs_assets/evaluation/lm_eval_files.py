@@ -16,11 +16,11 @@ import polars as pl
 from upath import UPath
 
 from cs_assets.evaluation.predicting import prompts
+from cs_assets.families.base import METRICS
 from cs_assets.scenario import Scenario
 from cs_assets.training.exports import Row, write_jsonl
 from resources.files import write_whole
 
-METRICS: Final = ("exact", "strict_json", "field_accuracy")
 _TASK: Final = """\
 task: {scenario}_{split}
 tag: {scenario}

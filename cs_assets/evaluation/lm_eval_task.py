@@ -67,8 +67,7 @@ class ScenarioTask(ConfigurableTask):
 def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     """Return the scores of what was said to the prompts of a case, as `predictions` has them."""
     family = _family(doc["scenario"])
-    score = family.score(family.assembled(doc["answer"], results), doc["answer"])
-    return {"exact": score.exact, "strict_json": score.strict_json, "field_accuracy": score.field_accuracy}
+    return family.score(family.assembled(doc["answer"], results), doc["answer"]).metrics()
 
 
 @functools.cache

@@ -9,10 +9,12 @@ from typing import Any, Final
 import polars as pl
 from pydantic import Field
 
+from cs_assets.families.base import METRICS
 from cs_assets.learning.best_of_n import SamplingSettings, best, sampled
+from cs_assets.learning.conversations import Message, prompt_completion_pairs
 from cs_assets.learning.endpoint import Served, generate_at
 from cs_assets.learning.inference import ReportBatch, generate
-from cs_assets.learning.models import Message, load_causal_lm, load_reward_lm, load_tokenizer
+from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
 from cs_assets.training.splits import TEST_SPLITS
@@ -182,10 +184,8 @@ def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]
     found = []
     for message, tools, answer in cases.select("message", "tools", "answer").iter_rows():
         *system, user = scenario.prompt(message, tools)
-        steps = scenario.family.completion(answer)
-        found += [
-            [*system, *turns, user, *steps[:number]] for number, step in enumerate(steps) if step["role"] == "assistant"
-        ]
+        pairs = prompt_completion_pairs([user, *scenario.family.completion(answer)])
+        found += [[*system, *turns, *pair["prompt"]] for pair in pairs]
     return found
 
 
@@ -223,9 +223,7 @@ def score_predictions(scenario: Scenario, model: str, cases: pl.DataFrame, predi
             | {
                 "model": model,
                 "prediction": prediction,
-                "strict_json": score.strict_json,
-                "exact": score.exact,
-                "field_accuracy": score.field_accuracy,
+                **score.metrics(),
                 "fields": json.dumps(score.fields, ensure_ascii=False),
             }
         )
@@ -234,5 +232,5 @@ def score_predictions(scenario: Scenario, model: str, cases: pl.DataFrame, predi
 
 def mean_scores(predictions: pl.DataFrame) -> pl.DataFrame:
     """Return the mean scores of each model on each split."""
-    means = pl.col("exact", "strict_json", "field_accuracy").mean().round(3)
+    means = pl.col(METRICS).mean().round(3)
     return predictions.group_by("split", "model").agg(pl.len().alias("n"), means).sort("split", "model")

@@ -21,6 +21,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cs_assets.training.splits import spaced_evenly
+
 PROBE_FILE: Final = Path(__file__).resolve().parents[2] / "data" / "retention" / "probe.jsonl"
 # What may stand around an answer that is right: quotes, and the marks that end a sentence.
 _AROUND: Final = " \n\t\"'`“”‘’「」。.!"
@@ -99,5 +101,4 @@ def load_probe(count: int | None = None, path: Path = PROBE_FILE) -> list[ProbeI
             items.append(ProbeItem.model_validate_json(line))
         except ValidationError as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
-    wanted = len(items) if count is None else min(count, len(items))
-    return [items[place * len(items) // wanted] for place in range(wanted)]
+    return [items[place] for place in spaced_evenly(len(items), count)]

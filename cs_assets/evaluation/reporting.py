@@ -11,9 +11,8 @@ from pydantic import BaseModel
 from cs_assets import pages
 from cs_assets.evaluation.retention import Retention
 from cs_assets.evaluation.statistics import Interval, bootstrap, mcnemar
-from cs_assets.families.base import SummarisingFamily
+from cs_assets.families.base import METRICS, SummarisingFamily
 
-METRICS: Final = ("exact", "strict_json", "field_accuracy")
 _WORST: Final = 20
 
 

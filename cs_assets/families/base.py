@@ -90,6 +90,10 @@ class Corruption(Value):
     family: str
 
 
+# The figures of a prediction, by the names that tables and reports give them.
+METRICS: Final = ("exact", "strict_json", "field_accuracy")
+
+
 class Score(Value):
     """The metrics of one prediction; all in [0, 1].
 
@@ -105,6 +109,10 @@ class Score(Value):
     @property
     def field_accuracy(self) -> float:
         return sum(self.fields.values()) / len(self.fields)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the `METRICS` by name."""
+        return {name: getattr(self, name) for name in METRICS}
 
 
 class Family(Protocol):

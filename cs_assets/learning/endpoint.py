@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cs_assets.learning.conversations import Message
 from cs_assets.learning.inference import ReportBatch, nobody
-from cs_assets.learning.models import Message
 
 # Not OPENAI_API_KEY: that one is OpenAI's business, and an endpoint of one's own has none of it.
 KEY_VARIABLE: Final = "CS_ENDPOINT_KEY"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from cs_assets.learning.models import Message
+from cs_assets.learning.conversations import Message
 
 ReportBatch = Callable[[int, int], None]
 _SECONDS_BETWEEN_REPORTS = 4.0

@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.models import Message, load_tokenizer, load_trainable, save_adapter
+from cs_assets.learning.conversations import Message
+from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,

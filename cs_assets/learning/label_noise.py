@@ -1,7 +1,7 @@
 """What is done about preference pairs whose label may be wrong, before the reward model is trained on them.
 
 The strength of a preference is the mean difference of the rewards that models give which were not trained on the pair
-(Secrets of RLHF II, arXiv 2401.06080, section 2; there, models of other seeds that have seen it). Below zero, the other
+(after Secrets of RLHF II, arXiv 2401.06080, which averages models of several seeds). Below zero, the other
 answer is probably the better one; near zero, nobody knows. Here belong strengths, remedies, and noise planted to
 measure them. The loss that the remedies rely on stands in `reward.py`.
 
@@ -19,15 +19,15 @@ from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.models import Message
+from cs_assets.learning.conversations import Message
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.reward import Preference, RewardSettings, reward_differences, train_reward_model
 from cs_assets.profiles import by_profile
 
 LabelNoise = Literal["none", "flip", "smooth", "margin"]
 REMEDIES: Final[tuple[LabelNoise, ...]] = get_args(LabelNoise)
-# Reward differences have no unit of their own: they are told apart in medians of their absolute values. In the paper
-# the fifth of the pairs above the negative ones is ambiguous, those of less than about half the median strength.
+# Reward differences have no unit of their own, so they are told apart in medians of their absolute values. Half the
+# median is a choice: nothing measured here asks for another.
 _AMBIGUOUS: Final = 0.5
 _CHANCE: Final = 0.05  # the usual level of significance
 

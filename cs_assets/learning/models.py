@@ -12,9 +12,6 @@ from cs_assets.learning.adapters import AdapterSettings
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# One turn of a chat, as chat templates take it: `role` and `content`.
-Message = dict[str, str]
-
 
 def device_name() -> str:
     """Return `cuda` where a GPU is visible, else `cpu`."""

@@ -16,7 +16,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cs_assets.learning.alignment import AlignmentSettings, load_policy, run_alignment
-from cs_assets.learning.models import Message, load_tokenizer
+from cs_assets.learning.conversations import Message
+from cs_assets.learning.models import load_tokenizer
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import TrainingLog, training_arguments
 from cs_assets.profiles import by_profile

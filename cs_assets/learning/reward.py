@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from cs_assets.learning.adapters import peft_config
+from cs_assets.learning.conversations import Message
 from cs_assets.learning.inference import ReportBatch, nobody, rewards
-from cs_assets.learning.models import Message, load_reward_lm, load_tokenizer, save_adapter
+from cs_assets.learning.models import load_reward_lm, load_tokenizer, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -122,8 +123,8 @@ def pair_loss(chosen: Any, rejected: Any, margin: Any, smoothing: Any) -> Any:
     """Return the mean loss of pairs, as tensors of rewards: Bradley-Terry with margin and smoothed labels.
 
     -(1 - p) * log sigmoid(chosen - rejected - margin) - p * log sigmoid(rejected - chosen - margin), where p is the
-    smoothing (arXiv 2401.06080, section 2.3): the loss of the label as it stands and of the opposite one, each by its
-    probability.
+    smoothing: the loss of the label as it stands and of the opposite one, each by its probability (Secrets of RLHF II,
+    arXiv 2401.06080).
     """
     from torch.nn.functional import logsigmoid
 

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.models import Message, load_tokenizer, load_trainable, save_adapter
+from cs_assets.learning.conversations import Message, prompt_completion_pairs
+from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
 from cs_assets.learning.packing import PackedRows, require_samples_apart
 from cs_assets.learning.progress import LossPoint, Report, silent
 from cs_assets.learning.streaming import epochs, read_conversations
@@ -181,15 +182,3 @@ def _order(conversations: list[list[Message]] | Path, pairs: int, settings: Fine
 
 def _all_pairs(conversations: Iterable[list[Message]]) -> Iterator[dict[str, list[Message]]]:
     return (pair for messages in conversations for pair in prompt_completion_pairs(messages))
-
-
-def prompt_completion_pairs(messages: list[Message]) -> list[dict[str, list[Message]]]:
-    """Return prompt and completion for each of the assistant's messages.
-
-    A trajectory becomes a pair a step: what was observed stands in the prompt, where no token has a loss.
-    """
-    return [
-        {"prompt": messages[:number], "completion": [message]}
-        for number, message in enumerate(messages)
-        if message["role"] == "assistant"
-    ]

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from cs_assets.learning.models import Message
+from cs_assets.learning.conversations import Message
 
 _SUFFIXES: Final = (".jsonl", ".parquet")
 _ROWS_AT_ONCE: Final = 1024

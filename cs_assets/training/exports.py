@@ -23,6 +23,7 @@ import polars as pl
 from upath import UPath
 
 from cs_assets.families.base import CallingFamily, Sample
+from cs_assets.learning.conversations import prompt_completion_pairs
 from cs_assets.scenario import Scenario
 from resources.files import write_whole
 
@@ -92,9 +93,7 @@ def _with_objects(message: Row) -> Row:
 
 def trl(scenario: Scenario, row: Row) -> Iterator[Row]:
     """Return prompt and completion for each of the assistant's messages; only the completion has a loss."""
-    for number, message in enumerate(row["messages"]):
-        if message["role"] == "assistant":
-            yield {"prompt": row["messages"][:number], "completion": [message]}
+    yield from prompt_completion_pairs(row["messages"])
 
 
 def kto(scenario: Scenario, row: Row) -> Iterator[Row]:

@@ -46,6 +46,12 @@ def without_tested(splits: pl.DataFrame, samples: Sequence[RealStyleSample]) -> 
     return splits.filter(~(learned & pl.col("message").is_in(tested.implode())))
 
 
+def spaced_evenly(length: int, count: int | None) -> list[int]:
+    """Return `count` places of a list of `length` at even distances; None: all."""
+    wanted = length if count is None else min(count, length)
+    return [place * length // wanted for place in range(wanted)]
+
+
 def real_style_split(scenario: Scenario, samples: Sequence[RealStyleSample], count: int | None) -> pl.DataFrame:
     """Return the hand-labelled messages as a split: of neither template nor atoms, with their format as tag.
 
@@ -54,8 +60,7 @@ def real_style_split(scenario: Scenario, samples: Sequence[RealStyleSample], cou
         samples: those of `Scenario.real_style`.
         count: how many, taken at even distances; None: all.
     """
-    wanted = len(samples) if count is None else min(count, len(samples))
-    numbers = [place * len(samples) // wanted for place in range(wanted)]
+    numbers = spaced_evenly(len(samples), count)
     rows = [
         {
             "sample_id": f"{REAL_STYLE}-{number:05d}",

@@ -1,0 +1,23 @@
+"""Chat conversations, and the pairs of prompt and answer in them.
+
+Here belongs what every reader of a conversation needs: training, evaluation, alignment, export. How a conversation
+becomes tokens stands in the chat template of the model.
+
+    prompt_completion_pairs([{"role": "user", "content": "在吗"}, {"role": "assistant", "content": "在的"}])
+    # [{"prompt": [{"role": "user", "content": "在吗"}], "completion": [{"role": "assistant", "content": "在的"}]}]
+"""
+
+# One turn of a chat, as chat templates take it: `role` and `content`.
+Message = dict[str, str]
+
+
+def prompt_completion_pairs(messages: list[Message]) -> list[dict[str, list[Message]]]:
+    """Return prompt and completion for each of the assistant's messages.
+
+    A trajectory becomes a pair a step: what was observed stands in the prompt, where no token has a loss.
+    """
+    return [
+        {"prompt": messages[:number], "completion": [message]}
+        for number, message in enumerate(messages)
+        if message["role"] == "assistant"
+    ]
