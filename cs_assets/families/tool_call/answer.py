@@ -100,27 +100,75 @@ def _said(offered: Mapping[str, Tool], tool: str, parameter: str) -> str:
 def levels(found: Answer | None, truth: Answer) -> Sequence[bool]:
     """Compare on the syntax tree: function, required, unknown, types, values.
 
-    The functions called and asked about are compared first; where they differ, there is nothing to compare further.
-    `required`: no argument and no question of the truth is missing. `unknown`: no argument is too much.
+    The functions called and asked about are compared first, in any order; where they differ, there is nothing to
+    compare further. `required`: no argument and no question of the truth is missing. `unknown`: no argument is too
+    much.
     """
     if found is None or _named(found) != _named(truth):
         return [False] * len(LEVELS)
-    pairs = [(had.arguments, true.arguments) for had, true in zip(found.calls, truth.calls, strict=True)]
-    shared = [(had[name], true[name]) for had, true in pairs for name in true.keys() & had.keys()]
-    required = all(true.keys() <= had.keys() for had, true in pairs) and found.ask == truth.ask
-    return [
-        True,
-        required,
-        all(had.keys() <= true.keys() for had, true in pairs),
-        all(type(value) is type(true) for value, true in shared),
-        required and all(same_json(value, true) for value, true in shared),
-    ]
+    asked = _asked(found) == _asked(truth)
+    return [True, *map(all, zip((asked, True, True, asked), *_paired(found.calls, truth.calls), strict=True))]
 
 
 def _named(answer: Answer) -> tuple[list[str], list[str]]:
-    return [call.name for call in answer.calls], [ask.name for ask in answer.ask]
+    return sorted(call.name for call in answer.calls), sorted(ask.name for ask in answer.ask)
 
 
-def same_json(one: Any, other: Any) -> bool:
-    """Compare as JSON, where true is not 1; the order of members does not count."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+def _asked(answer: Answer) -> list[tuple[str, list[str]]]:
+    return sorted((ask.name, ask.missing) for ask in answer.ask)
+
+
+def _paired(found: Sequence[Call], truth: Sequence[Call]) -> list[tuple[bool, ...]]:
+    """Return the levels of each call against the true one that it stands for: of its function, the most alike first."""
+    alike = [
+        (_argument_levels(had.arguments, true.arguments), at, to)
+        for at, had in enumerate(found)
+        for to, true in enumerate(truth)
+        if had.name == true.name
+    ]
+    paired: dict[int, tuple[bool, ...]] = {}
+    left = set(range(len(truth)))
+    for passed, at, to in sorted(alike, reverse=True):
+        if at not in paired and to in left:
+            paired[at] = passed
+            left.remove(to)
+    return list(paired.values())
+
+
+def _argument_levels(had: Mapping[str, Any], true: Mapping[str, Any]) -> tuple[bool, ...]:
+    shared = [(had[name], true[name]) for name in true.keys() & had.keys()]
+    required = true.keys() <= had.keys()
+    return (
+        required,
+        had.keys() <= true.keys(),
+        all(same_type(value, expected) for value, expected in shared),
+        required and all(same_value(value, expected) for value, expected in shared),
+    )
+
+
+def same_type(value: Any, true: Any) -> bool:
+    """Tell whether a value has the type of the true one, at any depth, where true is not 1.
+
+    An integer stands for a whole number (3 for 3.0), a number never for an integer. An item of a list has the type of
+    some item of the true list; where that one is empty, nothing is known of its items.
+    """
+    if isinstance(true, dict):
+        return isinstance(value, dict) and all(same_type(value[key], true[key]) for key in true.keys() & value.keys())
+    if isinstance(true, list):
+        return isinstance(value, list) and (
+            not true or all(any(same_type(item, one) for one in true) for item in value)
+        )
+    return type(value) is type(true) or (type(true) is float and type(value) is int)
+
+
+def same_value(value: Any, true: Any) -> bool:
+    """Tell whether a value is the true one, types included; the order of members does not count, that of items does."""
+    if isinstance(true, dict):
+        return (
+            isinstance(value, dict)
+            and value.keys() == true.keys()
+            and all(same_value(value[key], true[key]) for key in true)
+        )
+    if isinstance(true, list):
+        return isinstance(value, list) and len(value) == len(true) and all(map(same_value, value, true))
+    return same_type(value, true) and bool(value == true)

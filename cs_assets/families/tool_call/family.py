@@ -25,7 +25,7 @@ from cs_assets.families.tool_call.answer import (
     native_messages,
     read_answer,
     read_repaired,
-    same_json,
+    same_value,
 )
 from cs_assets.families.tool_call.corruptions import Corruptions
 from cs_assets.families.tool_call.parameters import Parameters
@@ -306,7 +306,7 @@ class ToolCallFamily(SingleMessageFamily):
         found = strict if strict is not None else read_repaired(prediction)
         return Score(
             strict_json=float(strict is not None),
-            exact=float(strict is not None and same_json(strict.model_dump(), truth.model_dump())),
+            exact=float(strict is not None and same_value(strict.model_dump(), truth.model_dump())),
             fields=dict(zip(LEVELS, map(float, levels(found, truth)), strict=True)),
         )
 
