@@ -37,6 +37,7 @@ from cs_assets.families.json_corruptions import (
     swapped,
 )
 from cs_assets.families.syntax import Segment, SentenceTemplate, TemplateError
+from cs_assets.families.yaml_files import refuse_options
 
 # White space as `\s` of `re` has it; that of Polars lacks the separators.
 _COLUMN_SPACE = r"[\s\x1c-\x1f]+"
@@ -53,6 +54,7 @@ class ExtractionFamily(SingleMessageFamily):
     """
 
     def __init__(self, definition: Definition) -> None:
+        refuse_options(definition)
         self._answer_template = definition.answer_template()
         self._slots = definition.slots
         self.corruptions = CORRUPTIONS

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cs_assets.families.definition import Definition, ScenarioError
 
@@ -47,6 +47,15 @@ def read_options(definition: Definition, model: type[Model]) -> Model:
         ScenarioError: it does not fit the model; one line a problem.
     """
     return validated(dict(definition.options), f"{definition.folder / 'scenario.yaml'}: options", model)
+
+
+class _NoOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def refuse_options(definition: Definition) -> None:
+    """Raise a ScenarioError if `scenario.yaml` has `options`, for a family that has none."""
+    read_options(definition, _NoOptions)
 
 
 def parse_yaml(text: str, source: str, model: type[Model]) -> Model:

@@ -97,3 +97,12 @@ def test_a_wrong_option_is_named_as_it_stands_in_the_scenarios_file(options: dic
     with pytest.raises(ScenarioError) as error:
         read_options(Definition(Path("shop"), frozenset(), options), Shelf)
     assert f"{Path('shop') / 'scenario.yaml'}: options: {complaint}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["address_extraction", "empathetic_reply", "repair_workflow", "self_identity", "shop_knowledge"]
+)
+def test_a_family_without_options_refuses_them(name: str) -> None:
+    scenario = load_scenario(name)
+    with pytest.raises(ScenarioError, match=r"scenario\.yaml: options: unknown key 'forms'; allowed are none"):
+        FAMILIES[scenario.spec.family](Definition(scenario.folder, scenario.slots, {"forms": "xml"}))

@@ -55,6 +55,7 @@ from cs_assets.families.workflow.trajectory import (
     spliced,
     write,
 )
+from cs_assets.families.yaml_files import refuse_options
 
 TOOLS_FILE: Final = "tools.json"
 MINIMUM_WORDINGS: Final = 3
@@ -91,6 +92,7 @@ class WorkflowFamily(SingleMessageFamily):
     answer_is_determined: ClassVar[bool] = False
 
     def __init__(self, definition: Definition) -> None:
+        refuse_options(definition)
         self.tools = read_tools(definition.read(TOOLS_FILE), str(definition.folder / TOOLS_FILE))
         self.flow: Flow = read_flow(definition, self.tools, {*definition.slots, *DERIVED})
         self._offer = offer(self.tools.values())

@@ -397,6 +397,42 @@ def test_a_score_never_fails(family: KnowledgeFamily, prediction: str, kind: str
         assert score.exact <= score.strict_json
 
 
+# --- measures
+
+
+def same_values(family: KnowledgeFamily, prediction: str, form: str, kind: str = "product") -> float:
+    return family.measures(prediction, written(family, kind, form))["same_values"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", RECORDS)
+def test_values_are_the_same_in_any_form_spelling_and_dress(family: KnowledgeFamily, kind: str, form: str) -> None:
+    other = FORMS[(FORMS.index(form) + 1) % 3]
+    assert same_values(family, written(family, kind, other), form, kind) == 1
+    assert same_values(family, f"好的：\n{written(family, kind, form)}\n", form, kind) == 1
+    spelled = written(family, "product", form, 价格="¥339.00", 规格="16 gb")
+    assert same_values(family, spelled, form) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("wrong", [{"价格": "399元"}, {"价格": "339"}, {"品类": "硬盘"}, {"型号": "Pro"}, {"库存": ""}])
+def test_a_wrong_value_is_not_the_same(family: KnowledgeFamily, form: str, wrong: dict[str, str]) -> None:
+    assert same_values(family, written(family, "product", form, **wrong), form) == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize("prediction", ["", "不知道", "{}", "{"])
+def test_what_tells_no_record_has_no_value(family: KnowledgeFamily, prediction: str) -> None:
+    assert same_values(family, prediction, "json") == 0
+
+
+def test_sentences_are_prose_and_other_forms_are_not(family: KnowledgeFamily) -> None:
+    assert {form: family.is_prose(written(family, "review", form)) for form in FORMS} == {
+        "json": False,
+        "markdown": False,
+        "text": True,
+    }
+
+
 # --- bad input
 
 
@@ -425,11 +461,6 @@ def test_a_bad_schema_is_told_with_its_name(tmp_path: Path, old: str, new: str, 
     with pytest.raises(ScenarioError, match=r"schema\.yaml") as error:
         KnowledgeFamily(changed(tmp_path, "schema.yaml", old, new))
     assert told in str(error.value)
-
-
-def test_options_are_refused() -> None:
-    with pytest.raises(ScenarioError, match=r"scenario\.yaml: options: unknown key 'forms'; allowed are none"):
-        KnowledgeFamily(Definition(SCENARIOS / "shop_knowledge", frozenset(), {"forms": "xml"}))
 
 
 def test_a_kind_without_a_sentence_is_told(tmp_path: Path) -> None:
