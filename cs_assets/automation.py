@@ -10,7 +10,9 @@ from cs_assets.scenario import scenario_names, scenarios_folder
 
 chain_job = dg.define_asset_job(
     "chain",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("leaderboard"),
+    # Without what is over all scenarios, and without the search, which costs many trainings and is asked for by itself.
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.assets("leaderboard", "joint_adapter", "joint_comparison", "lora_sweep"),
     partitions_def=scenario_partitions,
     description="The whole chain of a scenario, from atoms to release.",
 )

@@ -58,7 +58,12 @@ CHECKS = [
 
 def _llm() -> LLM:
     """Return the endpoint that the environment names. EnvVar keeps the key out of what Dagster stores and shows."""
-    names: dict[str, str] = {"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL", "model": "OPENAI_MODEL"}
+    names: dict[str, str] = {
+        "api_key": "OPENAI_API_KEY",
+        "base_url": "OPENAI_BASE_URL",
+        "model": "OPENAI_MODEL",
+        "embedding_model": "OPENAI_EMBEDDING_MODEL",
+    }
     set_ones: dict[str, Any] = {field: dg.EnvVar(name) for field, name in names.items() if os.environ.get(name)}
     return LLM(**set_ones)
 

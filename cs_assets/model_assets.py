@@ -18,11 +18,12 @@ from cs_assets.learning.progress import Progress, Report
 from cs_assets.learning.training import LoopSettings, TrainingLog
 from resources.base_model import BaseModelFolder
 from resources.files import write_whole
-from resources.store import Store, fingerprint
+from resources.store import ModelFolder, Store, fingerprint
 from resources.tracking import TrackedRun, Tracking
 
 _RUN_FILE = "mlflow_run.txt"
 Train = Callable[[Path, Path, Report], Mapping[str, float]]
+Fill = Callable[[Path, Path, TrackedRun], Mapping[str, float]]
 
 
 def code_version(context: dg.AssetExecutionContext) -> str:
@@ -41,8 +42,8 @@ def common_metadata(hit: bool, key: str) -> dict[str, Any]:
 
 
 def partition_of(context: dg.AssetExecutionContext) -> str:
-    """Return the scenario, `all` for an asset over all of them."""
-    return context.partition_key if context.has_partition_key else "all"
+    """Return the scenario, `all` for an asset over all of them, also where it is made in a scenario's run."""
+    return context.partition_key if context.assets_def.partitions_def else "all"
 
 
 def run_tags(context: dg.AssetExecutionContext, key: str) -> dict[str, str]:
@@ -66,6 +67,8 @@ def trained_model(
 ) -> dg.MaterializeResult:
     """Return the model kept under the fingerprint of `inputs`, base, settings and code, training it if there is none.
 
+    Its metadata tell what the training log says.
+
     Args:
         context, store, tracking: of the asset.
         base: the base model, whose identity counts.
@@ -73,18 +76,12 @@ def trained_model(
         inputs: everything else that the model depends on.
         train: is given the folder to fill, a work folder for checkpoints and a progress reporter; returns metrics.
     """
-    stage, partition = context.asset_key.to_user_string(), context.partition_key
     key = fingerprint(code=code_version(context), base=base.identity, settings=settings, **inputs)
 
-    def make(folder: Path, work: Path) -> Mapping[str, float]:
-        context.log.info(f"nothing is kept under {key[:16]}: training on {base.name}, which is loaded first")
-        with tracking.run(stage, partition, run_tags(context, key), settings.model_dump()) as run:
-            metrics = dict(train(folder, work, progress_reporter(context, run)))
-            run.log_metrics(metrics)
-            (folder / _RUN_FILE).write_text(run.url, encoding="utf-8")
-        return metrics
+    def make(folder: Path, work: Path, run: TrackedRun) -> Mapping[str, float]:
+        return train(folder, work, progress_reporter(context, run))
 
-    model, hit = store.cached_model(stage, partition, key, base.name, make)
+    model, hit, url = tracked_folder(context, store, tracking, base, settings, key, make)
     path = Path(store.path_of(model))
     log = TrainingLog.load(path)
     metadata: dict[str, Any] = {
@@ -95,11 +92,52 @@ def trained_model(
         "resumed_at_step": log.resumed_at,
         "fit": str(fit_of(log)),
         "loss_curve": dg.MetadataValue.md(plots.markdown_image(loss_curve(log), "loss curve")),
-        "mlflow_run": dg.MetadataValue.url((path / _RUN_FILE).read_text(encoding="utf-8")),
+        "mlflow_run": dg.MetadataValue.url(url),
         "model_folder": dg.MetadataValue.path(str(path)),
         **{name: round(value, 4) for name, value in model.metrics.items()},
     }
     return dg.MaterializeResult(value=model, metadata=metadata, data_version=dg.DataVersion(key))
+
+
+def tracked_folder(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    base: BaseModelFolder,
+    settings: BaseModel,
+    key: str,
+    make: Fill,
+) -> tuple[ModelFolder, bool, str]:
+    """Return the folder kept under `key`, filling it within an MLflow run if there is none.
+
+    Args:
+        context, store, tracking: of the asset.
+        base: the base model that is trained on.
+        settings: logged as MLflow parameters.
+        key: fingerprint of everything the folder depends on.
+        make: is given the folder to fill, a work folder that survives a kill, and the run; returns metrics.
+
+    Returns:
+        The folder, whether it was there, and the URL of the run that filled it.
+    """
+    stage, partition = context.asset_key.to_user_string(), partition_of(context)
+
+    def make_tracked(folder: Path, work: Path) -> Mapping[str, float]:
+        context.log.info(f"nothing is kept under {key[:16]}: training on {base.name}, which is loaded first")
+        with tracking.run(stage, partition, run_tags(context, key), settings.model_dump()) as run:
+            metrics = dict(make(folder, work, run))
+            run.log_metrics(metrics)
+            (folder / _RUN_FILE).write_text(run.url, encoding="utf-8")
+        return metrics
+
+    kept, hit = store.cached_model(stage, partition, key, base.name, make_tracked)
+    return kept, hit, (Path(store.path_of(kept)) / _RUN_FILE).read_text(encoding="utf-8")
+
+
+def run_url(folder: Path) -> str:
+    """Return the URL of the MLflow run that filled a model folder, empty where none is told."""
+    path = folder / _RUN_FILE
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def tracked_table(
@@ -108,13 +146,20 @@ def tracked_table(
     tracking: Tracking,
     key: str,
     make: Callable[[], pl.DataFrame],
+    kept_as: str = "",
 ) -> tuple[pl.DataFrame, bool, str]:
     """Return the table kept under `key`, making it within an MLflow run if there is none.
+
+    Args:
+        context, store, tracking: of the asset.
+        key: fingerprint of everything the table depends on.
+        make: returns it.
+        kept_as: the asset with which this one shares its tables; empty: with none.
 
     Returns:
         The table, whether it was there, and the URL of the run that made it.
     """
-    stage, partition = context.asset_key.to_user_string(), context.partition_key
+    stage, partition = context.asset_key.to_user_string(), partition_of(context)
 
     def make_tracked() -> tuple[pl.DataFrame, str]:
         context.log.info(f"nothing is kept under {key[:16]}: computing it")
@@ -123,16 +168,22 @@ def tracked_table(
             run.log_metrics({"rows": table.height})
         return table, run.url
 
-    return store.cached_table(stage, key, make_tracked)
+    return store.cached_table(kept_as or stage, key, make_tracked)
 
 
-def asked_models(made: Mapping[str, tuple[pl.DataFrame, bool, str]]) -> tuple[pl.DataFrame, str, dict[str, Any]]:
+def asked_models(
+    made: Mapping[str, tuple[pl.DataFrame, bool, str]], adapters: Mapping[Any, ModelFolder | None]
+) -> tuple[pl.DataFrame, str, dict[str, Any]]:
     """Return the tables of several models as one, its fingerprint, and the metadata with a link to each one's run.
 
     Args:
         made: what `tracked_table` returned for each model.
+        adapters: that of each model that has one; the column `adapter` tells its fingerprint, empty for a base.
     """
-    table = pl.concat([frame for frame, _, _ in made.values()])
+    told = {model: adapter.fingerprint for model, adapter in adapters.items() if adapter}
+    table = pl.concat(
+        [frame.with_columns(adapter=pl.lit(told.get(model, ""))) for model, (frame, _, _) in made.items()]
+    )
     key = fingerprint(table=table)
     links = {f"mlflow_run_{model}": dg.MetadataValue.url(url) for model, (_, _, url) in made.items()}
     return table, key, {**common_metadata(all(hit for _, hit, _ in made.values()), key), **links}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _COLOURS = {"base": "#9aa5b1", "base_few_shot": "#c9a227", "tuned": "#2f6fde", "aligned": "#1e8e5a"}
+_COLOURS |= {"own": _COLOURS["tuned"], "joint": "#8e4ec6"}
 
 
 def _figure(title: str, x: str, y: str) -> tuple[Any, Any]:
@@ -54,9 +55,22 @@ def score_histogram(good: Sequence[float], bad: Sequence[float], threshold: floa
     return _data_uri(figure)
 
 
-def field_bars(per_field: Mapping[str, Mapping[str, float]]) -> str:
-    """Return a data URI: accuracy by field, one bar a model (model -> field -> accuracy)."""
-    figure, axes = _figure("field accuracy", "", "accuracy")
+def reliability_diagram(bins: Sequence[tuple[float, float, int]]) -> str:
+    """Return a data URI: how often something is so by how probable it was said to be, as (confidence, accuracy, n).
+
+    The area of a point stands for its cases; on the dashed line probabilities are what they say.
+    """
+    figure, axes = _figure("reliability", "probability said", "share that is so")
+    axes.plot([0, 1], [0, 1], color="#9aa4b2", linestyle="--")
+    cases = max((n for _, _, n in bins), default=1)
+    confidence, accuracy, n = zip(*bins, strict=True) if bins else ((), (), ())
+    axes.scatter(confidence, accuracy, [20 + 180 * count / cases for count in n], color=_COLOURS["tuned"])
+    return _data_uri(figure)
+
+
+def field_bars(per_field: Mapping[str, Mapping[str, float]], title: str = "field accuracy") -> str:
+    """Return a data URI: accuracy by field, or by split, one bar a model (model -> field -> accuracy)."""
+    figure, axes = _figure(title, "", "accuracy")
     fields = list(next(iter(per_field.values())))
     width = 0.8 / len(per_field)
     for number, (model, values) in enumerate(per_field.items()):
@@ -65,6 +79,26 @@ def field_bars(per_field: Mapping[str, Mapping[str, float]]) -> str:
     axes.set_xticks(range(len(fields)), fields)
     axes.set_ylim(0, 1.02)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return _data_uri(figure)
+
+
+def trial_panels(numbers: Mapping[str, Sequence[float]], losses: Sequence[float | None]) -> str:
+    """Return a data URI: the loss of each trial over each number that was searched (name -> its value in each trial).
+
+    Trials without a loss are left out; the lowest one stands out.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 2.8), layout="constrained")
+    panels = figure.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
+    lowest = min((loss for loss in losses if loss is not None), default=None)
+    for axes, (name, values) in zip(panels, numbers.items(), strict=True):
+        measured = [(value, loss) for value, loss in zip(values, losses, strict=True) if loss is not None]
+        colours = [_COLOURS["aligned" if loss == lowest else "base"] for _, loss in measured]
+        axes.scatter(*(zip(*measured, strict=True) if measured else ([], [])), c=colours)
+        axes.set(xlabel=name, xscale="log")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("validation loss")
     return _data_uri(figure)
 
 

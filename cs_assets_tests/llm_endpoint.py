@@ -26,12 +26,24 @@ def completion(text: str | None, finish_reason: str = "stop", usage: dict[str, i
     return Reply(body={"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
 
 
+def embedding(*vector: float) -> Reply:
+    item = {"object": "embedding", "index": 0, "embedding": vector}
+    return Reply(
+        body={"object": "list", "model": "e", "data": [item], "usage": {"prompt_tokens": 3, "total_tokens": 3}}
+    )
+
+
 def failure(status: int, message: str = "broken", **fields: str) -> Reply:
     return Reply(status, {"error": {"message": message, **fields}})
 
 
 def echo(prompt: str, nth: int) -> Reply:
     return completion(f"answer to {prompt}")
+
+
+def asked(body: dict[str, Any]) -> str:
+    """Return the last message of a chat, or the text to embed."""
+    return body["messages"][-1]["content"] if "messages" in body else body["input"]
 
 
 class Endpoint:
@@ -47,7 +59,7 @@ class Endpoint:
 
     @property
     def prompts(self) -> list[str]:
-        return [body["messages"][-1]["content"] for body in self.bodies]
+        return [asked(body) for body in self.bodies]
 
     def handle(self, body: dict[str, Any]) -> Reply:
         with self.lock:
@@ -56,7 +68,7 @@ class Endpoint:
             nth = len(self.bodies)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        reply = self.reply(body["messages"][-1]["content"], nth)
+        reply = self.reply(asked(body), nth)
         time.sleep(reply.delay)
         with self.lock:
             self.in_flight -= 1

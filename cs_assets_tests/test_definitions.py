@@ -17,6 +17,8 @@ CHAIN = {
     "training_splits": "training",
     "dataset_exports": "training",
     "lora_adapter": "training",
+    "lora_sweep": "training",
+    "joint_adapter": "training",
     "preference_pairs": "reward",
     "reward_model": "reward",
     "aligned_adapter": "alignment",
@@ -25,6 +27,7 @@ CHAIN = {
     "evaluation_report": "evaluation",
     "release": "release",
     "leaderboard": "evaluation",
+    "joint_comparison": "evaluation",
 }
 
 
@@ -47,7 +50,7 @@ def test_all_partitioned_assets_share_one_partitions_definition() -> None:
 def test_importing_the_definitions_loads_no_heavy_library() -> None:
     code = (
         "import sys, cs_assets.definitions; "
-        "print(sorted({'torch', 'transformers', 'trl', 'peft', 'mlflow', 'datasets', 'openai'} & set(sys.modules)))"
+        "print(sorted({'torch', 'transformers', 'trl', 'peft', 'mlflow', 'datasets', 'openai', 'optuna'} & set(sys.modules)))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

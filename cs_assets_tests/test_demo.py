@@ -36,7 +36,7 @@ def test_a_bad_seed_is_named_with_file_and_reason(tmp_path: Path, seed: str, sho
     assert finished.returncode == 1
     head = finished.stdout.partition("the run failed")[0]
     assert shown in head
-    assert "[ 1/17] atomic_table" in head
+    assert "[ 1/20] atomic_table" in head
     assert "were not executed" not in head
     assert not (tmp_path / "data" / "out" / "demo.json").exists()
 

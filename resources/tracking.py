@@ -6,7 +6,7 @@ Plain mlflow behind a Dagster resource. The default is a SQLite file in the stor
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,11 @@ def default_tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('data') / 'out' / 'mlflow.db'}"
 
 
+def _shortened(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as MLflow takes them: texts of at most 500 characters."""
+    return {key: str(value)[:500] for key, value in parameters.items()}
+
+
 class TrackedRun:
     """An open MLflow run."""
 
@@ -34,15 +39,33 @@ class TrackedRun:
         """Log figures, at a training step if given."""
         import mlflow
 
-        mlflow.log_metrics(dict(metrics), step=step)
+        mlflow.log_metrics(dict(metrics), step=step, run_id=self.run_id)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, beside those that the run was opened with."""
+        import mlflow
+
+        for name, value in tags.items():
+            mlflow.MlflowClient().set_tag(self.run_id, name, value)
+
+    @contextlib.contextmanager
+    def nested(self, name: str, parameters: Mapping[str, Any]) -> Iterator["TrackedRun"]:
+        """Open a run within this one, which must be the innermost one that is open; it ends as `Tracking.run` does."""
+        import mlflow
+
+        experiment = mlflow.get_run(self.run_id).info.experiment_id
+        with mlflow.start_run(experiment_id=experiment, run_name=name, nested=True, parent_run_id=self.run_id) as run:
+            mlflow.log_params(_shortened(parameters))
+            yield TrackedRun(run.info.run_id, self.url.replace(self.run_id, run.info.run_id))
 
 
 class RegisteredVersion(BaseModel):
-    """A version of a registered model, and the run that registered it."""
+    """A version of a registered model, the folder that it is of, and the run that registered it."""
 
     model_config = ConfigDict(frozen=True)
 
     number: str
+    source: str
     run_url: str
 
 
@@ -65,9 +88,19 @@ class Tracking(ConfigurableResource):
         with self._one_at_a_time():
             experiment = self._experiment(partition)
         with mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags)) as run:
-            mlflow.log_params({key: str(value)[:500] for key, value in parameters.items()})
+            mlflow.log_params(_shortened(parameters))
             base = self.uri.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
             yield TrackedRun(run.info.run_id, f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}")
+
+    def parameters_of(self, run_url: str) -> dict[str, str]:
+        """Return the parameters that a run logged, by the URL that `TrackedRun` told; empty where it is not known."""
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return dict(MlflowClient(self.uri).get_run(run_url.rpartition("/")[2]).data.params)
+        except MlflowException:
+            return {}
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -96,10 +129,7 @@ class Tracking(ConfigurableResource):
         from mlflow import MlflowClient
 
         found = [v for v in MlflowClient(self.uri).search_model_versions(f"name = '{name}'") if v.source == source]
-        if not found:
-            return None
-        newest = max(found, key=lambda version: int(version.version))
-        return RegisteredVersion(number=str(newest.version), run_url=newest.run_link or "")
+        return _registered(max(found, key=lambda version: int(version.version))) if found else None
 
     def register(self, name: str, source: str, run: TrackedRun) -> RegisteredVersion:
         """Register a model folder as a new version made by `run`; a folder that has a version keeps it."""
@@ -116,10 +146,52 @@ class Tracking(ConfigurableResource):
             except MlflowException:
                 client.create_registered_model(name)
             made = client.create_model_version(name, source=source, run_id=run.run_id, run_link=run.url)
-        return RegisteredVersion(number=str(made.version), run_url=run.url)
+        return _registered(made)
+
+    def holder(self, name: str, alias: str) -> RegisteredVersion | None:
+        """Return the version that has `alias`, None where none has it or there is no such model."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(self.uri)
+        models = client.search_registered_models(f"name = '{name}'")  # a search of versions tells no aliases
+        number = models[0].aliases.get(alias) if models else None
+        return _registered(client.get_model_version(name, str(number))) if number is not None else None
 
     def set_alias(self, name: str, alias: str, version: RegisteredVersion) -> None:
         """Give `alias` to a version. A version that had it keeps existing without it."""
         from mlflow import MlflowClient
 
         MlflowClient(self.uri).set_registered_model_alias(name, alias, version.number)
+
+    def take_alias(
+        self,
+        name: str,
+        alias: str,
+        version: RegisteredVersion,
+        objections: Callable[[RegisteredVersion], list[str]],
+    ) -> list[str]:
+        """Give `alias` to a version unless there are objections to its taking it from the one that has it.
+
+        With a SQLite file two runs that ask at once are answered one after the other.
+
+        Args:
+            name: the registered model.
+            alias: what is asked for.
+            version: who asks for it.
+            objections: is given the present holder, if that is another version.
+
+        Returns:
+            The objections; empty where the version has the alias now.
+        """
+        with self._one_at_a_time():
+            present = self.holder(name, alias)
+            if present is None or present.number != version.number:
+                if present is not None and (found := objections(present)):
+                    return found
+                self.set_alias(name, alias, version)
+        return []
+
+
+def _registered(version: Any) -> RegisteredVersion:
+    """Return what there is to know of a version of MLflow's."""
+    return RegisteredVersion(number=str(version.version), source=version.source, run_url=version.run_link or "")

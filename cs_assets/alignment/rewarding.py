@@ -68,10 +68,10 @@ def tasks_of(scenario: Scenario, pairs: pl.DataFrame) -> list[Task]:
     """Return the tasks of the pairs' prompts, whose true answers are the chosen ones."""
     found = []
     for message, tools, truth in pairs.select("message", "tools", "chosen").iter_rows():
-        pairs = prompt_completion_pairs(scenario.family.completion(truth))
-        said = [pair["completion"][0]["content"] for pair in pairs]
+        steps = prompt_completion_pairs(scenario.family.completion(truth))
+        said = [step["completion"][0]["content"] for step in steps]
         question = scenario.prompt(message, tools)
-        found += [Task(question, pair["prompt"], said, place, truth) for place, pair in enumerate(pairs)]
+        found += [Task(question, step["prompt"], said, place, truth) for place, step in enumerate(steps)]
     return found
 
 

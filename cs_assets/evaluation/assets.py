@@ -1,35 +1,64 @@
-"""`predictions`, `retention`, `evaluation_report`, `leaderboard`."""
+"""`predictions`, `retention`, `evaluation_report`, `leaderboard`, `joint_comparison`."""
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
 from cs_assets import plots
 from cs_assets.alignment.outcome import Alignment
+from cs_assets.evaluation import joint
 from cs_assets.evaluation.lm_eval_files import write_tasks
-from cs_assets.evaluation.predicting import MODELS, Exam, PredictionSettings, mean_scores, test_cases
+from cs_assets.evaluation.measuring import Embed, Vectors, measured
+from cs_assets.evaluation.predicting import (
+    MODELS,
+    AnsweringSettings,
+    Exam,
+    PredictionSettings,
+    mean_scores,
+    test_cases,
+)
+from cs_assets.evaluation.preferred import Preferred, preferred
 from cs_assets.evaluation.probe import load_probe
-from cs_assets.evaluation.reporting import EvaluationReport, html_page, make_report, markdown, worst_failures
+from cs_assets.evaluation.reporting import (
+    LEADERBOARD_SCHEMA,
+    EvaluationReport,
+    answered_by,
+    html_page,
+    leaderboard_rows,
+    make_report,
+    markdown,
+    worst_failures,
+)
 from cs_assets.evaluation.retention import RetentionModel, RetentionSettings, ask, forgotten, summarise
+from cs_assets.families.base import METRIC_TITLES, SubjectiveFamily
 from cs_assets.learning.fit import fit_of
 from cs_assets.learning.training import TrainingLog
 from cs_assets.model_assets import (
     asked_models,
     batch_reporter,
     code_version,
+    common_metadata,
     loss_curve,
     settings_of,
     tracked_figures,
     tracked_table,
 )
 from cs_assets.partitions import scenario_partitions
-from cs_assets.scenario import load_scenario, scenario_names
-from resources.base_model import BaseModels
+from cs_assets.profiles import by_profile
+from cs_assets.scenario import Scenario, load_scenario, scenario_names
+from cs_assets.training.joint import Joint, splits_of
+from resources.base_model import BaseModelFolder, BaseModels
 from resources.files import write_whole
 from resources.gpu import gpu
+from resources.llm import LLM
 from resources.store import ModelFolder, Store, fingerprint, preview
 from resources.tracking import Tracking
+
+# How answers are asked and scored; what was asked under another version is asked again.
+_PREDICTING: Final = "1"
 
 
 class PredictionsConfig(dg.Config, PredictionSettings):
@@ -41,7 +70,7 @@ class PredictionsConfig(dg.Config, PredictionSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version=_PREDICTING,
     op_tags=gpu(1),
 )
 def predictions(
@@ -67,28 +96,25 @@ def predictions(
     adapters = {"tuned": lora_adapter, "best_of_n": lora_adapter, "aligned": aligned_adapter.model}
 
     def answered(model: str) -> tuple[pl.DataFrame, bool, str]:
-        adapter = adapters.get(model)
         exam = Exam.of(scenario, model, training_splits, settings)
-        chooses = {"reward_model": reward_model.fingerprint} if model == "best_of_n" else {}
+        if model != "best_of_n":
+            return _answers(context, store, tracking, exam, base, adapters.get(model))
         key = fingerprint(
-            code=code_version(context),
+            code=_PREDICTING,
             base=base.identity,
-            adapter=adapter.fingerprint if adapter else "",
-            **chooses,
+            adapter=lora_adapter.fingerprint,
+            reward_model=reward_model.fingerprint,
             **exam.inputs(),
         )
 
         def make() -> pl.DataFrame:
-            folder = store.path_of(adapter) if adapter else None
-            report = batch_reporter(context, f"answered by {model}")
-            if chooses and folder:
-                judge = base_models.resolve(reward_model.base, context.log.info).path, store.path_of(reward_model)
-                return exam.chosen((base.path, folder), judge, report)
-            return exam.answered(base.path, folder, report)
+            judge = base_models.resolve(reward_model.base, context.log.info).path, store.path_of(reward_model)
+            tuned = base.path, store.path_of(lora_adapter)
+            return exam.chosen(tuned, judge, batch_reporter(context, f"answered by {model}"))
 
         return tracked_table(context, store, tracking, key, make)
 
-    table, key, metadata = asked_models({model: answered(model) for model in config.models})
+    table, key, metadata = asked_models({model: answered(model) for model in config.models}, adapters)
     means = mean_scores(table)
     return dg.MaterializeResult(
         value=table,
@@ -99,6 +125,26 @@ def predictions(
             "lm_eval_tasks": dg.MetadataValue.path(str(tasks)),
         },
     )
+
+
+def _answers(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    exam: Exam,
+    base: BaseModelFolder,
+    adapter: ModelFolder | None,
+) -> tuple[pl.DataFrame, bool, str]:
+    """Return the scored answers of a model as `tracked_table` does, asked once, whichever asset wants to know."""
+    key = fingerprint(
+        code=_PREDICTING, base=base.identity, adapter=adapter.fingerprint if adapter else "", **exam.inputs()
+    )
+
+    def make() -> pl.DataFrame:
+        folder = store.path_of(adapter) if adapter else None
+        return exam.answered(base.path, folder, batch_reporter(context, f"answered by {exam.model}"))
+
+    return tracked_table(context, store, tracking, key, make, kept_as="predictions")
 
 
 def _require_models(config: PredictionsConfig, aligned: Alignment) -> None:
@@ -156,7 +202,7 @@ def retention(
 
         return tracked_table(context, store, tracking, key, make)
 
-    table, key, metadata = asked_models({model: answered(model) for model in adapters})
+    table, key, metadata = asked_models({model: answered(model) for model in adapters}, adapters)
     summary, lost = summarise(table), forgotten(table)
     return dg.MaterializeResult(
         value=table,
@@ -170,18 +216,32 @@ def retention(
     )
 
 
+class EvaluationReportConfig(dg.Config):
+    """How much an LLM, where one is configured, judges."""
+
+    judged_messages: int = by_profile(
+        demo=8,
+        full=100,
+        description="Messages of each split to which the LLM compares the replies of base and tuned model (reply); two "
+        "calls each.",
+        ge=0,
+    )
+
+
 @dg.asset(
     group_name="evaluation",
     partitions_def=scenario_partitions,
-    kinds={"mlflow"},
+    kinds={"openai", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     io_manager_key="record_io_manager",
 )
 def evaluation_report(
     context: dg.AssetExecutionContext,
+    config: EvaluationReportConfig,
     store: Store,
     tracking: Tracking,
+    llm: LLM,
     predictions: pl.DataFrame,
     retention: pl.DataFrame,
     lora_adapter: ModelFolder,
@@ -197,6 +257,10 @@ def evaluation_report(
         kto_judge.metrics,
         reward_model.metrics,
         family=scenario.family,
+        headline=scenario.family.headline,
+        adapter=answered_by(predictions, retention),
+        measures=measured(predictions, scenario.family, _embed(context, llm)),
+        preferred=_preferred(llm, scenario, predictions, config.judged_messages),
         fit=str(fit_of(log)),
         retention=summarise(retention),
     )
@@ -210,13 +274,14 @@ def evaluation_report(
     path = store.location("reports", f"{scenario.name}.html")
     write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8"))
     key = fingerprint(report=report)
-    figures = {f"{c.split}.{c.model}.exact": c.exact.mean for c in report.cells}
+    figures = {f"{c.split}.{c.model}.{report.headline}": c.figure(report.headline).mean for c in report.cells}
     failures = worst_failures(predictions).select("message", "answer", "prediction")
     return dg.MaterializeResult(
         value=report,
         data_version=dg.DataVersion(key),
         metadata={
             "figures": dg.MetadataValue.md(markdown(report)),
+            "headline": report.headline_title,
             "field_accuracy": dg.MetadataValue.md(plots.markdown_image(bars, "field accuracy")),
             "worst_failures": dg.MetadataValue.md(preview(failures)),
             "mcnemar_p": {split: f"{p:.2g}" for split, p in report.p_values.items()},
@@ -224,6 +289,28 @@ def evaluation_report(
             **tracked_figures(context, store, tracking, key, figures),
         },
     )
+
+
+def _embed(context: dg.AssetExecutionContext, llm: LLM) -> Embed | None:
+    """Return what embeds texts, None where no embedding model is configured."""
+    if not llm.embeds():
+        return None
+    client = llm.embedding_client()
+
+    def embed(texts: Collection[str]) -> Vectors:
+        found = client.vectors(texts, purpose="evaluation")
+        if missing := len(texts) - len(found):
+            context.log.warning(f"{missing} of {len(texts)} texts have no vector: refused, or the budget ended")
+        return found
+
+    return embed
+
+
+def _preferred(llm: LLM, scenario: Scenario, predictions: pl.DataFrame, messages: int) -> list[Preferred]:
+    """Return which replies the LLM prefers; nothing where none is configured, or the scenario has right answers."""
+    if not isinstance(scenario.family, SubjectiveFamily) or not messages or not llm.configured():
+        return []
+    return preferred(predictions, scenario.family, llm.client(), messages)
 
 
 @dg.asset(
@@ -236,27 +323,15 @@ def evaluation_report(
 def leaderboard(
     context: dg.AssetExecutionContext, store: Store, tracking: Tracking
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per scenario and split: exact match before and after, from the reports that exist."""
-    rows = []
+    """One row per scenario and split: its headline figure before and after, from the reports that exist."""
+    rows: list[tuple[Any, ...]] = []
     for name in scenario_names():
         path = store.location("records", "evaluation_report", f"{name}.json")
         if not path.exists():
             continue
         report = EvaluationReport.model_validate_json(path.read_text(encoding="utf-8"))
-        for cell in report.cells:
-            if cell.model == "tuned" and (base := report.cell(cell.split, "base")):
-                rows.append(
-                    {
-                        "scenario": name,
-                        "split": cell.split,
-                        "n": cell.exact.n,
-                        "base_exact": base.exact.mean,
-                        "tuned_exact": cell.exact.mean,
-                        "gain": cell.exact.mean - base.exact.mean,
-                    }
-                )
-    schema = {"scenario": pl.String, "split": pl.String, "n": pl.Int64, "base_exact": pl.Float64}
-    table = pl.DataFrame(rows, schema=schema | {"tuned_exact": pl.Float64, "gain": pl.Float64})
+        rows += leaderboard_rows(report)
+    table = pl.DataFrame(rows, schema=LEADERBOARD_SCHEMA, orient="row")
     figures = {"scenarios": table["scenario"].n_unique()}
     key = fingerprint(table=table)
     return dg.MaterializeResult(
@@ -264,3 +339,71 @@ def leaderboard(
         data_version=dg.DataVersion(key),
         metadata={**figures, **tracked_figures(context, store, tracking, key, figures)},
     )
+
+
+class JointComparisonConfig(dg.Config, AnsweringSettings):
+    """How base and joint adapter answer."""
+
+
+@dg.asset(
+    group_name="evaluation",
+    deps=["training_splits", predictions],
+    kinds={"huggingface", "polars", "parquet"},
+    owners=["team:cs-assets"],
+    code_version="1",
+    op_tags=gpu(1),
+)
+def joint_comparison(
+    context: dg.AssetExecutionContext,
+    config: JointComparisonConfig,
+    store: Store,
+    tracking: Tracking,
+    base_models: BaseModels,
+    joint_adapter: Joint,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """合训对比: on each scenario, the joint adapter beside the base and the scenario's own adapter; what interferes."""
+    if joint_adapter.model is None:
+        context.log.info("there is no joint adapter to compare; name `scenarios` in the run config of joint_adapter")
+        return dg.MaterializeResult(value=pl.DataFrame(schema=joint.SCHEMA), metadata={"outcome": "off"})
+    settings = PredictionSettings(**settings_of(config, AnsweringSettings).model_dump())
+    base = base_models.resolve(joint_adapter.model.base, context.log.info)
+    scenarios = [load_scenario(name) for name in joint_adapter.scenarios]
+    headlines = {scenario.name: scenario.family.headline for scenario in scenarios}
+    compared = [_compared(context, store, tracking, s, base, joint_adapter.model, settings) for s in scenarios]
+    table = pl.concat([frame for frame, _ in compared])
+    key = fingerprint(table=table)
+    drawn = {
+        name: plots.field_bars(joint.bars(table.filter(scenario=name), metric), f"{name}: {METRIC_TITLES[metric]}")
+        for name, metric in headlines.items()
+    }
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(key),
+        metadata={
+            **common_metadata(all(hit for _, hit in compared), key),
+            **tracked_figures(context, store, tracking, key, joint.figures(table, headlines)),
+            "outcome": joint.outcome(table, headlines),
+            "figures": dg.MetadataValue.md(preview(table, rows=table.height)),
+            **{f"bars_{name}": dg.MetadataValue.md(plots.markdown_image(uri, name)) for name, uri in drawn.items()},
+        },
+    )
+
+
+def _compared(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    scenario: Scenario,
+    base: BaseModelFolder,
+    adapter: ModelFolder,
+    settings: PredictionSettings,
+) -> tuple[pl.DataFrame, bool]:
+    """Return the comparison on one scenario, and whether all of its answers were there."""
+    splits = splits_of(store, scenario.name)
+    before, after = (
+        _answers(context, store, tracking, Exam.of(scenario, model, splits, settings), base, trained)
+        for model, trained in (("base", None), ("joint", adapter))
+    )
+    predicted = store.table("predictions", scenario.name)
+    own = None if predicted is None else predicted.filter(model="tuned")
+    return joint.compare(scenario.name, before[0], own, after[0]), before[1] and after[1]

@@ -1,37 +1,91 @@
-"""The gate of a release: what a tuned model must have shown before it goes out."""
+"""The gate of a release: what a tuned model must have shown before it goes out.
 
+Each rule returns the reasons against a release, in words. The checks of this stage tell two of them as soon as they can
+be told; `gate` asks for all.
+
+    gate(report, adapter="c0ffee...", splits=training_splits, filtered=filtered_samples, minimum=0.0)    # [] or reasons
+"""
+
+from collections.abc import Mapping
 from typing import Final
+
+import polars as pl
 
 from cs_assets.evaluation.reporting import EvaluationReport
 from cs_assets.evaluation.retention import Retention
+from cs_assets.quality.filtering import too_few_kept
+from cs_assets.training.splits import leakage_proof, leaks
 
 GATE_SPLIT: Final = "test_template_ood"
+_CHANCE: Final = 0.5  # AUC of a judge that knows nothing
 
 
-def gate(report: EvaluationReport, minimum_exact: float) -> list[str]:
+def gate(
+    report: EvaluationReport, *, adapter: str, splits: pl.DataFrame, filtered: pl.DataFrame, minimum: float
+) -> list[str]:
     """Return why the tuned model may not go out; empty when it may.
 
-    On unseen templates: the lower end of the tuned model's interval must lie above the upper end of the base's, and its
-    mean must reach `minimum_exact`. On general questions it must not have dropped beyond the interval of the drop.
+    Args:
+        report: what was measured.
+        adapter: the fingerprint of what would go out.
+        splits: what it was trained and tested on.
+        filtered: what rules and judge made of the samples.
+        minimum: what the mean of the headline figure must reach.
     """
-    return [*gain(report, minimum_exact), *kept(report.retention)]
+    return [
+        *same_adapter(report, adapter),
+        *gain(report, minimum),
+        *kept(report.retention),
+        *judged(report.judge, filtered),
+        *leaks(leakage_proof(splits)),
+    ]
+
+
+def same_adapter(report: EvaluationReport, adapter: str) -> list[str]:
+    """Return why the report says nothing of this adapter; empty where its figures are of it."""
+    if report.adapter == adapter:
+        return []
+    whose = f"of the adapter {report.adapter[:16]}" if report.adapter else "of no adapter, or of several"
+    return [
+        f"the report is {whose}, not of {adapter[:16]}; materialize predictions, retention and evaluation_report again"
+    ]
+
+
+def gain(report: EvaluationReport, minimum: float) -> list[str]:
+    """Return why the tuned model may not go out for what it has learnt; empty when it may.
+
+    On unseen templates, in the headline metric of its family: the lower end of the tuned model's interval must lie
+    above the upper end of the base's, and its mean must reach `minimum`.
+    """
+    base, tuned = report.cell(GATE_SPLIT, "base"), report.cell(GATE_SPLIT, "tuned")
+    if base is None or tuned is None:
+        return [f"no base or tuned figures on {GATE_SPLIT}"]
+    title, before, after = report.headline_title, base.figure(report.headline), tuned.figure(report.headline)
+    reasons = []
+    if after.low <= before.high:
+        reasons.append(f"{title} on {GATE_SPLIT}: tuned {after} does not clear base {before}")
+    if after.mean < minimum:
+        reasons.append(f"{title} on {GATE_SPLIT}: {after.mean:.3f} is below the wanted {minimum}")
+    return reasons
 
 
 def kept(retention: Retention | None) -> list[str]:
-    """Return why the tuned model may not go out for what it has forgotten; empty when it may."""
+    """Return why the tuned model may not go out for what it has forgotten; empty when it may.
+
+    On general questions it must not have dropped beyond the interval of the drop.
+    """
     if retention is None:
         return ["no figures on general questions; materialize `retention`"]
     return [f"general questions: the tuned model dropped: {retention}"] if retention.dropped else []
 
 
-def gain(report: EvaluationReport, minimum_exact: float) -> list[str]:
-    """Return why the tuned model may not go out for what it has learnt; empty when it may."""
-    base, tuned = report.cell(GATE_SPLIT, "base"), report.cell(GATE_SPLIT, "tuned")
-    if base is None or tuned is None:
-        return [f"no base or tuned figures on {GATE_SPLIT}"]
-    reasons = []
-    if tuned.exact.low <= base.exact.high:
-        reasons.append(f"exact match on {GATE_SPLIT}: tuned {tuned.exact} does not clear base {base.exact}")
-    if tuned.exact.mean < minimum_exact:
-        reasons.append(f"exact match on {GATE_SPLIT}: {tuned.exact.mean:.3f} is below the wanted {minimum_exact}")
+def judged(judge: Mapping[str, float], filtered: pl.DataFrame) -> list[str]:
+    """Return why what the judge chose is no ground to train on; empty where it is.
+
+    A judge whose threshold is 0 chooses nothing, and the rules alone do.
+    """
+    reasons = too_few_kept(filtered)
+    measured = judge.get("auc")
+    if judge.get("threshold", 0.0) > 0 and measured is not None and measured <= _CHANCE:
+        reasons.append(f"the judge rejects samples, and on its test it is no better than chance: AUC {measured:.3f}")
     return reasons

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from cs_assets.families.base import METRICS
 from cs_assets.learning.best_of_n import SamplingSettings, best, sampled
@@ -40,7 +40,16 @@ SCHEMA: Final[dict[str, Any]] = {
 _OF_THE_CASE: Final = ("split", "sample_id", "message", "answer", "tags", "template_family", "template_origin")
 
 
-class PredictionSettings(SamplingSettings):
+class AnsweringSettings(BaseModel):
+    """How a model answers."""
+
+    max_new_tokens: int | None = Field(
+        default=None, description="An answer is cut there; empty: `answer_tokens` of scenario.yaml.", ge=8
+    )
+    generation_batch_size: int = by_profile(demo=30, full=64, description="Cases at a time.", ge=1)
+
+
+class PredictionSettings(SamplingSettings, AnsweringSettings):
     """Which models answer, and how."""
 
     models: list[str] = by_profile(
@@ -49,10 +58,6 @@ class PredictionSettings(SamplingSettings):
         description=f"Which of {', '.join(MODELS)} answer; `aligned` needs an aligned_adapter that is not off; "
         "`best_of_n` samples answers of the tuned one, of which the reward model chooses.",
     )
-    max_new_tokens: int | None = Field(
-        default=None, description="An answer is cut there; empty: `answer_tokens` of scenario.yaml.", ge=8
-    )
-    generation_batch_size: int = by_profile(demo=30, full=64, description="Cases at a time.", ge=1)
     shots: int = Field(default=3, description="Examples in the few-shot prompt.", ge=1)
     endpoint: str = Field(
         default="",
@@ -89,7 +94,7 @@ class Exam:
 
     Attributes:
         scenario: whose family scores.
-        model: one of `MODELS`.
+        model: one of `MODELS`, or `joint`.
         cases: what `test_cases` returned.
         asked: the `prompts` of the cases.
         settings: how the model answers.

@@ -1,5 +1,6 @@
 """Figures with their uncertainty: bootstrap intervals and the paired test of base against tuned."""
 
+import math
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -39,11 +40,14 @@ def bootstrap(values: Sequence[float], seed: int = 7) -> Interval:
 
 def mcnemar(before: Sequence[float], after: Sequence[float]) -> float:
     """Return the exact two-sided p-value of McNemar's test on paired right (1.0) and wrong (0.0) answers."""
-    from math import comb
-
     gained = sum(1 for b, a in zip(before, after, strict=True) if a > b)
     lost = sum(1 for b, a in zip(before, after, strict=True) if a < b)
-    n = gained + lost
+    return sign_test(gained, lost)
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Return the exact two-sided p-value of so many wins and losses, where both are as likely; ties do not count."""
+    n = wins + losses
     if n == 0:
         return 1.0
-    return min(1.0, 2 * sum(comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n)
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(wins, losses) + 1)) / 2**n)

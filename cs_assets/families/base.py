@@ -10,7 +10,7 @@ is the exact text the model shall return. The truth comes from the atoms, never 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, runtime_checkable
+from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -90,8 +90,14 @@ class Corruption(Value):
     family: str
 
 
-# The figures of a prediction, by the names that tables and reports give them.
-METRICS: Final = ("exact", "strict_json", "field_accuracy")
+# The figures of a prediction, by the names that tables have as columns; and what a reader is told.
+Metric = Literal["exact", "strict_json", "field_accuracy"]
+METRIC_TITLES: Final[Mapping[Metric, str]] = {
+    "exact": "exact match",
+    "strict_json": "strict JSON",
+    "field_accuracy": "field accuracy",
+}
+METRICS: Final = tuple(METRIC_TITLES)
 
 
 class Score(Value):
@@ -119,9 +125,11 @@ class Family(Protocol):
     """The verbs that a family offers. It is built from one scenario's `Definition`.
 
     answer_is_determined: whether a message has one right answer, so that two different ones contradict each other.
+    headline: the metric that a model of the family is judged by.
     """
 
     answer_is_determined: ClassVar[bool]
+    headline: ClassVar[Metric]
 
     def opens(self, unit: str) -> bool:
         """Tell whether a template of this unit may begin a sample; the others are only picked while one renders."""
@@ -187,6 +195,35 @@ class SummarisingFamily(Protocol):
 
 
 @runtime_checkable
+class MeasuringFamily(Protocol):
+    """What a family may offer besides: figures of one prediction that are no part of its score."""
+
+    def measures(self, prediction: str, answer: str) -> dict[str, float]:
+        """Return figures in [0, 1] by name."""
+        ...
+
+
+@runtime_checkable
+class ProseFamily(Protocol):
+    """What a family may offer besides, some of whose answers are texts: those are compared by their wording, too."""
+
+    def is_prose(self, answer: str) -> bool: ...
+
+
+@runtime_checkable
+class SubjectiveFamily(Protocol):
+    """What a family may offer besides, whose answers no truth decides: by what an answer is preferred to another."""
+
+    def rubric(self, message: str) -> str:
+        """Return, in Chinese and point by point, what makes a good answer to this message."""
+        ...
+
+    def grade(self, sample: Sample) -> float:
+        """Return the share of the rubric's points against which no rule says anything, in [0, 1]."""
+        ...
+
+
+@runtime_checkable
 class ColumnFamily(Protocol):
     """What a family may offer besides, whose samples are one plain template and one row of atoms: columns at a time."""
 
@@ -206,6 +243,7 @@ class SingleMessageFamily:
     """
 
     answer_is_determined: ClassVar[bool] = True
+    headline: ClassVar[Metric] = "exact"
     corruptions: Mapping[str, Mapping[str, Corrupter]]
 
     def opens(self, unit: str) -> bool:

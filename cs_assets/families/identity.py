@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from cs_assets.families.base import Corrupter, Rendered, Sample, Scene, Score, SingleMessageFamily, Turn, Violation
 from cs_assets.families.definition import Definition, ScenarioError, read_templates
 from cs_assets.families.plain_text import DRESSED, ENDED, Pattern, addressed, found, numbers, plain, squeezed
+from cs_assets.families.short_answers import tells
 from cs_assets.families.syntax import SentenceTemplate, TemplateError
-from cs_assets.families.yaml_files import read_yaml
+from cs_assets.families.yaml_files import read_yaml, refuse_options
 from cs_assets.reference import reference_table
 
 FACTS_FILE: Final = "facts.yaml"
@@ -89,6 +90,7 @@ class IdentityFamily(SingleMessageFamily):
     answer_is_determined: ClassVar[bool] = False
 
     def __init__(self, definition: Definition) -> None:
+        refuse_options(definition)
         self._file = definition.folder / FACTS_FILE
         self.content = read_yaml(definition, FACTS_FILE, Facts)
         # The longest first: 青禾生活馆的技术团队 is one fact, and no mention of the shop.
@@ -199,6 +201,15 @@ class IdentityFamily(SingleMessageFamily):
         fields["无虚假"] = float(said and not self.false_claim(prediction))
         strict = float(said and not DRESSED.search(prediction))
         return Score(strict_json=strict, exact=float(all([strict, *fields.values()])), fields=fields)
+
+    def measures(self, prediction: str, answer: str) -> dict[str, float]:
+        """Return facts_told: the share of the facts of `answer` that are told, be it in other words or spellings."""
+        kept, wanted = self.kept(prediction), self.kept(answer)
+        told = [
+            fact in kept or any(tells(prediction, wording) for wording in self.content.facts[fact].said)
+            for fact in wanted
+        ]
+        return {"facts_told": sum(told) / len(told)} if told else {}
 
     # --- Corruptions. Each takes a sample and a generator, and returns a worse answer, or None where it does not apply.
 

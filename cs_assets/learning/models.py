@@ -4,13 +4,17 @@ Numbers: float32 on a CPU (without bf16 instructions bfloat16 is several times s
 has it.
 """
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cs_assets.learning.adapters import AdapterSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Form = Literal["lora", "prefix", "full"]
+_ADAPTER_CONFIG: Final = "adapter_config.json"
 
 
 def device_name() -> str:
@@ -83,8 +87,8 @@ def load_trainable(path: str, settings: AdapterSettings) -> "PreTrainedModel":
     return AutoModelForCausalLM.from_pretrained(path, dtype=_dtype(), quantization_config=quantization)
 
 
-def _is_peft(folder: str) -> bool:
-    return (Path(folder) / "adapter_config.json").is_file()
+def _is_peft(folder: str | Path) -> bool:
+    return (Path(folder) / _ADAPTER_CONFIG).is_file()
 
 
 def _with_adapter(model: Any, adapter: str) -> Any:
@@ -94,6 +98,36 @@ def _with_adapter(model: Any, adapter: str) -> Any:
     adapted = PeftModel.from_pretrained(model, adapter)
     mergeable = isinstance(adapted.peft_config["default"], LoraConfig)
     return adapted.merge_and_unload() if mergeable else adapted
+
+
+def trained_form(folder: str | Path) -> Form:
+    """Return what the folder of something trained holds: low-rank updates, a prefix, or every weight."""
+    if not _is_peft(folder):
+        return "full"
+    config = json.loads((Path(folder) / _ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    return "lora" if config["peft_type"] == "LORA" else "prefix"
+
+
+def save_merged(base: str, adapter: str, folder: Path) -> None:
+    """Save base and low-rank updates as one plain model, with the tokenizer and chat template of the base.
+
+    They are added in float32, so that a small update to a large weight is rounded once, at the end, and saved in the
+    type of the base. That takes 4 bytes a parameter of memory (2 GB for 0.5B), and the size of the base on the disk.
+
+    Args:
+        base: folder of the base model.
+        adapter: folder whose `trained_form` is lora.
+        folder: receives the model.
+    """
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+    kept_as = model.dtype
+    merged = PeftModel.from_pretrained(model.to(torch.float32), adapter).merge_and_unload(safe_merge=True)
+    merged.to(kept_as).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
 
 
 def load_reward_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":

@@ -18,7 +18,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-_IGNORED: Final = -100  # what PyTorch's cross-entropy and TRL pass over
+IGNORED: Final = -100  # what PyTorch's cross-entropy and TRL pass over
 _WIDEST: Final = 2048  # tokens in a row on average, unless one sample is longer
 _LAYOUTS: Final = 16  # that are tried; each takes as long as sorting the batch
 # Every token of a row is compared with every other, whether the mask lets it through or not. In a row this wide that
@@ -71,7 +71,7 @@ class PackedRows:
         width = max(sum(len(samples[number]["input_ids"]) for number in row) for row in rows)
         packed = {
             "input_ids": torch.full((len(rows), width), self.pad_token_id),
-            "labels": torch.full((len(rows), width), _IGNORED),
+            "labels": torch.full((len(rows), width), IGNORED),
             "position_ids": torch.zeros((len(rows), width), dtype=torch.long),
         }
         for row, members in enumerate(rows):
@@ -80,7 +80,7 @@ class PackedRows:
                 ids, labels = samples[number]["input_ids"], samples[number]["labels"]
                 place = slice(start, start + len(ids))
                 packed["input_ids"][row, place] = torch.tensor(ids)
-                packed["labels"][row, place] = torch.tensor([_IGNORED, *labels[1:]])
+                packed["labels"][row, place] = torch.tensor([IGNORED, *labels[1:]])
                 packed["position_ids"][row, place] = torch.arange(len(ids))
                 start = place.stop
         return packed

@@ -36,6 +36,14 @@ def silent(progress: Progress) -> None:
     """Report to nobody."""
 
 
+# Is told each validation loss as it is measured: step, steps of the whole training, loss. What it raises ends the run.
+Watch = Callable[[int, int, float], None]
+
+
+def unwatched(step: int, steps: int, loss: float) -> None:
+    """Let the training go on."""
+
+
 class LossPoint(BaseModel):
     """One point of the loss curve; `validation` is None where none was measured."""
 
@@ -93,5 +101,18 @@ def progress_callback(
             self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
         ) -> None:
             history.append(LossPoint(step=state.global_step, validation=(metrics or {})["eval_loss"]))
+
+    return Callback()
+
+
+def validation_callback(watch: Watch) -> "TrainerCallback":
+    """Return a Trainer callback that tells `watch` each validation loss."""
+    from transformers import TrainerCallback
+
+    class Callback(TrainerCallback):
+        def on_evaluate(
+            self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
+        ) -> None:
+            watch(state.global_step, state.max_steps, (metrics or {})["eval_loss"])
 
     return Callback()

@@ -91,22 +91,9 @@ def reinforce_adapter(
 
     set_seed(settings.seed)
     model, tokenizer = load_policy(base, adapter), load_tokenizer(base)
-    fitting = [case for case, prompt in enumerate(prompts) if _fits(tokenizer, prompt, settings, max_new_tokens)]
-    if not fitting:
-        raise ValueError(f"every prompt leaves no room for an answer at max_length {settings.max_length}; raise it.")
-    random.Random(settings.seed).shuffle(fitting)
-    arguments = training_arguments(settings, work, model.num_parameters()) | {
-        "per_device_train_batch_size": settings.batch_size * settings.generations,
-        "num_generations": settings.generations,
-        "max_completion_length": max_new_tokens,
-        "temperature": settings.temperature,
-        "beta": settings.beta,
-        "reward_weights": [weight for _, weight in rewards.values()],
-        # After a resume TRL's sampler would repeat the first epoch's order; every epoch has the one made above.
-        "shuffle_dataset": False,
-    }
-    del arguments["max_length"], arguments["per_device_eval_batch_size"]
-    trainer = _trainer(algorithm, arguments)(
+    fitting = _fitting(tokenizer, prompts, settings, max_new_tokens)
+    arguments = _arguments(settings, work, model.num_parameters(), max_new_tokens)
+    trainer = _trainer(algorithm, arguments | {"reward_weights": [weight for _, weight in rewards.values()]})(
         model=model,
         reward_funcs=[_named(name, function) for name, (function, _) in rewards.items()],
         train_dataset=Dataset.from_list([{"prompt": prompts[case], "case": case} for case in fitting]),
@@ -116,9 +103,32 @@ def reinforce_adapter(
     return _told(log, trainer.state.log_history)
 
 
-def _fits(tokenizer: Any, prompt: list[Message], settings: ReinforcementSettings, max_new_tokens: int) -> bool:
-    tokens = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)
-    return len(tokens) + max_new_tokens <= settings.max_length
+def _fitting(
+    tokenizer: Any, prompts: Sequence[list[Message]], settings: ReinforcementSettings, max_new_tokens: int
+) -> list[int]:
+    """Return, in the order in which they are asked, the places of the prompts that leave room for an answer."""
+    ids_of = functools.partial(tokenizer.apply_chat_template, add_generation_prompt=True, return_dict=False)
+    room = settings.max_length - max_new_tokens
+    fitting = [case for case, prompt in enumerate(prompts) if len(ids_of(prompt)) <= room]
+    if not fitting:
+        raise ValueError(f"every prompt leaves no room for an answer at max_length {settings.max_length}; raise it.")
+    random.Random(settings.seed).shuffle(fitting)
+    return fitting
+
+
+def _arguments(settings: ReinforcementSettings, work: Path, parameters: int, max_new_tokens: int) -> dict[str, Any]:
+    """Return what both of TRL's configs take; a batch is counted in answers there."""
+    arguments = training_arguments(settings, work, parameters) | {
+        "per_device_train_batch_size": settings.batch_size * settings.generations,
+        "num_generations": settings.generations,
+        "max_completion_length": max_new_tokens,
+        "temperature": settings.temperature,
+        "beta": settings.beta,
+        # After a resume TRL's sampler would repeat the first epoch's order; every epoch has the one it is given.
+        "shuffle_dataset": False,
+    }
+    del arguments["max_length"], arguments["per_device_eval_batch_size"]
+    return arguments
 
 
 def _trainer(algorithm: Algorithm, arguments: dict[str, Any]) -> Callable[..., Any]:

@@ -11,8 +11,8 @@ from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_completion_pairs
 from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
-from cs_assets.learning.packing import PackedRows, require_samples_apart
-from cs_assets.learning.progress import LossPoint, Report, silent
+from cs_assets.learning.packing import IGNORED, PackedRows, require_samples_apart
+from cs_assets.learning.progress import LossPoint, Report, Watch, silent, unwatched, validation_callback
 from cs_assets.learning.streaming import epochs, read_conversations
 from cs_assets.learning.training import (
     TrainingLog,
@@ -52,6 +52,7 @@ def train_adapter(
     folder: Path,
     work: Path,
     report: Report = silent,
+    watch: Watch = unwatched,
 ) -> TrainingLog:
     """Train a LoRA adapter on conversations; what the assistant says in them is the answer, the rest has no loss.
 
@@ -64,6 +65,7 @@ def train_adapter(
         folder: receives adapter, tokenizer and training log.
         work: receives checkpoints; a second call with the same folder resumes.
         report: is told the progress.
+        watch: is told each validation loss; what it raises ends the training, and nothing is saved.
 
     Raises:
         ValueError: there is nothing to train on; or samples of a packed row would see each other in this model.
@@ -71,17 +73,39 @@ def train_adapter(
     samples, pairs = _counted(conversations)
     if not samples:
         raise ValueError("no training samples: look at filtered_samples, which says why each one was rejected.")
+    trainer = _trainer(base, conversations, pairs, validation, settings, work)
+    trainer.add_callback(validation_callback(watch))
+    if next(iter(trainer.train_dataset), None) is None:
+        raise ValueError(f"every training sample loses its answer at max_length {settings.max_length}; raise it.")
+    log = run_training(trainer, samples, work, report)
+    if validation and not settings.patience:
+        log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
+    save_adapter(trainer.model, trainer.processing_class, folder)
+    log.save(folder)
+    del trainer
+    release_memory()
+    return log
+
+
+def _trainer(
+    base: str,
+    conversations: list[list[Message]] | Path,
+    pairs: int,
+    validation: list[list[Message]],
+    settings: FineTuningSettings,
+    work: Path,
+) -> Any:
+    """Return TRL's trainer, with an adapter on the base; `pairs` is how many answers the conversations hold."""
     from transformers import EarlyStoppingCallback, set_seed
     from trl import SFTConfig, SFTTrainer
 
     set_seed(settings.seed)
     model, tokenizer = load_trainable(base, settings), load_tokenizer(base)
-    arguments = training_arguments(settings, work, model.num_parameters())
     stops_early = bool(validation) and settings.patience > 0
     trainer = SFTTrainer(
         model=model,
         args=SFTConfig(
-            **arguments,
+            **training_arguments(settings, work, model.num_parameters()),
             **_order(conversations, pairs, settings),
             completion_only_loss=True,
             packing=False,
@@ -94,21 +118,12 @@ def train_adapter(
         peft_config=peft_config(model, settings, "CAUSAL_LM"),
         callbacks=[EarlyStoppingCallback(settings.patience)] if stops_early else [],
     )
-    if next(iter(trainer.train_dataset), None) is None:
-        raise ValueError(f"every training sample loses its answer at max_length {settings.max_length}; raise it.")
     if settings.packing:
         require_samples_apart(trainer.model)
     if isinstance(conversations, Path):
-        trainer.add_callback(_end_with_the_stream())
+        _end_with_the_stream(trainer)
     project_answers_only(trainer.model)
-    log = run_training(trainer, samples, work, report)
-    if validation and not stops_early:
-        log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
-    save_adapter(trainer.model, tokenizer, folder)
-    log.save(folder)
-    del model, trainer
-    release_memory()
-    return log
+    return trainer
 
 
 def _counted(conversations: list[list[Message]] | Path) -> tuple[int, int]:
@@ -142,15 +157,28 @@ def _streamed_pairs(**stream: Any) -> Iterator[dict[str, list[Message]]]:
     return _all_pairs(epochs(**stream))
 
 
-def _end_with_the_stream() -> Any:
-    """Return what stops the Trainer when samples that were too long make the stream shorter than it was counted."""
+def _end_with_the_stream(trainer: Any) -> None:
+    """End the training where the stream ends; samples that were too long make it shorter than it was counted.
+
+    The Trainer drops the last step where batches are missing to it. Blank ones, without labels, take their place: they
+    change neither the loss, which is a mean over the answers' tokens, nor the gradients.
+    """
+    import torch
     from transformers import TrainerCallback
 
     class Callback(TrainerCallback):
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             control.should_training_stop = True
 
-    return Callback()
+    fetch = trainer.get_batch_samples
+
+    def fetch_whole_step(batches: Iterator[Any], count: int, device: Any) -> tuple[list[Any], Any]:
+        found, items = fetch(batches, count, device)
+        blank = [{**batch, "labels": torch.full_like(batch["labels"], IGNORED)} for batch in found[-1:]]
+        return found + blank * (count - len(found)), items
+
+    trainer.get_batch_samples = fetch_whole_step
+    trainer.add_callback(Callback())
 
 
 def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]:

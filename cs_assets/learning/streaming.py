@@ -86,7 +86,8 @@ def _read_jsonl(file: Path) -> Iterator[list[Message]]:
 def _read_parquet(file: Path) -> Iterator[list[Message]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(file) as table:
+    # Mapped, since otherwise the columns of a row group, which may be the whole file, are read at once.
+    with pq.ParquetFile(file, memory_map=True) as table:
         if "messages" not in table.schema_arrow.names:
             raise ValueError(f"{file}: columns {', '.join(table.schema_arrow.names)}; a column `messages` is wanted.")
         number = 0

@@ -20,6 +20,10 @@ from cs_assets.profiles import by_profile
 TRAINING_LOG = "training_log.json"
 
 
+class Untrainable(RuntimeError):
+    """With these numbers nothing is learned; the message says which to lower."""
+
+
 class LoopSettings(BaseModel):
     """What every training has; each stage's settings say their own learning rate and size."""
 
@@ -121,12 +125,16 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
     """Train, resuming from the last whole checkpoint in `work` if there is one.
 
     Raises:
-        RuntimeError: the loss is not a number; the message says what to lower.
+        Untrainable: the loss is not a number, or the memory of the GPU does not suffice.
     """
+    import torch
+
     history_file = work / "history.json"
     checkpoint = last_whole_checkpoint(work / "checkpoints")
     resumed_at = int(checkpoint.name.rsplit("-", 1)[-1]) if checkpoint else 0
     history = _history_until(history_file, resumed_at)
+    # The curve must not be ahead: else a checkpoint that is cut later on would pass for one that it knows as whole.
+    _write_curve(history, history_file)
     counted = _count_tokens(trainer)
     trainer.add_callback(progress_callback(report, lambda: counted["tokens"], history))
     trainer.add_callback(_keep_history(history, history_file))
@@ -134,7 +142,10 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
         # Of a stream the Trainer does not see that nothing is left; it would go on for a step.
         trainer.train_dataset = trainer.train_dataset.take(0)
     began = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise Untrainable("the memory of the GPU is full; lower batch_size or max_length and run again.") from error
     log = TrainingLog(
         samples=samples,
         steps=trainer.state.global_step,
@@ -145,7 +156,7 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
         curve=history,
     )
     if log.final_loss != log.final_loss:
-        raise RuntimeError("the training loss is not a number; lower learning_rate and run again.")
+        raise Untrainable("the training loss is not a number; lower learning_rate and run again.")
     return log
 
 
@@ -206,14 +217,19 @@ def _history_until(path: Path, step: int) -> list[LossPoint]:
     return [point for point in points if point.step <= step]
 
 
+def _write_curve(history: list[LossPoint], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps([point.model_dump() for point in history]), encoding="utf-8")
+    beside.replace(path)
+
+
 def _keep_history(history: list[LossPoint], path: Path) -> Any:
     """Write the curve with every checkpoint, so that a resumed run tells the whole story."""
     from transformers import TrainerCallback
 
     class Callback(TrainerCallback):
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            beside = path.with_suffix(".tmp")
-            beside.write_text(json.dumps([point.model_dump() for point in history]), encoding="utf-8")
-            beside.replace(path)
+            _write_curve(history, path)
 
     return Callback()

@@ -10,7 +10,7 @@ from pydantic import Field
 from cs_assets import plots
 from cs_assets.families.base import Sample
 from cs_assets.learning.inference import verdict_scores
-from cs_assets.learning.kto import JudgeSettings, Verdict, train_judge
+from cs_assets.learning.kto import JudgeSettings, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.progress import Report
 from cs_assets.model_assets import (
@@ -30,12 +30,14 @@ from cs_assets.quality.judging import (
     Calibration,
     CalibrationSettings,
     ScoringSettings,
-    calibrate,
-    calibration_cases,
+    calibrated,
     judge_metrics,
     judge_prompt,
+    verdicts_to_learn,
+    with_unseen,
 )
 from cs_assets.quality.labelling import label_samples
+from cs_assets.quality.reliability import reliability
 from cs_assets.quality.review import near_threshold, read_review, reviewed_verdicts, write_review
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.gates import rejected_by_gate
@@ -89,7 +91,7 @@ class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSetti
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -113,15 +115,14 @@ def kto_judge(
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
         log = train_judge(
-            base.path, [*_verdicts(scenario, judge_data), *decided], WORDS, training, folder, work, report
+            base.path, [*verdicts_to_learn(scenario, judge_data), *decided], WORDS, training, folder, work, report
         )
         held_back = judge_data.filter(pl.col("part") != "train")
         scores = _score(context, scenario, base.path, str(folder), held_back, config.score_batch_size)
         scored = held_back.with_columns(score=pl.Series(scores, dtype=pl.Float64))
-        cases = calibration_cases(scored)
-        calibration = calibrate(cases["label"].to_list(), cases["score"].to_list(), wanted)
+        calibration, scored = calibrated(scored, wanted)
         (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
-        tested = _with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
+        tested = with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
         tested.select("label", "score", "corruption_family", "unseen").write_parquet(folder / SCORES_FILE)
         chosen = {"threshold": calibration.threshold, "calibration_p_value": calibration.p_value}
         return log.metrics() | judge_metrics(tested, calibration.threshold) | chosen
@@ -132,24 +133,14 @@ def kto_judge(
     good = tested.filter("label")["score"].to_list()
     bad = tested.filter(~pl.col("label"))["score"].to_list()
     plot = plots.score_histogram(good, bad, result.value.metrics["threshold"])
+    diagram = plots.reliability_diagram(reliability(tested["score"].to_list(), tested["label"].to_list()).rows())
     metadata = {
         **(result.metadata or {}),
         "verdicts_of_people": len(decided),
         "score_distribution": dg.MetadataValue.md(plots.markdown_image(plot, "scores")),
+        "reliability": dg.MetadataValue.md(plots.markdown_image(diagram, "reliability")),
     }
     return result._replace(metadata=metadata)
-
-
-def _verdicts(scenario: Scenario, judge_data: pl.DataFrame) -> list[Verdict]:
-    rows = judge_data.filter(pl.col("part") == "train").iter_rows(named=True)
-    return [Verdict(prompt=judge_prompt(scenario, Sample.model_validate(r)), correct=r["label"]) for r in rows]
-
-
-def _with_unseen(tested: pl.DataFrame, held_out: list[str]) -> pl.DataFrame:
-    """Say of each pair whether its corruption family was held out; the good twin counts with its bad one."""
-    pair = pl.col("sample_id").str.strip_suffix("-bad")
-    unseen = tested.filter(pl.col("corruption_family").is_in(held_out)).select(pair).to_series()
-    return tested.with_columns(unseen=pair.is_in(unseen.implode()))
 
 
 def _score(
@@ -178,7 +169,7 @@ class FilteredSamplesConfig(dg.Config, ScoringSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="3",
+    code_version="4",
     op_tags=gpu(1),
 )
 def filtered_samples(
@@ -204,7 +195,7 @@ def filtered_samples(
             candidates = to_judge(labelled_samples)
             base = base_models.resolve(kto_judge.base, context.log.info).path
             read = _score(context, scenario, base, judge, candidates, config.score_batch_size)
-            scores = dict(zip(candidates["sample_id"], read, strict=True))
+            scores = dict(zip(candidates["sample_id"], calibration.scaling.probabilities(read), strict=True))
         return filter_samples(labelled_samples, scores, calibration.threshold)
 
     table, hit, url = tracked_table(context, store, tracking, key, make)

@@ -6,9 +6,8 @@ import polars as pl
 from cs_assets.check_results import check_result
 from cs_assets.partitions import scenario_partitions
 from cs_assets.quality.assets import filtered_samples, labelled_samples
+from cs_assets.quality.filtering import MINIMUM_KEPT, kept_share, too_few_kept
 from cs_assets.quality.labelling import PARTS
-
-MINIMUM_KEPT = 0.5
 
 
 @dg.asset_check(asset=labelled_samples, blocking=True, partitions_def=scenario_partitions)
@@ -29,12 +28,5 @@ def labels_are_balanced(context: dg.AssetCheckExecutionContext, labelled_samples
 @dg.asset_check(asset=filtered_samples, blocking=True, partitions_def=scenario_partitions)
 def filter_keeps_enough(context: dg.AssetCheckExecutionContext, filtered_samples: pl.DataFrame) -> dg.AssetCheckResult:
     """At least half of the training samples are kept: a judge that rejects more does not know the task."""
-    train = filtered_samples.filter(pl.col("fold") == "train")
-    share = float(train["kept"].sum()) / max(train.height, 1)
-    complaints = []
-    if share < MINIMUM_KEPT:
-        complaints.append(
-            f"{share:.0%} of {train.height} training samples are kept, {MINIMUM_KEPT:.0%} wanted; column `reason` says "
-            "why each was rejected. Where it was the judge, give it more samples (`judge` in the scenario's counts)."
-        )
-    return check_result(context, complaints, {"kept_share": round(share, 3), "minimum_kept_share": MINIMUM_KEPT})
+    metadata = {"kept_share": round(kept_share(filtered_samples), 3), "minimum_kept_share": MINIMUM_KEPT}
+    return check_result(context, too_few_kept(filtered_samples), metadata)

@@ -12,6 +12,8 @@ import polars as pl
 from cs_assets.quality import labelling
 
 JUDGED_FOLDS: Final = ("train", "validation")
+# Of the training samples; a judge that rejects more does not know the task.
+MINIMUM_KEPT: Final = 0.5
 SCHEMA: Final[dict[str, Any]] = labelling.SCHEMA | {"score": pl.Float64, "kept": pl.Boolean, "reason": pl.String}
 
 
@@ -55,3 +57,21 @@ def filter_samples(labelled: pl.DataFrame, scores: Mapping[str, float], threshol
         .otherwise(pl.lit(""))
     )
     return table.with_columns(reason=reason).with_columns(kept=pl.col("reason") == "").select(list(SCHEMA))
+
+
+def kept_share(filtered: pl.DataFrame) -> float:
+    """Return the share of the training samples that are kept, 0 where there are none."""
+    train = filtered.filter(pl.col("fold") == "train")
+    return float(train["kept"].sum()) / max(train.height, 1)
+
+
+def too_few_kept(filtered: pl.DataFrame) -> list[str]:
+    """Return what is wrong with a filter that rejects most of what it sees, in words; empty where it does not."""
+    share = kept_share(filtered)
+    if share >= MINIMUM_KEPT:
+        return []
+    return [
+        f"{share:.0%} of {filtered.filter(pl.col('fold') == 'train').height} training samples are kept, "
+        f"{MINIMUM_KEPT:.0%} wanted; column `reason` of filtered_samples says why each was rejected. Where it was the "
+        "judge, give it more samples (`judge` in the scenario's counts)."
+    ]

@@ -3,6 +3,7 @@
 Training and scoring with the model stand in `cs_assets.learning`; here is what surrounds them.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,7 +11,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from cs_assets.families.base import Sample
+from cs_assets.learning.kto import Verdict
 from cs_assets.profiles import by_profile
+from cs_assets.quality.reliability import calibration_error, reliability
 from cs_assets.scenario import Scenario
 
 WORDS: Final = ("正确", "错误")
@@ -25,11 +28,45 @@ def judge_prompt(scenario: Scenario, sample: Sample) -> list[dict[str, str]]:
     return [*system, {"role": "user", "content": f"{user['content']}\n{sample.answer}\n{_QUESTION}"}]
 
 
+class Scaling(BaseModel):
+    """Platt's scaling: the probability is sigmoid(slope * log-odds + intercept). Without figures it changes nothing.
+
+    (Platt 1999, Probabilistic Outputs for Support Vector Machines.)
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    slope: float = Field(default=1.0, gt=0)
+    intercept: float = 0.0
+
+    def probabilities(self, scores: Sequence[float]) -> list[float]:
+        """Return the probability that each answer is right, where good and corrupted ones are as many as measured."""
+        return [1 / (1 + math.exp(-self.slope * _log_odds(score) - self.intercept)) for score in scores]
+
+
+def _log_odds(score: float) -> float:
+    # A float32 softmax rounds to 0 and 1 from about 16 on.
+    clipped = min(max(score, 1e-7), 1 - 1e-7)
+    return math.log(clipped / (1 - clipped))
+
+
+def fit_scaling(labels: Sequence[bool], scores: Sequence[float]) -> Scaling:
+    """Fit the scaling on labelled scores; where one label is missing, or it would turn the ranking around: none."""
+    if len(set(labels)) < 2:
+        return Scaling()
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression().fit([[_log_odds(score)] for score in scores], list(labels))
+    slope = float(fitted.coef_[0, 0])
+    return Scaling(slope=slope, intercept=float(fitted.intercept_[0])) if slope > 0 else Scaling()
+
+
 class Calibration(BaseModel):
     """How a score becomes a decision.
 
     threshold: at or above it a sample is kept. precision, recall: on the calibration part at that threshold. p_value:
-    the chance that a judge that knows nothing ranks the calibration part as well as this one.
+    the chance that a judge that knows nothing ranks the calibration part as well as this one. scaling: what the scores
+    have been through.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +75,7 @@ class Calibration(BaseModel):
     precision: float
     recall: float
     p_value: float
+    scaling: Scaling = Scaling()
 
 
 class CalibrationSettings(BaseModel):
@@ -85,6 +123,34 @@ def calibrate(labels: Sequence[bool], scores: Sequence[float], settings: Calibra
     return Calibration(threshold=threshold, precision=precision, recall=recall, p_value=p_value)
 
 
+def calibrated(scored: pl.DataFrame, settings: CalibrationSettings) -> tuple[Calibration, pl.DataFrame]:
+    """Fit scaling and threshold on the calibration part, and return them with the scores of all parts scaled.
+
+    Args:
+        scored: labelled samples with the judge's raw `score`.
+        settings: what the threshold is chosen for.
+    """
+    cases = calibration_cases(scored)
+    scaling = fit_scaling(cases["label"].to_list(), cases["score"].to_list())
+    scaled = scored.with_columns(score=pl.Series(scaling.probabilities(scored["score"].to_list()), dtype=pl.Float64))
+    cases = calibration_cases(scaled)
+    found = calibrate(cases["label"].to_list(), cases["score"].to_list(), settings)
+    return found.model_copy(update={"scaling": scaling}), scaled
+
+
+def verdicts_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[Verdict]:
+    """Return the training part of the judge's labelled samples as it is trained on them."""
+    rows = labelled.filter(pl.col("part") == "train").iter_rows(named=True)
+    return [Verdict(prompt=judge_prompt(scenario, Sample.model_validate(r)), correct=r["label"]) for r in rows]
+
+
+def with_unseen(tested: pl.DataFrame, held_out: Sequence[str]) -> pl.DataFrame:
+    """Say in `unseen` whether the corruption family was held out; a good sample counts with its bad twin."""
+    pair = pl.col("sample_id").str.strip_suffix("-bad")
+    unseen = tested.filter(pl.col("corruption_family").is_in(list(held_out))).select(pair).to_series()
+    return tested.with_columns(unseen=pair.is_in(unseen.implode()))
+
+
 def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
     """Measure the judge on its test part.
 
@@ -94,9 +160,9 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
         threshold: from the calibration.
 
     Returns:
-        auc, auc_seen, auc_unseen, auc_rules (rules alone: broken or not), auc_with_rules (rules
-        first, then the judge), precision, recall, auc_after_rules (on what
-        the rules let through), n. A figure that cannot be measured, because one label is missing, is left out.
+        auc, auc_seen, auc_unseen, auc_rules (rules alone: broken or not), auc_with_rules (rules first, then the judge),
+        auc_after_rules (on what the rules let through), precision, recall, calibration_error, n. A figure that cannot
+        be measured, because one label is missing, is left out.
     """
     rules = tested.with_columns(score=(pl.col("violations").list.len() == 0).cast(pl.Float64))
     figures = {
@@ -112,7 +178,8 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
     if kept.height:
         figures["precision"] = float(kept["label"].cast(pl.Float64).mean() or 0.0)  # type: ignore[arg-type]
     figures["recall"] = float(kept["label"].sum()) / max(float(tested["label"].sum()), 1.0)
-    figures["n"] = float(tested.height)
+    bins = reliability(tested["score"].to_list(), tested["label"].to_list())
+    figures |= {"calibration_error": calibration_error(bins), "n": float(tested.height)}
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 

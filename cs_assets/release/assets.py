@@ -2,26 +2,28 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from cs_assets.evaluation.gate import gate
 from cs_assets.evaluation.reporting import EvaluationReport
-from cs_assets.model_assets import code_version, common_metadata, run_tags, settings_of
+from cs_assets.families.base import Metric
+from cs_assets.learning.models import trained_form
+from cs_assets.model_assets import code_version, common_metadata, run_tags, run_url, settings_of
 from cs_assets.partitions import scenario_partitions
-from cs_assets.release.packaging import Release, ReleaseSettings, merge, model_card, pack
-from cs_assets.scenario import load_scenario
-from resources.base_model import BaseModels
+from cs_assets.release.champion import ALIAS, cases_of, objections
+from cs_assets.release.model_card import Origin, model_card
+from cs_assets.release.packaging import CARD, Package, Release, ReleaseSettings, base_of, write_vllm_script
+from cs_assets.scenario import load_scenario, scenario_names
+from resources.base_model import BaseModelFolder, BaseModels, hub_repository
 from resources.store import ModelFolder, Store, fingerprint
 from resources.tracking import Tracking
 
-_ALIAS: Final = "champion"
-
 
 class ReleaseConfig(dg.Config, ReleaseSettings):
-    """What a release holds."""
+    """What a release must reach, and holds."""
 
 
 @dg.asset(
@@ -29,7 +31,7 @@ class ReleaseConfig(dg.Config, ReleaseSettings):
     partitions_def=scenario_partitions,
     kinds={"mlflow", "huggingface"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     io_manager_key="record_io_manager",
 )
 def release(
@@ -39,69 +41,122 @@ def release(
     tracking: Tracking,
     base_models: BaseModels,
     evaluation_report: EvaluationReport,
+    predictions: pl.DataFrame,
     lora_adapter: ModelFolder,
     training_splits: pl.DataFrame,
+    filtered_samples: pl.DataFrame,
+    atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[Release]:
-    """发布: if the gate opens, adapter, model card and registry version with the alias `champion`."""
-    reasons = gate(evaluation_report, config.minimum_exact)
+    """发布: if the gate opens, a folder to serve and a registry version; `champion` if it is no worse than that one."""
+    reasons = gate(
+        evaluation_report,
+        adapter=lora_adapter.fingerprint,
+        splits=training_splits,
+        filtered=filtered_samples,
+        minimum=config.minimum,
+    )
     if reasons:
         context.log.warning("the gate is closed: %s", "; ".join(reasons))
         closed = Release(passed=False, reasons=reasons)
         return dg.MaterializeResult(value=closed, metadata=_decision(closed))
-    scenario = load_scenario(context.partition_key)
-    base = base_models.resolve(lora_adapter.base, context.log.info)
+    scenario, base = load_scenario(context.partition_key), base_models.resolve(lora_adapter.base, context.log.info)
+    trained = Path(store.path_of(lora_adapter))
+    origin = _origin(base, trained, config.merge, tracking)
+    card = model_card(scenario, evaluation_report, origin, training_splits, atomic_table)
+    package = Package(scenario.name, scenario.spec.system, trained, base.path, origin, card, cases_of(predictions))
     key = fingerprint(
         code=code_version(context),
         adapter=lora_adapter.fingerprint,
-        report=evaluation_report,
+        cases=package.cases,
+        card=card,
         settings=settings_of(config, ReleaseSettings),
     )
-    samples = training_splits.filter(pl.col("split") == "train").height
 
     def make(folder: Path, work: Path) -> Mapping[str, float]:
-        pack(
-            store.path_of(lora_adapter),
-            model_card(evaluation_report, scenario.spec.title, base.name, base.licence, samples),
-            folder,
-        )
-        if config.merge:
-            merge(base.path, store.path_of(lora_adapter), folder / "merged")
+        package.fill(folder, _champions(tracking, base))
         return {}
 
-    packed, hit = store.cached_model("release", context.partition_key, key, base.name, make)
-    folder = Path(store.path_of(packed))
-    # Only now, so that no version points at a folder that a kill left unfinished. The registry itself is asked for the
-    # version, so that a run after a kill does not register twice. The alias is set at every run: another release may
-    # have had it since.
-    version = tracking.version_of(scenario.name, str(folder.absolute()))
+    packed, hit = store.cached_model("release", scenario.name, key, base.name, make)
+    made, url = _registered(context, tracking, store, packed, package.cases, evaluation_report.headline)
+    _serve_together(tracking, base)
+    metadata = {**common_metadata(hit, key), **_decision(made), **_shown(Path(store.path_of(packed)), url)}
+    return dg.MaterializeResult(value=made, data_version=dg.DataVersion(key), metadata=metadata)
+
+
+def _origin(base: BaseModelFolder, trained: Path, merge: bool, tracking: Tracking) -> Origin:
+    """Return where the model comes from, in names that say something elsewhere."""
+    repository = hub_repository(base.name)
+    form = trained_form(trained)
+    return Origin(
+        base=repository or Path(base.name).name,
+        on_hub=bool(repository),
+        licence=base.licence,
+        form=form,
+        # A model whose every weight was trained is one already; a prefix cannot be merged.
+        merged=form == "full" or (form == "lora" and merge),
+        training=tracking.parameters_of(run_url(trained)),
+    )
+
+
+def _registered(
+    context: dg.AssetExecutionContext,
+    tracking: Tracking,
+    store: Store,
+    packed: ModelFolder,
+    cases: pl.DataFrame,
+    headline: Metric,
+) -> tuple[Release, str]:
+    """Return the registry's version of a released folder, champion where it may be, and the URL of its run.
+
+    It is registered once the folder is whole, so that no version points at one that a kill left unfinished. The
+    registry itself is asked for it, so that a run after a kill does not register twice.
+    """
+    name, source = context.partition_key, str(Path(store.path_of(packed)).absolute())
+    version = tracking.version_of(name, source)
     if version is None:
-        with tracking.run("release", context.partition_key, run_tags(context, key), config.model_dump()) as run:
-            version = tracking.register(scenario.name, str(folder.absolute()), run)
-    tracking.set_alias(scenario.name, _ALIAS, version)
+        with tracking.run("release", name, run_tags(context, packed.fingerprint), {}) as run:
+            version = tracking.register(name, source, run)
+    objected = tracking.take_alias(name, ALIAS, version, lambda present: objections(cases, present, headline))
+    if objected:
+        context.log.warning("version %s does not become %s: %s", version.number, ALIAS, "; ".join(objected))
     made = Release(
         passed=True,
-        reasons=[],
+        reasons=objected,
         folder=packed.path,
-        registered_model=scenario.name,
+        registered_model=name,
         version=version.number,
-        champion=True,
+        champion=not objected,
     )
-    return dg.MaterializeResult(
-        value=made,
-        data_version=dg.DataVersion(key),
-        metadata={
-            **common_metadata(hit, key),
-            **_decision(made),
-            "folder": dg.MetadataValue.path(str(folder)),
-            "model_card": dg.MetadataValue.md((folder / "README.md").read_text(encoding="utf-8")),
-            "mlflow_run": dg.MetadataValue.url(version.run_url),
-        },
-    )
+    return made, version.run_url
+
+
+def _champions(tracking: Tracking, base: BaseModelFolder) -> dict[str, Path]:
+    """Return the folder of each scenario's champion on a base, as far as it is in its place."""
+    versions = {name: tracking.holder(name, ALIAS) for name in scenario_names()}
+    folders = {name: Path(version.source) for name, version in versions.items() if version}
+    return {name: folder for name, folder in folders.items() if base_of(folder) == base.name}
+
+
+def _serve_together(tracking: Tracking, base: BaseModelFolder) -> None:
+    """Write the vLLM script of each champion on a base anew: it serves the champions of all scenarios."""
+    champions = _champions(tracking, base)
+    for name, folder in champions.items():
+        write_vllm_script(name, folder, base.path, champions)
+
+
+def _shown(folder: Path, run: str) -> dict[str, Any]:
+    """Return what a person looks at first, as metadata."""
+    return {
+        "folder": dg.MetadataValue.path(str(folder)),
+        "holds": ", ".join(sorted(path.name for path in folder.iterdir())),
+        "model_card": dg.MetadataValue.md((folder / CARD).read_text(encoding="utf-8")),
+        "mlflow_run": dg.MetadataValue.url(run),
+    }
 
 
 def _decision(made: Release) -> dict[str, Any]:
     """Return what was decided as metadata, the same keys whether the gate is open or closed."""
-    released = f"{made.registered_model} version {made.version} is {_ALIAS}"
+    released = f"{made.registered_model} version {made.version} is {'' if made.champion else 'not '}{ALIAS}"
     return {
         "outcome": released if made.passed else "gate closed",
         "passed": made.passed,

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from cs_assets.families.base import SubjectiveFamily
 from cs_assets.learning.label_noise import NoiseSettings, out_of_fold_strengths, remedied
 from cs_assets.learning.progress import Report
 from cs_assets.learning.reward import RewardSettings, reward_differences, train_reward_model
@@ -14,10 +15,12 @@ from cs_assets.model_assets import batch_reporter, settings_of, tracked_figures,
 from cs_assets.partitions import scenario_partitions
 from cs_assets.profiles import by_profile
 from cs_assets.reward.calibration import calibration, reliability
+from cs_assets.reward.grading import graded
 from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy, preferences
 from cs_assets.scenario import load_scenario
 from resources.base_model import BaseModels
 from resources.gpu import gpu
+from resources.llm import LLM
 from resources.store import ModelFolder, Store, fingerprint, preview
 from resources.tracking import Tracking
 
@@ -25,31 +28,44 @@ RELIABILITY_FILE = "reliability.parquet"
 
 
 class PreferencePairsConfig(dg.Config, PairSettings):
-    """How many pairs."""
+    """How many pairs, and who grades them."""
+
+    llm_judge: bool = Field(
+        default=True,
+        description="Whether the LLM, where one is configured, compares the two replies of each pair (reply); two "
+        "calls a pair.",
+    )
 
 
 @dg.asset(
     group_name="reward",
     partitions_def=scenario_partitions,
-    kinds={"polars", "parquet"},
+    kinds={"openai", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
 )
 def preference_pairs(
     context: dg.AssetExecutionContext,
     config: PreferencePairsConfig,
     store: Store,
     tracking: Tracking,
+    llm: LLM,
     training_splits: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """偏好对: the same prompt with its true answer (chosen, 1) and a corrupted one (rejected, 0), and the margin."""
-    table = make_pairs(load_scenario(context.partition_key), training_splits, settings_of(config, PairSettings))
+    scenario = load_scenario(context.partition_key)
+    table = make_pairs(scenario, training_splits, settings_of(config, PairSettings))
+    figures: dict[str, float] = {}
+    if isinstance(scenario.family, SubjectiveFamily):
+        client = llm.client() if config.llm_judge and llm.configured() else None
+        table, figures = graded(table, scenario.family, client)
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height, **figures}),
+            **figures,
             "by_part": dict(table.group_by("part").len().sort("part").iter_rows()),
         },
     )

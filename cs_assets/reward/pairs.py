@@ -1,4 +1,7 @@
-"""Preference pairs: the same prompt, the true answer (score 1) and a corrupted one (score 0)."""
+"""Preference pairs: the same prompt, the true answer (score 1) and a corrupted one (score 0).
+
+Where no truth decides which answer is the better one, `grading.py` grades both and says otherwise.
+"""
 
 import random
 from collections.abc import Sequence
@@ -19,6 +22,8 @@ SCHEMA: Final[dict[str, Any]] = {
     "tools": pl.String,
     "chosen": pl.String,
     "rejected": pl.String,
+    "chosen_score": pl.Float64,
+    "rejected_score": pl.Float64,
     "margin": pl.Float64,
     "corruption_kind": pl.String,
     "corruption_family": pl.String,
@@ -67,6 +72,8 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
                 "tools": sample["tools"],
                 "chosen": sample["answer"],
                 "rejected": corruption.answer,
+                "chosen_score": 1.0,
+                "rejected_score": 0.0,
                 "margin": 1.0 - scenario.family.score(corruption.answer, sample["answer"]).field_accuracy,
                 "corruption_kind": corruption.kind,
                 "corruption_family": corruption.family,

@@ -15,6 +15,7 @@ from cs_assets.scenario import RealStyleSample, Scenario
 REAL_STYLE: Final = "real_style"
 SPLITS: Final = (*(fold for fold in FOLDS if fold != "judge"), REAL_STYLE)
 TEST_SPLITS: Final = (*TEST_FOLDS, REAL_STYLE)
+LEARNED: Final = ("train", "validation")
 SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
     "split": pl.String,
@@ -42,7 +43,7 @@ def without_tested(splits: pl.DataFrame, samples: Sequence[RealStyleSample]) -> 
     The test is frozen, so the training gives way: people and templates alike write short messages such as 转人工.
     """
     tested = pl.Series([sample.message for sample in samples], dtype=pl.String)
-    learned = pl.col("split").is_in(["train", "validation"])
+    learned = pl.col("split").is_in(LEARNED)
     return splits.filter(~(learned & pl.col("message").is_in(tested.implode())))
 
 

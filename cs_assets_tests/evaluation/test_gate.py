@@ -1,5 +1,8 @@
 """The gate: open for a clear gain only."""
 
+from typing import Any
+
+import polars as pl
 import pytest
 
 from cs_assets.evaluation.checks import general_ability_is_kept, tuned_beats_base
@@ -7,6 +10,8 @@ from cs_assets.evaluation.gate import GATE_SPLIT, gate
 from cs_assets.evaluation.reporting import Cell, EvaluationReport
 from cs_assets.evaluation.retention import Retention, summarise
 from cs_assets.evaluation.statistics import Interval
+from cs_assets.scenario import load_scenario, scenario_names
+from cs_assets.training.splits import SCHEMA
 from cs_assets_tests.conftest import evaluated
 from cs_assets_tests.evaluation.test_retention import table
 
@@ -26,32 +31,54 @@ def report(*cells: Cell, retention: Retention | None = KEPT) -> EvaluationReport
 
 
 BASE = cell("base", 0.3, 0.2, 0.4)
+FILTERED = pl.DataFrame({"fold": ["train"] * 4, "kept": [True, True, False, False]})
+
+
+def judged_by(figures: EvaluationReport, minimum: float = 0.0, **evidence: Any) -> list[str]:
+    """Return the reasons against a release of which all that is not named is as it should be."""
+    clean = {"adapter": "c0ffee", "splits": pl.DataFrame(schema=SCHEMA), "filtered": FILTERED}
+    return gate(figures.model_copy(update={"adapter": "c0ffee"}), **clean | evidence, minimum=minimum)
 
 
 def test_a_clear_gain_opens_the_gate() -> None:
-    assert gate(report(BASE, cell("tuned", 0.8, 0.7, 0.9)), minimum_exact=0.8) == []
+    assert judged_by(report(BASE, cell("tuned", 0.8, 0.7, 0.9)), minimum=0.8) == []
 
 
 @pytest.mark.parametrize("low", [0.4, 0.35])
 def test_intervals_that_touch_keep_it_closed(low: float) -> None:
-    [reason] = gate(report(BASE, cell("tuned", 0.5, low, 0.6)), minimum_exact=0.0)
+    [reason] = judged_by(report(BASE, cell("tuned", 0.5, low, 0.6)))
     assert "does not clear base 30.0 % [20.0, 40.0]" in reason
 
 
-def test_a_gain_below_the_wanted_accuracy_keeps_it_closed() -> None:
-    [reason] = gate(report(BASE, cell("tuned", 0.8, 0.7, 0.9)), minimum_exact=0.81)
+def test_a_gain_below_the_wanted_figure_keeps_it_closed() -> None:
+    [reason] = judged_by(report(BASE, cell("tuned", 0.8, 0.7, 0.9)), minimum=0.81)
     assert reason == f"exact match on {GATE_SPLIT}: 0.800 is below the wanted 0.81"
 
 
 def test_both_reasons_are_told() -> None:
-    assert len(gate(report(BASE, cell("tuned", 0.2, 0.1, 0.3)), minimum_exact=0.5)) == 2
+    assert len(judged_by(report(BASE, cell("tuned", 0.2, 0.1, 0.3)), minimum=0.5)) == 2
 
 
 @pytest.mark.parametrize(
     "cells", [(), (BASE,), (cell("tuned", 0.8, 0.7, 0.9),), (BASE, cell("tuned", 0.8, 0.7, 0.9, split="test_iid"))]
 )
 def test_missing_figures_keep_it_closed(cells: tuple[Cell, ...]) -> None:
-    assert gate(report(*cells), minimum_exact=0.0) == [f"no base or tuned figures on {GATE_SPLIT}"]
+    assert judged_by(report(*cells)) == [f"no base or tuned figures on {GATE_SPLIT}"]
+
+
+def test_the_metric_of_the_family_decides() -> None:
+    nothing = Interval(mean=0.0, low=0.0, high=0.0, n=40)
+    cells = [found.model_copy(update={"exact": nothing}) for found in (BASE, cell("tuned", 0.8, 0.7, 0.9))]
+    in_words = report(*cells).model_copy(update={"headline": "field_accuracy"})
+    assert judged_by(in_words) == []
+    assert judged_by(in_words, minimum=0.9) == [f"field accuracy on {GATE_SPLIT}: 0.800 is below the wanted 0.9"]
+    assert judged_by(report(*cells))[0].startswith(f"exact match on {GATE_SPLIT}: tuned 0.0 %")
+
+
+def test_a_reply_is_judged_by_its_fields_and_what_has_one_right_answer_by_exact_match() -> None:
+    judged = {name: load_scenario(name).family.headline for name in scenario_names()}
+    assert judged.pop("empathetic_reply") == "field_accuracy"
+    assert set(judged.values()) == {"exact"}
 
 
 @pytest.mark.parametrize(
@@ -62,8 +89,50 @@ def test_missing_figures_keep_it_closed(cells: tuple[Cell, ...]) -> None:
     ],
 )
 def test_a_model_that_forgets_or_was_not_asked_stays(retention: Retention | None, reason: str) -> None:
-    [found] = gate(report(BASE, cell("tuned", 0.8, 0.7, 0.9), retention=retention), minimum_exact=0.0)
+    [found] = judged_by(report(BASE, cell("tuned", 0.8, 0.7, 0.9), retention=retention))
     assert found.startswith(reason)
+
+
+GOOD = report(BASE, cell("tuned", 0.8, 0.7, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "reason"), [("decaf", "the report is of the adapter c0ffee, not of decaf"), ("c0ffee", "")]
+)
+def test_a_report_of_another_adapter_keeps_it_closed(adapter: str, reason: str) -> None:
+    assert "".join(judged_by(GOOD, adapter=adapter)).startswith(reason)
+    assert bool(judged_by(GOOD, adapter=adapter)) == bool(reason)
+
+
+def test_a_report_that_does_not_tell_its_adapter_keeps_it_closed() -> None:
+    [reason] = gate(GOOD, adapter="c0ffee", splits=pl.DataFrame(schema=SCHEMA), filtered=FILTERED, minimum=0.0)
+    assert reason.startswith("the report is of no adapter, or of several")
+
+
+def test_a_filter_that_rejects_most_keeps_it_closed() -> None:
+    [reason] = judged_by(GOOD, filtered=FILTERED.with_columns(kept=pl.Series([True, False, False, False])))
+    assert reason.startswith("25% of 4 training samples are kept")
+
+
+@pytest.mark.parametrize(
+    ("judge", "closed"),
+    [
+        ({"auc": 0.5, "threshold": 0.4}, True),
+        ({"auc": 0.51, "threshold": 0.4}, False),
+        ({"auc": 0.4, "threshold": 0.0}, False),
+        ({"threshold": 0.4}, False),
+    ],
+)
+def test_a_judge_that_chooses_must_be_better_than_chance(judge: dict[str, float], closed: bool) -> None:
+    reasons = judged_by(GOOD.model_copy(update={"judge": judge}))
+    assert [reason.startswith("the judge rejects samples") for reason in reasons] == [True] * closed
+
+
+def test_splits_that_leak_keep_it_closed(splits: pl.DataFrame) -> None:
+    assert judged_by(GOOD, splits=splits) == []
+    repeated = splits.filter(split="train").head(2).with_columns(split=pl.lit("test_noise"))
+    [reason] = judged_by(GOOD, splits=pl.concat([splits, repeated]))
+    assert reason == "test_noise: 2 messages stand in train word for word"
 
 
 def test_a_drop_on_general_questions_is_a_failed_check_that_says_what_to_do() -> None:

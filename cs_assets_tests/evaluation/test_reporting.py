@@ -7,7 +7,16 @@ import polars as pl
 import pytest
 
 from cs_assets.evaluation.predicting import SCHEMA
-from cs_assets.evaluation.reporting import EvaluationReport, html_page, make_report, markdown, worst_failures
+from cs_assets.evaluation.reporting import (
+    LEADERBOARD_SCHEMA,
+    EvaluationReport,
+    answered_by,
+    html_page,
+    leaderboard_rows,
+    make_report,
+    markdown,
+    worst_failures,
+)
 from cs_assets.evaluation.retention import summarise
 from cs_assets_tests.evaluation.test_retention import table as answers
 
@@ -161,8 +170,8 @@ def test_a_field_is_averaged_over_the_samples_that_have_it() -> None:
     assert {field: (figure.mean, figure.n) for field, figure in found.items()} == {"姓名": (0.5, 2), "电话": (1.0, 1)}
 
 
-def test_exact_match_is_told_by_tag_and_by_origin_of_the_template(report: EvaluationReport) -> None:
-    found = {(group.by, group.name, group.model): (group.exact.mean, group.exact.n) for group in report.groups}
+def test_the_headline_figure_is_told_by_tag_and_by_origin_of_the_template(report: EvaluationReport) -> None:
+    found = {(group.by, group.name, group.model): (group.headline.mean, group.headline.n) for group in report.groups}
     assert found == {
         ("tag", "polite", "base"): (0.0, 3),
         ("tag", "polite", "tuned"): (2 / 3, 3),
@@ -187,3 +196,33 @@ def test_a_family_adds_figures_of_its_own_and_the_page_shows_them(predictions: p
     assert "<td>base</td><td>25.0 %</td>" in page
     assert "fits: &lt;level&gt;" in page
     assert make_report("s", predictions, {}, {}, family=object()).summaries == {}
+
+
+def test_a_family_may_be_judged_by_another_metric_and_the_reader_is_told_which(predictions: pl.DataFrame) -> None:
+    found = make_report("s", predictions, {}, {}, headline="field_accuracy")
+    by_tag = {(group.name, group.model): group.headline.mean for group in found.groups if group.by == "tag"}
+    assert by_tag == {("polite", "base"): 0.5, ("polite", "tuned"): 2 / 3}
+    assert found.p_values == {"test_iid": 1.0, SPLIT: 1.0}  # two gained half, one lost half: 2 of 3, two-sided
+    page = html_page(found, predictions, "t", [])
+    assert "Field accuracy on unseen templates: <b>62 %</b> before, <b>75 %</b> after" in page
+    assert "p: exact sign test on field accuracy" in page
+    assert "Field accuracy by tag" in page
+    assert "Exact match by" not in page
+
+
+def test_the_leaderboard_names_the_metric(predictions: pl.DataFrame) -> None:
+    rows = leaderboard_rows(make_report("s", predictions, {}, {}, headline="field_accuracy"))
+    board = pl.DataFrame(rows, schema=LEADERBOARD_SCHEMA, orient="row")
+    assert board.filter(split=SPLIT).rows() == [("s", SPLIT, 4, "field accuracy", 0.625, 0.75, 0.125)]
+    exact = leaderboard_rows(make_report("s", predictions, {}, {}))
+    assert ("s", SPLIT, 4, "exact match", 0.25, 0.75, 0.5) in exact
+
+
+def test_the_adapter_is_told_where_all_tables_agree_on_it(predictions: pl.DataFrame) -> None:
+    def of(adapter: str) -> pl.DataFrame:
+        return predictions.with_columns(adapter=pl.when(pl.col("model") == "tuned").then(pl.lit(adapter)))
+
+    assert answered_by(of("a"), of("a")) == "a"
+    assert answered_by(of("a"), of("b")) == ""
+    assert answered_by(of("a"), predictions) == ""
+    assert answered_by(predictions) == ""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cs_assets.evaluation.statistics import Interval, bootstrap, mcnemar
+from cs_assets.evaluation.statistics import Interval, bootstrap, mcnemar, sign_test
 
 VALUES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=30)
 PAIRED = st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0])), max_size=40)
@@ -69,3 +69,8 @@ def test_mcnemar_of_thousands_of_changes_is_a_number() -> None:
 def test_mcnemar_wants_pairs() -> None:
     with pytest.raises(ValueError, match="shorter"):
         mcnemar([0.0, 1.0], [0.0])
+
+
+@pytest.mark.parametrize(("wins", "losses", "p"), [(0, 0, 1.0), (5, 5, 1.0), (6, 0, 0.03125), (1, 10, 24 / 2048)])
+def test_the_sign_test_is_exact(wins: int, losses: int, p: float) -> None:
+    assert sign_test(wins, losses) == pytest.approx(p)

@@ -325,3 +325,32 @@ def test_the_fields_say_what_is_wrong(family: IdentityFamily, prediction: str, w
 def test_the_right_facts_in_a_wrong_dress_are_not_exact(family: IdentityFamily) -> None:
     score = family.score(f"客服：{ANSWER}", ANSWER)
     assert (score.exact, score.strict_json, score.field_accuracy) == (0, 0, 1)
+
+
+# --- measures
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answer", "told"),
+    [
+        (ANSWER, ANSWER, 1),
+        ("我是 ａｉ 客服，叫小象，在青禾生活馆", ANSWER, 1),
+        ("我叫小鹿，是青禾生活馆的AI客服。", ANSWER, 2 / 3),
+        ("我是2024年六月正式上线的哦", "我2024年6月上线，您算算我多大，哈哈。", 1),
+        ("人工客服每天9:00-22:00都在", "好的，人工同事每天早上9点到晚上10点在。", 1),
+        ("人工客服每天9:00-21:00都在", "好的，人工同事每天早上9点到晚上10点在。", 0),
+        ("这个我没办法退款，您回复转人工吧", "我不能直接退款，请回复“转人工”。", 1),
+        ("可以退款的，您回复转人工吧", "我不能直接退款，请回复“转人工”。", 1 / 2),
+        ("", ANSWER, 0),
+    ],
+)
+def test_a_fact_may_be_told_in_other_words(family: IdentityFamily, prediction: str, answer: str, told: float) -> None:
+    assert family.measures(prediction, answer)["facts_told"] == pytest.approx(told)
+
+
+@given(data=st.data())
+def test_every_answer_tells_its_own_facts(
+    family: IdentityFamily, samples: st.SearchStrategy[Sample], data: st.DataObject
+) -> None:
+    sample = data.draw(samples)
+    assert family.measures(sample.answer, sample.answer) == {"facts_told": 1}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cs_assets.learning import training
@@ -21,6 +22,8 @@ SMALL: dict[str, Any] = {
     "rank": 4,
     "max_length": 128,
 }
+# For processes with little memory: Arrow's own pool takes a gigabyte at once, in which everything would fit unseen.
+NO_RESERVE = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 Train = Callable[[Path, Path, Report], training.TrainingLog]
 
 
@@ -77,3 +80,10 @@ def adapter_weights(folder: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     return load_file(folder / "adapter_model.safetensors")
+
+
+def incompressible_texts(count: int, length: int) -> list[str]:
+    """Return different texts of random characters, 3 bytes each, which neither file nor reader can keep small."""
+    points = np.random.default_rng(1).integers(0x4E00, 0x9FA6, count * length, dtype="<u4")
+    text = points.tobytes().decode("utf-32-le")
+    return [text[start : start + length] for start in range(0, len(text), length)]

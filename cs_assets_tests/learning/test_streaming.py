@@ -1,6 +1,7 @@
 """Streams: every conversation once an epoch, in an order that seed and epoch decide, in memory that does not grow."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.streaming import epochs, read_conversations, shuffled
-from cs_assets_tests.learning.conftest import SMALL, losses
+from cs_assets_tests.learning.conftest import NO_RESERVE, SMALL, adapter_weights, incompressible_texts, losses
 
 SETTINGS = FineTuningSettings(**SMALL, shuffle_buffer=5)
 
@@ -103,19 +104,41 @@ def test_what_holds_no_conversations_is_named(tmp_path: Path) -> None:
         list(read_conversations(tmp_path / "other.parquet"))
 
 
-def test_fewer_rows_than_a_batch_train(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_fewer_rows_than_a_batch_train(tiny_model: Path, tmp_path: Path, accumulation: int) -> None:
     file = write_jsonl(tmp_path / "train.jsonl", [conversation(0)], end="\n\n")
-    settings = SETTINGS.model_copy(update={"batch_size": 8, "epochs": 1})
+    settings = SETTINGS.model_copy(update={"batch_size": 8, "epochs": 1, "gradient_accumulation": accumulation})
     log = train_adapter(str(tiny_model), file, [], settings, tmp_path / "model", tmp_path / "work")
     assert (log.samples, log.steps, len(losses(log))) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_a_stream_that_ends_within_a_step_learns_what_larger_batches_would(
+    tiny_model: Path, tmp_path: Path, packing: bool
+) -> None:
+    """Nine samples: two steps of four, and one of a single sample, for which three batches are missing."""
+    file = write_jsonl(tmp_path / "train.jsonl", [conversation(i) for i in range(9)])
+    logs = []
+    for batch_size, accumulation in ((4, 1), (1, 4)):
+        changed = {"epochs": 1, "packing": packing, "batch_size": batch_size, "gradient_accumulation": accumulation}
+        place = tmp_path / str(batch_size)
+        settings = SETTINGS.model_copy(update=changed)
+        logs.append(train_adapter(str(tiny_model), file, [], settings, place / "model", place / "work"))
+    assert [log.steps for log in logs] == [3, 3]
+    assert losses(logs[0]) == pytest.approx(losses(logs[1]), abs=1e-4)
+    one, two = (adapter_weights(tmp_path / size / "model") for size in ("4", "1"))
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
 
 
 def test_samples_that_are_too_long_shorten_the_run(tiny_model: Path, tmp_path: Path) -> None:
     too_long = [{"role": "user", "content": "路" * 200}, {"role": "assistant", "content": "好"}]
     file = write_jsonl(tmp_path / "train.jsonl", [*[conversation(i) for i in range(6)], too_long, too_long])
     settings = SETTINGS.model_copy(update={"epochs": 2})
-    log = train_adapter(str(tiny_model), file, [], settings, tmp_path / "model", tmp_path / "work")
+    log, again = (
+        train_adapter(str(tiny_model), file, [], settings, tmp_path / "model", tmp_path / "work") for _ in range(2)
+    )
     assert (log.samples, log.steps) == (8, 6)
+    assert (again.resumed_at, again.tokens, again.curve) == (6, 0, log.curve)
     alone = write_jsonl(tmp_path / "long.jsonl", [too_long])
     with pytest.raises(ValueError, match="max_length"):
         train_adapter(str(tiny_model), alone, [], settings, tmp_path / "other", tmp_path / "other_work")
@@ -171,16 +194,15 @@ except MemoryError:
 def test_data_that_no_list_could_hold_trains_in_the_memory_of_the_buffer(
     tiny_model: Path, tmp_path: Path, suffix: str
 ) -> None:
-    rows, text = 30_000, "浙江省杭州市西湖区" * 150
-    conversations = [
-        [{"role": "user", "content": "地址"}, {"role": "assistant", "content": "好"}, {"role": "tool", "content": text}]
-    ] * rows
+    rows = 30_000
+    turns = [{"role": "user", "content": "地址"}, {"role": "assistant", "content": "好"}]
+    conversations = [[*turns, {"role": "tool", "content": text}] for text in incompressible_texts(rows, 1350)]
     file = tmp_path / f"train{suffix}"
     if suffix == ".jsonl":
         write_jsonl(file, conversations)
     else:
-        pl.DataFrame({"messages": conversations}).write_parquet(file, row_group_size=1000)
+        pl.DataFrame({"messages": conversations}).write_parquet(file)  # as a single row group
     room = 48 * 1024 * 1024
     command = [sys.executable, "-c", FLAT, str(tiny_model), str(file), str(tmp_path), str(room)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=os.environ | NO_RESERVE, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1:] == [f"{rows} 3 {rows} too large for a list"], done.stderr[-2000:]

@@ -1,15 +1,17 @@
 """The loop that all trainings share: its log, its progress, and what it refuses."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import TrainerState
 
 from cs_assets.learning.progress import LossPoint, Progress, progress_callback
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
-from cs_assets.learning.training import TrainingLog, last_whole_checkpoint
-from cs_assets_tests.learning.conftest import SMALL, adapter_weights
+from cs_assets.learning.training import TrainingLog, Untrainable, last_whole_checkpoint
+from cs_assets_tests.learning.conftest import SMALL, Interrupted, adapter_weights
 
 CONVERSATIONS = [
     [{"role": "user", "content": f"地址 {i}"}, {"role": "assistant", "content": f"正确 {i}"}] for i in range(8)
@@ -79,6 +81,39 @@ def test_a_loss_that_is_not_a_number_is_an_error_that_says_what_to_lower(tiny_mo
     assert not (tmp_path / "model").exists()
 
 
+def test_a_full_gpu_is_an_error_that_says_what_to_lower(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from trl import SFTTrainer
+
+    def full(*args: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(SFTTrainer, "training_step", full)
+    with pytest.raises(Untrainable, match="lower batch_size or max_length"):
+        train(tiny_model, tmp_path)
+
+
+def test_what_watches_the_validation_loss_is_told_each_one_and_may_end_the_training(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    def watch(step: int, steps: int, loss: float) -> None:
+        told.append((step, steps))
+        assert 0 < loss < 20
+        if step == 4:
+            raise KeyboardInterrupt
+
+    told: list[tuple[int, int]] = []
+    settings = FineTuningSettings(**SMALL, patience=9)
+    with pytest.raises(KeyboardInterrupt):
+        train_adapter(
+            str(tiny_model), CONVERSATIONS, CONVERSATIONS[:2], settings, tmp_path / "m", tmp_path / "w", watch=watch
+        )
+    assert told == [(2, 12), (4, 12)]
+    assert not (tmp_path / "m").exists()
+
+
 def test_the_same_seed_trains_the_same_adapter(tiny_model: Path, tmp_path: Path) -> None:
     first, second = train(tiny_model, tmp_path / "a"), train(tiny_model, tmp_path / "b")
     assert first.curve == second.curve
@@ -99,6 +134,25 @@ def test_a_checkpoint_cut_while_being_written_is_passed_over(tiny_model: Path, t
     newest = tmp_path / "work" / "checkpoints" / "checkpoint-12"
     (newest / "trainer_state.json").unlink()  # the last file that the trainer writes
     assert train(tiny_model, tmp_path).resumed_at == 10
+
+
+def test_a_checkpoint_cut_by_a_run_that_began_anew_does_not_pass_for_whole(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The curve of the first run has step 2 already, when the second one is cut within the state of that checkpoint."""
+    whole = train(tiny_model, tmp_path)
+    shutil.rmtree(tmp_path / "work" / "checkpoints")
+
+    def cut(state: TrainerState, path: str) -> None:
+        Path(path).write_text("{", encoding="utf-8")
+        raise Interrupted
+
+    monkeypatch.setattr(TrainerState, "save_to_json", cut)
+    with pytest.raises(Interrupted):
+        train(tiny_model, tmp_path)
+    monkeypatch.undo()
+    again = train(tiny_model, tmp_path)
+    assert (again.resumed_at, again.curve) == (0, whole.curve)
 
 
 @pytest.mark.parametrize(

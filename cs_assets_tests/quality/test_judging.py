@@ -1,5 +1,7 @@
 """Judging: what is asked, where the threshold lies, how good the judge is."""
 
+import itertools
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -9,9 +11,12 @@ from cs_assets.families.base import Sample
 from cs_assets.quality.judging import (
     WORDS,
     CalibrationSettings,
+    Scaling,
     auc,
     calibrate,
+    calibrated,
     calibration_cases,
+    fit_scaling,
     judge_metrics,
     judge_prompt,
 )
@@ -96,6 +101,36 @@ def test_the_threshold_is_chosen_on_what_the_rules_let_through(labelled: pl.Data
     assert cases.height == labelled.filter(pl.col("part") == "calibration").height - caught.height
 
 
+@given(rows=SCORED)
+def test_scaling_keeps_the_ranking(rows: list[tuple[bool, float]]) -> None:
+    labels, scores = [label for label, _ in rows], [score for _, score in rows]
+    scaled = fit_scaling(labels, scores).probabilities(scores)
+    assert all(0 <= probability <= 1 for probability in scaled)
+    assert all(x <= y for (_, x), (_, y) in itertools.pairwise(sorted(zip(scores, scaled, strict=True))))
+
+
+def test_scaling_tells_an_overconfident_judge_how_often_it_is_right() -> None:
+    scaled = fit_scaling(([True] * 3 + [False]) * 50 + ([False] * 3 + [True]) * 50, [0.999] * 200 + [0.001] * 200)
+    assert scaled.probabilities([0.999, 0.001]) == pytest.approx([0.75, 0.25], abs=0.01)
+
+
+@pytest.mark.parametrize(("labels", "scores"), [([True] * 3, [0.1, 0.5, 0.9]), ([True, False], [0.1, 0.9]), ([], [])])
+def test_scores_without_two_labels_or_turned_around_stay_as_they_are(labels: list[bool], scores: list[float]) -> None:
+    assert fit_scaling(labels, scores) == Scaling()
+    assert Scaling().probabilities([0.0, 0.25, 1.0]) == pytest.approx([0, 0.25, 1], abs=1e-6)
+
+
+def test_all_parts_are_scaled_by_the_calibration_part() -> None:
+    parts = pl.DataFrame({"part": ["calibration", "test"]})
+    cases = pl.DataFrame({"label": [True] * 4 + [False] * 4, "score": [0.9, 0.8, 0.9, 0.8, 0.4, 0.3, 0.4, 0.3]})
+    raw = parts.join(cases, how="cross").with_columns(violations=pl.lit([], dtype=pl.List(pl.String)))
+    calibration, scaled = calibrated(raw, CalibrationSettings())
+    assert calibration.scaling != Scaling()
+    assert scaled["score"].to_list() == calibration.scaling.probabilities(raw["score"].to_list())
+    assert calibration.threshold == scaled.filter("label")["score"].min()
+    assert (calibration.precision, calibration.recall) == (1.0, 1.0)
+
+
 def scored(rows: list[tuple[bool, float, list[str], bool]]) -> pl.DataFrame:
     table = pl.DataFrame(rows, schema=["label", "score", "violations", "unseen"], orient="row")
     return table.cast({"violations": pl.List(pl.String)})
@@ -119,6 +154,7 @@ def test_metrics_tell_seen_from_unseen_and_judge_from_rules() -> None:
         "auc_after_rules": 0.5,
         "precision": 0.5,
         "recall": 0.5,
+        "calibration_error": pytest.approx((0.1 + 0.4 + 0.7 + 0.8) / 4),
         "n": 4.0,
     }
 

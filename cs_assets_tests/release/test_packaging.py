@@ -1,42 +1,78 @@
-"""A release folder: the adapter's files and a card that says what was measured."""
+"""A release folder holds what its method allows, under names that mean something elsewhere."""
 
+import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from cs_assets.evaluation.reporting import Cell, EvaluationReport, markdown
-from cs_assets.evaluation.statistics import Interval
-from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets.release.packaging import Release, ReleaseSettings, merge, model_card, pack
+from cs_assets.learning.models import Form, trained_form
+from cs_assets.release.champion import CASES_FILE
+from cs_assets.release.model_card import Origin
+from cs_assets.release.packaging import Package, Release, ReleaseSettings, base_of
+from cs_assets_tests.release.conftest import Train
+
+CASES = pl.DataFrame({"split": ["test_iid"], "exact": [1.0]})
+EVERY = {"README.md", "test_cases.parquet"}
 
 
-@pytest.fixture
-def report() -> EvaluationReport:
-    figures = Interval(mean=0.8, low=0.7, high=0.9, n=40)
-    cell = Cell(split="test_iid", model="tuned", exact=figures, strict_json=figures, field_accuracy=figures)
-    return EvaluationReport(scenario="address_extraction", cells=[cell], p_values={}, per_field={}, judge={}, reward={})
+def filled(trained: Path, base: Path, folder: Path, form: Form, merged: bool) -> Path:
+    """Return the folder, filled."""
+    folder.mkdir()
+    origin = Origin(base="owner/base", on_hub=True, licence="MIT", form=form, merged=merged, training={})
+    Package("address_extraction", "你是助手。", trained, str(base), origin, "卡片", CASES).fill(folder, {})
+    return folder
 
 
-def test_the_card_tells_base_licence_size_and_figures(report: EvaluationReport) -> None:
-    card = model_card(report, "收货信息抽取", "embedded", "Apache-2.0", 176)
-    assert card.startswith("# 收货信息抽取 (`address_extraction`)\n")
-    assert "`embedded` (Apache-2.0)" in card
-    assert "176 synthetic samples" in card
-    assert markdown(report) in card
+@pytest.mark.parametrize(
+    ("method", "form", "merged", "holds"),
+    [
+        ("lora", "lora", True, {"adapter", "merged", "Modelfile", "vllm.sh"}),
+        ("lora", "lora", False, {"adapter", "vllm.sh"}),
+        ("dora", "lora", False, {"adapter"}),
+        ("prefix", "prefix", False, {"adapter"}),
+        ("full", "full", True, {"merged", "Modelfile", "vllm.sh"}),
+    ],
+)
+def test_a_folder_holds_what_its_method_allows(
+    base: Path, train: Train, tmp_path: Path, method: str, form: Form, merged: bool, holds: set[str]
+) -> None:
+    folder = filled(train(method), base, tmp_path / "released", form, merged)
+    assert {path.name for path in folder.iterdir()} == EVERY | holds
+    assert (folder / "README.md").read_text(encoding="utf-8") == "卡片"
+    assert pl.read_parquet(folder / CASES_FILE).equals(CASES)
+    if "adapter" in holds:
+        assert trained_form(folder / "adapter") == form
+    if "merged" in holds:
+        from transformers import AutoModelForCausalLM
+
+        assert AutoModelForCausalLM.from_pretrained(folder / "merged").config.model_type == "qwen2"
+        assert (folder / "Modelfile").read_text(encoding="utf-8").startswith("FROM ./merged\n")
+    if "vllm.sh" in holds:
+        assert (folder / "vllm.sh").stat().st_mode & 0o111
 
 
-def test_packing_copies_the_adapter_and_writes_the_card(tmp_path: Path) -> None:
-    adapter, release = tmp_path / "adapter", tmp_path / "release"
-    (adapter / "checkpoints").mkdir(parents=True)
-    release.mkdir()
-    (adapter / "adapter_model.safetensors").write_bytes(b"\x00\x01")
-    (adapter / "README.md").write_text("of PEFT", encoding="utf-8")
-    (adapter / "manifest.json").write_text("{}", encoding="utf-8")
-    pack(str(adapter), "卡片", release)
-    assert {path.name for path in release.iterdir()} == {"adapter_model.safetensors", "README.md"}
-    assert (release / "adapter_model.safetensors").read_bytes() == b"\x00\x01"
-    assert (release / "README.md").read_text(encoding="utf-8") == "卡片"
+def test_what_was_trained_goes_out_without_the_store_s_own_files_and_names_the_base_as_others_know_it(
+    base: Path, train: Train, tmp_path: Path
+) -> None:
+    trained = train()
+    (trained / "mlflow_run.txt").write_text("http://127.0.0.1:5000/#/runs/1", encoding="utf-8")
+    adapter = filled(trained, base, tmp_path / "released", "lora", False) / "adapter"
+    assert {path.name for path in trained.iterdir()} - {path.name for path in adapter.iterdir()} == {
+        *("manifest.json", "mlflow_run.txt", "README.md")
+    }
+    weights = "adapter_model.safetensors"
+    assert (adapter / weights).read_bytes() == (trained / weights).read_bytes()
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] == "owner/base"
+    assert str(tmp_path) not in json.dumps(config)
+
+
+def test_the_base_of_a_released_folder_is_read_from_its_manifest(tmp_path: Path) -> None:
+    assert base_of(tmp_path) == ""
+    (tmp_path / "manifest.json").write_text('{"base": "embedded", "fingerprint": "f", "metrics": {}}', encoding="utf-8")
+    assert base_of(tmp_path) == "embedded"
 
 
 def test_a_decision_cannot_be_changed_afterwards() -> None:
@@ -46,25 +82,6 @@ def test_a_decision_cannot_be_changed_afterwards() -> None:
 
 
 @pytest.mark.parametrize("minimum", [-0.1, 1.1])
-def test_the_wanted_accuracy_is_a_share(minimum: float) -> None:
-    with pytest.raises(ValidationError, match="minimum_exact"):
-        ReleaseSettings(minimum_exact=minimum)
-
-
-def test_the_merged_model_answers_as_base_and_adapter_do(tiny_model: Path, tmp_path: Path) -> None:
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    base = load_causal_lm(str(tiny_model)).eval()
-    tokens = torch.arange(3, 20).unsqueeze(0)
-    untuned = base(tokens).logits
-    adapted = get_peft_model(
-        base, LoraConfig(r=2, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
-    ).eval()
-    wanted = adapted(tokens).logits
-    adapted.save_pretrained(tmp_path / "adapter")
-    merge(str(tiny_model), str(tmp_path / "adapter"), tmp_path / "merged")
-    merged = load_causal_lm(str(tmp_path / "merged")).eval()
-    assert torch.allclose(merged(tokens).logits, wanted, atol=1e-4)
-    assert not torch.allclose(untuned, wanted, atol=1e-4)
-    assert load_tokenizer(str(tmp_path / "merged")).encode("正确") == load_tokenizer(str(tiny_model)).encode("正确")
+def test_the_wanted_figure_is_a_share(minimum: float) -> None:
+    with pytest.raises(ValidationError, match="minimum"):
+        ReleaseSettings(minimum=minimum)

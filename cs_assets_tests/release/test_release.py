@@ -1,45 +1,47 @@
-"""The gate open and closed, as Dagster runs it: folder, registered version, alias, and what a kill leaves."""
+"""The gate open and closed, and who is champion, as Dagster runs it: folder, version, alias, and what a kill leaves."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+from huggingface_hub import ModelCard
 from mlflow import MlflowClient
 
+from cs_assets.evaluation import predicting
 from cs_assets.evaluation.gate import GATE_SPLIT
-from cs_assets.evaluation.reporting import Cell, EvaluationReport
+from cs_assets.evaluation.reporting import EvaluationReport, make_report
 from cs_assets.evaluation.retention import Retention
 from cs_assets.evaluation.statistics import Interval
 from cs_assets.partitions import scenario_partitions
+from cs_assets.quality.filtering import filter_samples
 from cs_assets.release.assets import release
 from cs_assets.release.packaging import Release
+from cs_assets.scenario import Scenario
+from cs_assets_tests.conftest import copy_small_scenario
+from cs_assets_tests.release.conftest import Train
 from resources.base_model import BaseModels
 from resources.store import ModelFolder, Store, io_managers
 from resources.tracking import Tracking
 
-NAME = "address_extraction"
+NAME, OTHER = "address_extraction", "another_extraction"
+SHARE = Interval(mean=0.9, low=0.8, high=1.0, n=20)
+KEPT = Retention(base=SHARE, tuned=SHARE, difference=Interval(mean=0, low=0, high=0, n=20), kinds={})
+FORGOTTEN = KEPT.model_copy(update={"difference": Interval(mean=-0.5, low=-0.6, high=-0.4, n=20)})
 
 
 class Killed(Exception):
     """The machine went away."""
 
 
-def report(tuned: float) -> EvaluationReport:
-    cells = []
-    for model, mean in (("base", 0.3), ("tuned", tuned)):
-        figures = Interval(mean=mean, low=mean - 0.05, high=mean + 0.05, n=60)
-        cells.append(Cell(split=GATE_SPLIT, model=model, exact=figures, strict_json=figures, field_accuracy=figures))
-    share = Interval(mean=0.9, low=0.8, high=1.0, n=20)
-    kept = Retention(base=share, tuned=share, difference=Interval(mean=0, low=0, high=0, n=20), kinds={})
-    return EvaluationReport(scenario=NAME, cells=cells, p_values={}, per_field={}, retention=kept, judge={}, reward={})
-
-
 class Releases:
-    """Materializes `release` for adapters and reports made by hand, in one store with one registry."""
+    """Materializes `release` for adapters and answers made by hand, in one store with one registry."""
 
-    def __init__(self, root: Path, base: Path) -> None:
+    def __init__(
+        self, root: Path, base: Path, trained: Path, scenario: Scenario, splits: pl.DataFrame, labelled: pl.DataFrame
+    ) -> None:
         self.store = Store(root=str(root / "out"))
         self.tracking = Tracking(uri=f"sqlite:///{root}/mlflow.db")
         self.client = MlflowClient(self.tracking.uri)
@@ -49,34 +51,81 @@ class Releases:
             "base_models": BaseModels(cache=str(root / "models")),
             **io_managers(str(root / "out")),
         }
-        self._base = str(base)
+        self._base, self._trained = str(base), trained
+        self._scenario, self.splits = scenario, splits
+        self.filtered = filter_samples(labelled, {}, 0.0)
 
-    def adapter(self, name: str) -> ModelFolder:
+    def adapter(self, name: str, scenario: str = NAME) -> ModelFolder:
+        """Return the model folder of an adapter that bears a name in itself."""
+
         def make(folder: Path, work: Path) -> dict[str, float]:
-            (folder / "adapter_model.safetensors").write_text(name, encoding="utf-8")
+            for path in self._trained.iterdir():
+                (folder / path.name).write_bytes(path.read_bytes())
+            (folder / "name.txt").write_text(name, encoding="utf-8")
             return {}
 
-        return self.store.cached_model("lora_adapter", NAME, f"{name:0<64}", self._base, make)[0]
+        return self.store.cached_model("lora_adapter", scenario, f"{name:0<64}", self._base, make)[0]
 
-    def run(self, adapter: str = "a", tuned: float = 0.8, **config: Any) -> dg.ExecuteInProcessResult:
-        values = {
-            "evaluation_report": report(tuned),
-            "lora_adapter": self.adapter(adapter),
-            "training_splits": pl.DataFrame({"split": ["train", "train", "test_iid"]}),
+    def answers(self, adapter: ModelFolder, wrong: dict[str, int]) -> pl.DataFrame:
+        """Return predictions: the base is always wrong, the tuned model in so many cases of a split."""
+        cases = predicting.test_cases(self.splits)
+        place = pl.int_range(pl.len()).over("split")
+        said = cases.with_columns(
+            said=pl.when(place < pl.col("split").replace_strict(wrong, default=0))
+            .then(pl.lit("{}"))
+            .otherwise(pl.col("answer"))
+        )["said"]
+        tables = [
+            predicting.score_predictions(self._scenario, "base", cases, ["{}"] * cases.height),
+            predicting.score_predictions(self._scenario, "tuned", cases, said.to_list()),
+        ]
+        told = pl.when(pl.col("model") == "tuned").then(pl.lit(adapter.fingerprint)).otherwise(pl.lit(""))
+        return pl.concat(tables).with_columns(adapter=told)
+
+    def run(
+        self,
+        adapter: str = "a",
+        wrong: dict[str, int] | None = None,
+        scenario: str = NAME,
+        changed: dict[str, Any] | None = None,
+        inputs: dict[str, Any] | None = None,
+        **config: Any,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize the release of an adapter.
+
+        Args:
+            adapter: its name.
+            wrong: in how many cases of each split it is wrong; None: in none.
+            scenario: the partition.
+            changed: what the report says otherwise.
+            inputs: what the stages before made otherwise.
+            config: run config.
+        """
+        model = self.adapter(adapter, scenario)
+        predictions = self.answers(model, wrong or {})
+        report = make_report(
+            scenario, predictions, {"auc": 0.9, "threshold": 0.5}, {}, adapter=model.fingerprint, retention=KEPT
+        )
+        values: dict[str, Any] = {
+            "evaluation_report": report.model_copy(update=changed or {}),
+            "predictions": predictions,
+            "lora_adapter": model,
+            "training_splits": self.splits,
+            "filtered_samples": self.filtered,
+            "atomic_table": pl.DataFrame({"电话": ["1", "2"]}),
         }
-        inputs = [given(name, value) for name, value in values.items()]
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
-                [*inputs, release],
-                partition_key=NAME,
+                [*(given(name, value) for name, value in (values | (inputs or {})).items()), release],
+                partition_key=scenario,
                 resources=self._resources,
                 run_config={"ops": {"release": {"config": config}}},
                 instance=instance,
                 raise_on_error=False,
             )
 
-    def champion(self) -> Any:
-        return self.client.get_model_version_by_alias(NAME, "champion")
+    def champion(self, scenario: str = NAME) -> Any:
+        return self.client.get_model_version_by_alias(scenario, "champion")
 
     def versions(self) -> int:
         return len(self.client.search_model_versions(f"name = '{NAME}'"))
@@ -102,17 +151,33 @@ def decided(result: dg.ExecuteInProcessResult) -> Release:
     return result.output_for_node("release")
 
 
+def named(folder: str | Path) -> str:
+    """Return the name of the adapter in a released folder."""
+    return (Path(folder) / "adapter" / "name.txt").read_text(encoding="utf-8")
+
+
 @pytest.fixture
-def releases(tmp_path: Path, tiny_model: Path, scenarios: Path) -> Releases:
-    return Releases(tmp_path, tiny_model)
+def releases(
+    tmp_path: Path,
+    base: Path,
+    train: Train,
+    scenarios: Path,
+    scenario: Scenario,
+    splits: pl.DataFrame,
+    labelled: pl.DataFrame,
+) -> Releases:
+    return Releases(tmp_path, base, train(), scenario, splits, labelled)
 
 
 def test_a_gain_is_packed_registered_and_champion(releases: Releases) -> None:
-    result = releases.run()
+    result = releases.run(merge=True)
     made, metadata = decided(result), seen(result)
     folder = Path(metadata["folder"])
-    assert (folder / "adapter_model.safetensors").read_text(encoding="utf-8") == "a"
-    assert "2 synthetic samples" in (folder / "README.md").read_text(encoding="utf-8")
+    assert named(folder) == "a"
+    assert metadata["holds"] == "Modelfile, README.md, adapter, manifest.json, merged, test_cases.parquet, vllm.sh"
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.language == "zh"
+    assert metadata["model_card"] == card.content
     champion = releases.champion()
     assert Path(champion.source) == folder.absolute()
     assert made == Release(
@@ -136,31 +201,82 @@ def test_a_gain_is_packed_registered_and_champion(releases: Releases) -> None:
     assert metadata["mlflow_run"].endswith(champion.run_id)
 
 
-@pytest.mark.parametrize(("tuned", "minimum"), [(0.35, 0.0), (0.8, 0.9)])
-def test_a_closed_gate_registers_nothing_and_leaves_the_champion(
-    releases: Releases, tuned: float, minimum: float
-) -> None:
+def test_a_closed_gate_registers_nothing_and_leaves_the_champion(releases: Releases) -> None:
     releases.run("a")
-    result = releases.run("b", tuned, minimum_exact=minimum)
-    metadata = seen(result)
-    [reason] = decided(result).reasons
-    assert reason.startswith(f"exact match on {GATE_SPLIT}")
-    assert (metadata["passed"], metadata["champion"], metadata["reasons"]) == (False, False, reason)
-    assert (metadata["version"], metadata["outcome"]) == ("none", "gate closed")
+    leaking = pl.concat([releases.splits, releases.splits.filter(split="train").with_columns(split=pl.lit("test_iid"))])
+    closed = [
+        (releases.run("b", {GATE_SPLIT: 4}), f"exact match on {GATE_SPLIT}: tuned 0.0 %"),
+        (releases.run("b", {GATE_SPLIT: 1}, minimum=0.9), f"exact match on {GATE_SPLIT}: 0.750 is below"),
+        (releases.run("b", changed={"retention": FORGOTTEN}), "general questions: the tuned model dropped"),
+        (releases.run("b", changed={"judge": {"auc": 0.45, "threshold": 0.5}}), "the judge rejects samples"),
+        (releases.run("b", changed={"adapter": "c" * 64}), "the report is of the adapter cccc"),
+        (releases.run("b", inputs={"filtered_samples": releases.filtered.head(0)}), "0% of 0 training samples"),
+        (releases.run("b", inputs={"training_splits": leaking}), "test_iid: "),
+    ]
+    for result, wanted in closed:
+        metadata = seen(result)
+        [reason] = decided(result).reasons
+        assert reason.startswith(wanted)
+        assert (metadata["passed"], metadata["champion"], metadata["reasons"]) == (False, False, reason)
+        assert (metadata["version"], metadata["outcome"]) == ("none", "gate closed")
     assert (releases.versions(), releases.champion().version) == (1, 1)
 
 
-def test_a_release_that_is_materialized_again_takes_the_alias_back(releases: Releases) -> None:
+def test_one_that_is_worse_than_the_champion_gets_a_version_and_no_alias(releases: Releases) -> None:
+    releases.run("a")
+    result = releases.run("b", {"test_iid": 1})
+    made, metadata = decided(result), seen(result)
+    [reason] = made.reasons
+    assert reason.startswith("exact match on the 19 test cases of both: 94.7 %")
+    assert (made.passed, made.champion, made.version) == (True, False, "2")
+    assert metadata["outcome"] == f"{NAME} version 2 is not champion"
+    assert (releases.versions(), releases.champion().version) == (2, 1)
+    assert named(metadata["folder"]) == "b"
+
+
+def test_a_better_one_takes_the_alias_and_the_old_one_keeps_its_version(releases: Releases) -> None:
+    releases.run("a", {"test_iid": 1})
+    result = releases.run("b")
+    assert (decided(result).version, decided(result).champion) == ("2", True)
+    assert (releases.versions(), releases.champion().version) == (2, 2)
+    [old] = [v for v in releases.client.search_model_versions(f"name = '{NAME}'") if v.version == 1]
+    assert named(old.source) == "a"
+
+
+def test_a_champion_that_cannot_be_compared_stays(releases: Releases) -> None:
+    first = releases.run("a")
+    (Path(seen(first)["folder"]) / "test_cases.parquet").unlink()
+    result = releases.run("b")
+    assert not decided(result).champion
+    assert "nothing can be compared" in seen(result)["reasons"]
+    assert releases.champion().version == 1
+
+
+def test_releases_that_are_as_good_take_turns_and_keep_their_versions(releases: Releases) -> None:
     versions = []
     for adapter in ("a", "b", "a"):
         result = releases.run(adapter)
         versions.append(decided(result).version)
         assert seen(result)["champion"]
         assert str(releases.champion().version) == versions[-1]
-        assert (Path(releases.champion().source) / "adapter_model.safetensors").read_text(encoding="utf-8") == adapter
+        assert named(releases.champion().source) == adapter
     assert versions == ["1", "2", "1"]
     assert seen(result)["cache"] == "hit"
     assert releases.versions() == 2
+
+
+def test_every_champion_is_served_with_the_newest_of_the_others(releases: Releases, scenarios: Path) -> None:
+    copy_small_scenario(scenarios / "copy")
+    (scenarios / "copy" / NAME).rename(scenarios / OTHER)
+    (scenarios / "copy").rmdir()
+    folders = {}
+    for scenario, adapter in ((NAME, "a"), (OTHER, "c"), (NAME, "b")):
+        folders[adapter] = Path(seen(releases.run(adapter, scenario=scenario))["folder"])
+    for adapter in ("b", "c"):
+        script = (folders[adapter] / "vllm.sh").read_text(encoding="utf-8")
+        served = [line.strip(" \\") for line in script.splitlines() if '="$here"/' in line]
+        places = {name: folders[adapter] / path for name, path in (entry.split('="$here"/') for entry in served)}
+        assert {name: named(place.resolve().parent) for name, place in places.items()} == {NAME: "b", OTHER: "c"}
 
 
 @pytest.mark.parametrize("step", ["register", "set_alias"])
@@ -195,6 +311,7 @@ def test_a_release_killed_before_its_folder_is_whole_registers_nothing(
         patch.setattr(Path, "rename", killed)
         assert not releases.run().success
     assert releases.versions() == 0
+    assert list((Path(releases.store.root) / "models" / "release" / NAME).iterdir()) == []
     assert decided(releases.run()).version == "1"
 
 
@@ -203,3 +320,29 @@ def test_a_version_that_was_deleted_from_the_registry_is_registered_again(releas
     releases.client.delete_registered_model(NAME)
     result = releases.run()
     assert (seen(result)["cache"], decided(result).version, releases.champion().version) == ("hit", "1", 1)
+
+
+def test_a_released_adapter_names_no_place_of_this_machine(releases: Releases, base: Path) -> None:
+    folder = Path(seen(releases.run())["folder"])
+    config = json.loads((folder / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] == base.name
+    assert str(base) not in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_family_that_is_judged_otherwise_opens_the_gate_with_its_own_metric(releases: Releases) -> None:
+    """Not one answer is exact, as in `reply`; field accuracy is what counts, and it is clear."""
+    adapter = releases.adapter("a")
+    answers = releases.answers(adapter, {})
+    tuned = pl.col("model") == "tuned"
+    answers = answers.with_columns(
+        exact=pl.lit(0.0), field_accuracy=pl.when(tuned).then(pl.lit(0.8)).otherwise(pl.lit(0.3))
+    )
+    report: EvaluationReport = make_report(
+        NAME, answers, {}, {}, headline="field_accuracy", adapter=adapter.fingerprint, retention=KEPT
+    )
+    opened = releases.run(inputs={"predictions": answers, "evaluation_report": report})
+    assert decided(opened).champion
+    assert "It is judged by its field accuracy." in seen(opened)["model_card"]
+    exact = report.model_copy(update={"headline": "exact"})
+    closed = releases.run(inputs={"predictions": answers, "evaluation_report": exact})
+    assert decided(closed).reasons[0].startswith(f"exact match on {GATE_SPLIT}: tuned 0.0 %")

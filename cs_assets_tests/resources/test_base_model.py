@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 
 from resources import base_model
-from resources.base_model import BaseModelError, BaseModels, HubEntry, WheelEntry, load_catalog, resolve_base_model
+from resources.base_model import (
+    BaseModelError,
+    BaseModels,
+    HubEntry,
+    WheelEntry,
+    hub_repository,
+    load_catalog,
+    resolve_base_model,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (b"first half, " * 400, b"second half" * 300)
@@ -288,6 +296,22 @@ try:
 except BaseModelError as error:
     print("BaseModelError", error)
 """
+
+
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("embedded", "Qwen/Qwen2.5-Coder-0.5B-Instruct"),
+        ("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct"),
+        ("owner/model", "owner/model"),
+    ],
+)
+def test_the_hub_s_name_of_a_base_is_known(name: str, repository: str) -> None:
+    assert hub_repository(name) == repository
+
+
+def test_the_hub_knows_nothing_of_a_local_folder(tmp_path: Path) -> None:
+    assert hub_repository(str(tmp_path)) == ""
 
 
 def test_without_wheels_the_hub_is_asked_and_without_a_hub_the_error_says_what_to_do(

@@ -417,19 +417,64 @@ def test_tables_and_records_come_back_through_the_io_managers(tmp_path: Path) ->
     assert "李\\|四" in metadata["preview"].value
 
 
-def test_an_asset_that_was_not_materialized_is_named_with_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanted", [pl.DataFrame, Path])
+def test_an_asset_that_was_not_materialized_is_named_with_what_to_do(tmp_path: Path, wanted: type) -> None:
     @dg.asset
     def table() -> pl.DataFrame:
         return pl.DataFrame({"a": [1]})
 
-    @dg.asset
-    def reader(table: pl.DataFrame) -> None: ...
+    @dg.asset(ins={"table": dg.AssetIn(dagster_type=wanted)})
+    def reader(table: Any) -> None: ...
 
     result = dg.materialize(
         [table, reader], resources=io_managers(str(tmp_path)), selection=[reader], raise_on_error=False
     )
     [failure] = [event for event in result.all_events if event.is_step_failure]
     assert "there is no table for this partition yet. Materialize it first" in str(failure.event_specific_data)
+
+
+def read_as_file(root: str) -> tuple[dg.ExecuteInProcessResult, list[Path]]:
+    """Materialize a table and a reader that asks for the place of it."""
+    seen: list[Path] = []
+
+    @dg.asset
+    def table() -> pl.DataFrame:
+        return TABLE
+
+    @dg.asset
+    def reader(table: Path) -> None:
+        seen.append(table)
+
+    return dg.materialize([table, reader], resources=io_managers(root), raise_on_error=False), seen
+
+
+def test_an_asset_that_asks_for_a_path_is_given_the_place_of_the_table(tmp_path: Path) -> None:
+    _, [file] = read_as_file(str(tmp_path))
+    assert file == tmp_path / "tables" / "table.parquet"
+    assert_frame_equal(pl.read_parquet(file), TABLE)
+
+
+def test_an_object_store_has_no_place_that_could_be_read_by_slices() -> None:
+    result, _ = read_as_file("memory://no-place")
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert "StoreError" in str(failure.event_specific_data)
+    assert "Set CS_STORE to a folder" in str(failure.event_specific_data)
+
+
+@pytest.mark.parametrize("root", ["out", "memory://tables-by-name"])
+def test_a_table_is_found_by_asset_and_partition(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
+    def table() -> pl.DataFrame:
+        return TABLE
+
+    monkeypatch.chdir(tmp_path)
+    store = Store(root=root)
+    assert store.table("table", "a") is None
+    dg.materialize([table], partition_key="a", resources=io_managers(root))
+    kept = store.table("table", "a")
+    assert kept is not None
+    assert_frame_equal(kept, TABLE)
+    assert store.table("table", "b") is None
 
 
 def test_the_io_managers_work_in_an_object_store() -> None:

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
-from resources.tracking import LOCAL_UI, Tracking
+from resources.tracking import LOCAL_UI, RegisteredVersion, Tracking
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,6 +61,24 @@ def test_an_exception_marks_the_run_as_failed_and_goes_on_up(tracking: Tracking,
     assert client.get_run(next_one.run_id).info.status == "FINISHED"
 
 
+def test_a_nested_run_belongs_to_its_parent_and_logs_for_itself(tracking: Tracking, client: MlflowClient) -> None:
+    with tracking.run("sweep", "地址", {}, {}) as parent:
+        with parent.nested("trial 0", {"rank": 8}) as child:
+            child.log_metrics({"loss": 0.5})
+            child.set_tags({"state": "pruned"})
+            parent.log_metrics({"trials": 1.0})
+        with pytest.raises(Broken), parent.nested("trial 1", {}) as failed:
+            raise Broken
+        assert client.get_run(parent.run_id).info.status == "RUNNING"
+    run, above = client.get_run(child.run_id), client.get_run(parent.run_id)
+    assert run.data.tags["mlflow.parentRunId"] == parent.run_id
+    assert (run.info.run_name, run.info.status, run.data.tags["state"]) == ("trial 0", "FINISHED", "pruned")
+    assert (run.data.params, run.data.metrics, above.data.metrics) == ({"rank": "8"}, {"loss": 0.5}, {"trials": 1.0})
+    assert run.info.experiment_id == above.info.experiment_id
+    assert child.url == parent.url.replace(parent.run_id, child.run_id)
+    assert client.get_run(failed.run_id).info.status == "FAILED"
+
+
 def test_the_runs_of_a_partition_share_its_experiment(tracking: Tracking, client: MlflowClient) -> None:
     ids = []
     for partition in ("地址", "地址", "other"):
@@ -93,6 +112,42 @@ def test_a_registered_folder_keeps_its_version(tracking: Tracking, client: Mlflo
     assert first.run_url == first_run.url
     assert tracking.version_of("kept", str(tmp_path / "other")) is None
     assert len(client.search_model_versions("name = 'kept'")) == 1
+
+
+def test_an_alias_is_taken_unless_its_holder_is_the_better_one(
+    tracking: Tracking, client: MlflowClient, tmp_path: Path
+) -> None:
+    asked: list[RegisteredVersion] = []
+
+    def objections(*reasons: str) -> Callable[[RegisteredVersion], list[str]]:
+        def told(holder: RegisteredVersion) -> list[str]:
+            asked.append(holder)
+            return list(reasons)
+
+        return told
+
+    assert tracking.holder("taken", "champion") is None
+    with tracking.run("release", "地址", {}, {}) as tracked:
+        first, second = (tracking.register("taken", str(tmp_path / name), tracked) for name in "ab")
+    assert tracking.holder("taken", "champion") is None
+    assert tracking.take_alias("taken", "champion", first, objections("never asked")) == []
+    assert tracking.take_alias("taken", "champion", first, objections("never asked")) == []
+    assert asked == []
+    assert tracking.take_alias("taken", "champion", second, objections("worse")) == ["worse"]
+    assert asked == [first]
+    assert tracking.holder("taken", "champion") == first
+    assert tracking.take_alias("taken", "champion", second, objections()) == []
+    assert tracking.holder("taken", "champion") == second
+    assert second.source == str(tmp_path / "b")
+    assert client.get_model_version("taken", "1").aliases == []
+
+
+def test_the_parameters_of_a_run_are_found_by_its_url(tracking: Tracking) -> None:
+    with tracking.run("sft", "地址", {}, {"seed": 17}) as tracked:
+        pass
+    assert tracking.parameters_of(tracked.url) == {"seed": "17"}
+    assert tracking.parameters_of(f"{LOCAL_UI}/#/experiments/1/runs/{'0' * 32}") == {}
+    assert tracking.parameters_of("") == {}
 
 
 def test_the_uri_comes_from_the_environment_else_a_file_in_the_store(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
-
 from cs_assets.families.base import Corrupter, Rendered, Sample, Scene, Score, SingleMessageFamily, Turn, Violation
 from cs_assets.families.definition import Definition, ScenarioError
 from cs_assets.families.json_answers import dump_answer
@@ -45,8 +43,9 @@ from cs_assets.families.knowledge.records import (
     number_of,
     table_cells,
 )
+from cs_assets.families.short_answers import same_value
 from cs_assets.families.syntax import Segment, SentenceTemplate, TemplateError
-from cs_assets.families.yaml_files import read_options, read_yaml
+from cs_assets.families.yaml_files import read_yaml, refuse_options
 
 SCHEMA_FILE: Final = "schema.yaml"
 # The slot of a record that is written in a form: noise must not touch a brace or a table's bar.
@@ -83,12 +82,6 @@ class Reading:
     record: Values
 
 
-class NoOptions(BaseModel):
-    """The key `options` of `scenario.yaml`: this family has none."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class KnowledgeFamily(SingleMessageFamily):
     """The verbs of `base.Family` for the records of one scenario.
 
@@ -98,7 +91,7 @@ class KnowledgeFamily(SingleMessageFamily):
     """
 
     def __init__(self, definition: Definition) -> None:
-        read_options(definition, NoOptions)
+        refuse_options(definition)
         self.kinds: dict[str, RecordKind] = {kind.id: kind for kind in read_yaml(definition, SCHEMA_FILE, Schema).kinds}
         sentences = definition.answer_templates()
         missing = sorted(set(self.kinds) - set(sentences))
@@ -139,6 +132,12 @@ class KnowledgeFamily(SingleMessageFamily):
                 return Reading(self.kinds[kind], name, record)
         return None
 
+    def _truth(self, answer: str) -> Reading:
+        reading = self.read(answer)
+        if reading is None:
+            raise ValueError(f"not an answer of this scenario: {answer!r}")
+        return reading
+
     def check_template(self, template: SentenceTemplate, atoms: Mapping[str, Any]) -> list[Violation]:
         """Besides the rules: a record that is written in a form must still be one after rewriting."""
         found = super().check_template(template, atoms)
@@ -166,9 +165,7 @@ class KnowledgeFamily(SingleMessageFamily):
     # --- Scores
 
     def score(self, prediction: str, answer: str) -> Score:
-        truth = self.read(answer)
-        if truth is None:
-            raise ValueError(f"not an answer of this scenario: {answer!r}")
+        truth = self._truth(answer)
         form = self.forms[truth.kind.id, truth.form]
         strict = form.read(prediction)
         found = strict if strict is not None else form.salvage(prediction)
@@ -177,6 +174,23 @@ class KnowledgeFamily(SingleMessageFamily):
             exact=float(strict is not None and strict == truth.record),
             fields={label: float(found.get(label) == value) for label, value in truth.record.items()},
         )
+
+    def is_prose(self, answer: str) -> bool:
+        return self._truth(answer).form == "text"
+
+    def measures(self, prediction: str, answer: str) -> dict[str, float]:
+        """Return same_values: the share of the fields whose value is the same, in whatever form and spelling."""
+        truth = self._truth(answer)
+        found = self._read_in_any_form(prediction, truth.kind)
+        same = [bool(found) and same_value(found.get(label, ""), value) for label, value in truth.record.items()]
+        return {"same_values": sum(same) / len(same)}
+
+    def _read_in_any_form(self, prediction: str, kind: RecordKind) -> Values:
+        forms = [self.forms[kind.id, name] for name in FORMS]
+        strict = (record for form in forms if (record := form.read(prediction)) is not None)
+        # In the order of FORMS: a sentence's clauses are found in the members of an object, too, and wrongly.
+        repaired = (record for form in forms if (record := form.salvage(prediction)))
+        return next(strict, None) or next(repaired, {})
 
     # --- Corruptions
 
@@ -216,15 +230,9 @@ class KnowledgeFamily(SingleMessageFamily):
         }
         return found
 
-    def _truth(self, sample: Sample) -> Reading:
-        reading = self.read(sample.answer)
-        if reading is None:
-            raise ValueError(f"not an answer of this scenario: {sample.answer!r}")
-        return reading
-
     def _of_record(self, make: "RecordCorrupter") -> Corrupter:
         def corrupt(sample: Sample, rng: random.Random) -> str | None:
-            truth = self._truth(sample)
+            truth = self._truth(sample.answer)
             record = make(truth, rng)
             if record is None or record == truth.record or not any(record.values()):
                 return None
@@ -233,12 +241,12 @@ class KnowledgeFamily(SingleMessageFamily):
         return corrupt
 
     def _other_form(self, sample: Sample, rng: random.Random) -> str:
-        truth = self._truth(sample)
+        truth = self._truth(sample.answer)
         return self.forms[truth.kind.id, rng.choice([form for form in FORMS if form != truth.form])].write(truth.record)
 
     def _neighbour_swallowed(self, sample: Sample, rng: random.Random) -> str | None:
         """Extend a value over what stands next to it in a sentence, as a model does that misses a boundary."""
-        truth = self._truth(sample)
+        truth = self._truth(sample.answer)
         if source_record(sample.message) is not None:
             return None
         found = [
@@ -250,7 +258,7 @@ class KnowledgeFamily(SingleMessageFamily):
 
     def _extra_field(self, sample: Sample, rng: random.Random) -> str | None:
         """Add what no schema has and nobody asked for."""
-        truth = self._truth(sample)
+        truth = self._truth(sample.answer)
         label, value = rng.choice(_EXTRAS)
         if truth.form == "json":
             return dump_answer(truth.record | {label: value})

@@ -7,14 +7,14 @@ the families, how a reply goes wrong in `corruptions.py`.
     family.topics_of("半个月了保温杯还没到")       # ["late"]
 """
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from cs_assets.families.base import (
+    Metric,
     Rendered,
     Sample,
     Scene,
@@ -43,8 +43,9 @@ from cs_assets.families.plain_text import (
     squeezed,
 )
 from cs_assets.families.reply.corruptions import WORSE_FILE, ReplyCorruptions, Worse
+from cs_assets.families.similarity import chrf
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
-from cs_assets.families.yaml_files import read_yaml
+from cs_assets.families.yaml_files import read_yaml, refuse_options
 
 POLICY_FILE: Final = "policy.yaml"
 
@@ -83,8 +84,11 @@ class ReplyFamily(SingleMessageFamily):
 
     # Of many good replies the answer is one.
     answer_is_determined: ClassVar[bool] = False
+    # The very words of the answer are rare, and no aim.
+    headline: ClassVar[Metric] = "field_accuracy"
 
     def __init__(self, definition: Definition) -> None:
+        refuse_options(definition)
         self._file = definition.folder / POLICY_FILE
         self.policy = read_yaml(definition, POLICY_FILE, Policy)
         self._check_commitments()
@@ -177,7 +181,30 @@ class ReplyFamily(SingleMessageFamily):
         made = {name: found(pattern, reply) for name, pattern in self.policy.commitments.items()}
         return next((f"{name}: {words}" for name, words in made.items() if words and name not in licensed), "")
 
+    # --- Rubric
+
+    def rubric(self, message: str) -> str:
+        language = language_of(plain(message))
+        named = self.topics_of(plain(message))
+        topics = [self.policy.topics[name] for name in named or self.policy.topics]
+        fewest, most = self.policy.length.of(language)
+        return _RUBRIC.substitute(
+            about="、".join(topic.about.zh for topic in topics) if named else "顾客说的那件事",
+            may=_listed(commitment for topic in topics for commitment in topic.may),
+            terms=_listed(term for topic in topics for term in topic.terms if language_of(term) == language),
+            language=_LANGUAGES[language],
+            fewest=fewest,
+            most=most,
+        )
+
+    def grade(self, sample: Sample) -> float:
+        broken = {POINT_OF.get(violation.rule, "promises") for violation in self.verify(sample)}
+        return 1 - len(broken) / len(_POINTS)
+
     # --- Score
+
+    def is_prose(self, answer: str) -> bool:
+        return True
 
     def score(self, prediction: str, answer: str) -> Score:
         """Compare with one good reply. `exact` is the same text, and rare; the fields say how good another one is.
@@ -219,16 +246,28 @@ def _check_pairs(definition: Definition, replied: set[str]) -> None:
         )
 
 
-def chrf(prediction: str, answer: str) -> float:
-    """Return chrF (sacrebleu's, character n-grams up to 6) of a prediction, in [0, 1]."""
-    return _chrf_metric().sentence_score(prediction, [answer]).score / 100
+# --- The rubric
+
+_RUBRIC: Final = Template("""\
+1. 态度：先用一两句话接住顾客的情绪，温和、真诚；不冷淡，不怪顾客，也不反复道歉。
+2. 对题：点到顾客说的具体问题（$about）和他提到的商品、数字、称呼；不套话，不复述，不张冠李戴。
+3. 办法：说清楚客服马上做什么、顾客要做什么。
+4. 承诺：能承诺的只有：$may；能提的时限只有：$terms，外加顾客自己说过的。
+   不许说已经退款，不许赔偿、送券、给日期、说“保证”。
+5. 形式：用$language回复，$fewest到$most个字符；只有回复正文，句子完整，不重复，不说自己是AI。""")
+_POINTS: Final[dict[str, tuple[str, ...]]] = {
+    "attitude": ("blame",),
+    "issue": ("issue", "echo", "contradiction"),
+    "next_step": ("next_step",),
+    "promises": ("span", "commitment"),
+    "form": ("language", "length", "plain", "cut", "repeated", "machine"),
+}
+# Which point a rule of `verify` speaks of; what else the policy forbids is a promise.
+POINT_OF: Final = {rule: point for point, rules in _POINTS.items() for rule in rules}
 
 
-@functools.lru_cache(maxsize=1)
-def _chrf_metric() -> Any:
-    from sacrebleu.metrics import CHRF
-
-    return CHRF()
+def _listed(words: Iterable[str]) -> str:
+    return "、".join(dict.fromkeys(words)) or "无"
 
 
 # --- New pairs by an LLM

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.atoms.complaints import complaints_atoms
-from cs_assets.families.base import Sample
+from cs_assets.families.base import Sample, Violation
 from cs_assets.families.definition import Definition, ScenarioError
-from cs_assets.families.reply.family import Pair, ReplyFamily, chrf, pair_prompt, read_pair
+from cs_assets.families.reply.family import POINT_OF, Pair, ReplyFamily, pair_prompt, read_pair
 from cs_assets.families.syntax import SentenceTemplate, TemplateError, parse_template
 from cs_assets.samples.render import render_samples
 from cs_assets.scenario import Scenario
@@ -68,6 +68,10 @@ def complaints(reply: Scenario) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def samples(reply: Scenario, queries: list[SentenceTemplate], complaints: pl.DataFrame) -> st.SearchStrategy[Sample]:
     return drawn_samples(reply, queries, complaints)
+
+
+def verified(family: ReplyFamily, answer: str) -> list[Violation]:
+    return family.verify(Sample(message=MESSAGE, answer=answer))
 
 
 def rules(family: ReplyFamily, answer: str, message: str = MESSAGE) -> set[str]:
@@ -332,6 +336,52 @@ def test_a_contradiction_takes_the_place_of_the_fact(family: ReplyFamily, kind: 
     assert any(family.verify(Sample(message=sample.message, answer=answer or "")) for answer in answers)
 
 
+# --- rubric
+
+
+@pytest.mark.parametrize(
+    ("answer", "grade"),
+    [
+        (REPLY, 1.0),
+        (REPLY.replace("真的很抱歉。", "是您自己没看清预计时间。"), 0.8),
+        (REPLY.replace("24小时内", "明天"), 0.8),
+        (REPLY.replace("24小时内", "24小时内补偿您，保证"), 0.8),
+        (REPLY.replace("保温杯的", "台灯的").replace("24小时内", "明天"), 0.6),
+        (ENGLISH_REPLY, 0.4),
+        ("", 0.4),
+    ],
+)
+def test_a_grade_is_the_share_of_points_that_nothing_speaks_against(
+    family: ReplyFamily, answer: str, grade: float
+) -> None:
+    assert family.grade(Sample(message=MESSAGE, answer=answer)) == pytest.approx(grade)
+
+
+def test_every_rule_that_a_reply_can_break_belongs_to_a_point(family: ReplyFamily) -> None:
+    named = {violation.rule for answer in ("", ENGLISH_REPLY, MESSAGE) for violation in verified(family, answer)}
+    assert named - set(family.policy.forbidden) <= set(POINT_OF)
+
+
+def test_the_rubric_says_what_this_query_allows(family: ReplyFamily) -> None:
+    rubric = family.rubric(MESSAGE)
+    assert len(rubric.splitlines()) == 6
+    assert all(words in rubric for words in ("（物流）", "refund", "24小时", "40到200个字符", "用中文回复"))
+    assert "补发" not in rubric
+    assert "24 hours" not in rubric
+
+
+def test_the_rubric_of_an_english_query_wants_english(family: ReplyFamily) -> None:
+    rubric = family.rubric(ENGLISH)
+    assert "用英文（English）回复，120到560个字符" in rubric
+    assert "24 hours" in rubric
+
+
+def test_where_no_topic_is_recognised_the_rubric_allows_what_any_topic_allows(family: ReplyFamily) -> None:
+    rubric = family.rubric("保温杯，唉")
+    assert "顾客说的那件事" in rubric
+    assert "price_difference" in rubric
+
+
 # --- score
 
 
@@ -365,11 +415,6 @@ def test_any_text_gets_a_score(family: ReplyFamily, prediction: str) -> None:
 def test_the_fields_say_what_is_wrong(family: ReplyFamily, prediction: str, fields: dict[str, float]) -> None:
     found = family.score(prediction, REPLY).fields
     assert {name: found[name] for name in fields} == fields
-
-
-def test_a_closer_text_has_the_higher_chrf() -> None:
-    assert chrf(REPLY, REPLY) == 1
-    assert 1 > chrf(REPLY.replace("半个月", "很久"), REPLY) > chrf("您好，请稍等。", REPLY) > 0
 
 
 # --- new pairs by an LLM

@@ -1,0 +1,218 @@
+"""The judge against what else could do its work: rules, the untuned base, its implicit reward, a reward head.
+
+    python -m benchmarks.judge --labelled 600 --json --output benchmarks/results/judge.json
+
+`--labelled` rendered samples of a scenario and their corrupted twins are labelled as `labelled_samples` does. The judge
+is trained by KTO, and a reward head on the same labels, as pairs of twins. All are measured on the same test part, in
+which half of the pairs are of corruption families that nobody was trained on. What was trained or read is kept in
+`--work`: a run that was killed goes on where it was, and a run with other settings wants another folder.
+
+The last line of `--json` is one object. Figures with `_seen` and `_unseen` are by corruption family:
+
+- judge: the figures of `kto_judge` (see `judging.judge_metrics`), with the bins of its reliability and the threshold.
+- base: AUC of the same question to the base model without training.
+- implicit: AUC of the implicit reward of the verdict, beta * log(p(right) / p_base(right)).
+- reward_head: AUC of its reward over all answers, and the share of pairs whose good answer has the higher one.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cs_assets.learning.kto import JudgeSettings, train_judge
+from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
+from cs_assets.quality.judging import (
+    WORDS,
+    CalibrationSettings,
+    auc,
+    calibrated,
+    judge_metrics,
+    judge_prompt,
+    verdicts_to_learn,
+    with_unseen,
+)
+from cs_assets.quality.reliability import reliability
+from cs_assets.scenario import Scenario, load_scenario
+
+_BATCH = 16
+
+
+def labelled_by(scenario_name: str, labelled: int) -> tuple[Scenario, pl.DataFrame]:
+    """Return the scenario and the judge's labelled samples: so many good ones, and their twins."""
+    from cs_assets.atoms.bundles import sample_atoms
+    from cs_assets.quality.labelling import label_samples
+    from cs_assets.samples.render import render_samples
+    from cs_assets.templates.variants import template_variants
+
+    nothing_else = dict.fromkeys(("test_iid", "test_template_ood", "test_entity_ood", "test_noise", "validation"), 0)
+    scenario = load_scenario(scenario_name).with_counts(judge=labelled, train=1, **nothing_else)
+    atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
+    rendered = render_samples(scenario, template_variants(scenario, atoms.head(6).to_dicts()), atoms)
+    table = label_samples(scenario, rendered).filter(pl.col("part") != "")
+    return scenario, with_unseen(table, scenario.spec.holdout_corruptions)
+
+
+def kept(path: Path, make: Callable[[], Sequence[float]]) -> list[float]:
+    """Return the numbers in a file, made and written first if it is not there."""
+    if not path.is_file():
+        beside = path.with_suffix(".tmp")
+        beside.write_text(json.dumps(list(make())), encoding="utf-8")
+        beside.replace(path)
+    return [float(value) for value in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def scores_of(scenario: Scenario, rows: pl.DataFrame, base: str, adapter: str | None) -> list[float]:
+    """Return the raw score of each row, by the base model or with the judge's adapter."""
+    from cs_assets.families.base import Sample
+    from cs_assets.learning.inference import verdict_scores
+    from cs_assets.learning.models import load_causal_lm, load_tokenizer
+
+    prompts = [judge_prompt(scenario, Sample.model_validate(row)) for row in rows.iter_rows(named=True)]
+    return verdict_scores(load_causal_lm(base, adapter), load_tokenizer(base), prompts, WORDS, batch_size=_BATCH)
+
+
+def judged(scenario: Scenario, table: pl.DataFrame, base: str, settings: JudgeSettings, work: Path) -> dict[str, Any]:
+    """Train the judge and measure it, the untrained base and the implicit reward."""
+    model = work / "judge"
+    held_back = table.filter(pl.col("part") != "train")
+
+    def trained() -> Sequence[float]:
+        train_judge(base, verdicts_to_learn(scenario, table), WORDS, settings, model, work / "judge_work", print)
+        return scores_of(scenario, held_back, base, str(model))
+
+    before = kept(work / "base_scores.json", lambda: scores_of(scenario, held_back, base, None))
+    after = kept(work / "judge_scores.json", trained)
+    implicit = [settings.beta * math.log(max(q, 1e-12) / max(p, 1e-12)) for p, q in zip(before, after, strict=True)]
+    calibration, scaled = calibrated(held_back.with_columns(score=pl.Series(after)), CalibrationSettings())
+    tested = scaled.filter(part="test")
+    bins = reliability(tested["score"].to_list(), tested["label"].to_list())
+    return {
+        "judge": judge_metrics(tested, calibration.threshold)
+        | {"threshold": calibration.threshold, "reliability": bins.to_dicts()},
+        "base": by_family(held_back.with_columns(score=pl.Series(before)).filter(part="test")),
+        "implicit": by_family(held_back.with_columns(score=pl.Series(implicit)).filter(part="test")),
+    }
+
+
+def reward_head(
+    scenario: Scenario, table: pl.DataFrame, base: str, settings: RewardSettings, work: Path
+) -> dict[str, Any]:
+    """Train a reward head on the pairs of twins and measure it."""
+    from cs_assets.learning.inference import rewards
+    from cs_assets.learning.models import load_reward_lm, load_tokenizer
+
+    tested = table.filter(part="test")
+
+    def trained() -> Sequence[float]:
+        model = work / "reward_head"
+        train_reward_model(
+            base, twins(scenario, table.filter(part="train")), settings, model, work / "head_work", print
+        )
+        conversations = [
+            [*scenario.prompt(message, tools), {"role": "assistant", "content": answer}]
+            for message, tools, answer in tested.select("message", "tools", "answer").iter_rows()
+        ]
+        loaded = load_reward_lm(base, str(model))
+        return rewards(loaded, load_tokenizer(base), conversations, batch_size=_BATCH)
+
+    scored = tested.with_columns(score=pl.Series(kept(work / "rewards.json", trained)))
+    good, bad = scored.filter("label"), scored.filter(~pl.col("label"))
+    pairs = good.with_columns(hit=(good["score"] > bad["score"]).cast(pl.Float64))
+    accuracy = {
+        "pairs": pairs["hit"].mean(),
+        "pairs_seen": pairs.filter(~pl.col("unseen"))["hit"].mean(),
+        "pairs_unseen": pairs.filter("unseen")["hit"].mean(),
+    }
+    return {"reward_head": by_family(scored) | accuracy}
+
+
+def twins(scenario: Scenario, labelled: pl.DataFrame) -> list[Preference]:
+    """Return each good sample with its corrupted twin, which follows it in the table."""
+    good, bad = labelled.filter("label"), labelled.filter(~pl.col("label"))
+    return [
+        Preference(prompt=scenario.prompt(message, tools), chosen=chosen, rejected=rejected)
+        for (message, tools, chosen), rejected in zip(
+            good.select("message", "tools", "answer").iter_rows(), bad["answer"], strict=True
+        )
+    ]
+
+
+def by_family(tested: pl.DataFrame) -> dict[str, float | None]:
+    """Return the AUC of `score`, over all and by whether the corruption family was trained on."""
+    seen, unseen = tested.filter(~pl.col("unseen")), tested.filter("unseen")
+    return {"auc": auc(tested), "auc_seen": auc(seen), "auc_unseen": auc(unseen)}
+
+
+def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """Label, train and measure."""
+    from resources.base_model import resolve_base_model
+
+    base = resolve_base_model(arguments.base, report=print)
+    scenario, table = labelled_by(arguments.scenario, arguments.labelled)
+    given = {
+        name: value
+        for name in ("epochs", "batch_size", "learning_rate", "top_layers", "beta")
+        if (value := getattr(arguments, name)) is not None
+    }
+    settings = JudgeSettings(base_model=arguments.base, **given)
+    found = judged(scenario, table, base.path, settings, work)
+    if arguments.reward_head:
+        found |= reward_head(scenario, table, base.path, RewardSettings(base_model=arguments.base), work)
+    return {
+        "base_model": base.name,
+        "scenario": arguments.scenario,
+        "labelled": table.height,
+        **{part: table.filter(part=part).height for part in ("train", "calibration", "test")},
+        **found,
+        "settings": settings.model_dump(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
+        | {"python": platform.python_version()},
+        "command": f"python -m benchmarks.judge --base {arguments.base} --scenario {arguments.scenario} "
+        f"--labelled {arguments.labelled}"
+        + "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items())
+        + (" --reward-head" if arguments.reward_head else "")
+        + " --json",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default="embedded", help="a name of data/base_models.yaml, a folder, or a hub id")
+    parser.add_argument("--scenario", default="address_extraction")
+    parser.add_argument("--labelled", type=int, default=600, help="good samples; each has a corrupted twin")
+    parser.add_argument("--epochs", type=float, help="of the judge; the profile's if not given, as all below")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--top-layers", type=float)
+    parser.add_argument("--beta", type=float)
+    parser.add_argument("--reward-head", action="store_true", help="train the reward head as well")
+    parser.add_argument("--work", type=Path, help="keeps models and figures, so that a killed run goes on")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
+    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = arguments.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        found = measure(arguments, work)
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

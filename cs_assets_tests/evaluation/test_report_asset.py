@@ -1,0 +1,138 @@
+"""`preference_pairs` and `evaluation_report` of replies as Dagster runs them, with an LLM over HTTP and without one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from cs_assets.evaluation import retention
+from cs_assets.evaluation.assets import evaluation_report
+from cs_assets.evaluation.predicting import score_predictions
+from cs_assets.learning.progress import LossPoint
+from cs_assets.learning.training import TrainingLog
+from cs_assets.reward.assets import preference_pairs
+from cs_assets_tests.families.conftest import committed
+from cs_assets_tests.llm_endpoint import Endpoint, Reply, embedding
+from cs_assets_tests.release.test_release import given
+from cs_assets_tests.reward.test_grading import GOOD, MESSAGE
+from cs_assets_tests.reward.test_llm_judge import preferring
+from resources.llm import LLM
+from resources.store import Store, io_managers
+from resources.tracking import Tracking
+
+NAME = "empathetic_reply"
+SAMPLES = pl.DataFrame(
+    {
+        "sample_id": [f"s{number}" for number in range(9)],
+        "split": "train",
+        "message": MESSAGE,
+        "tools": "",
+        "answer": GOOD,
+        "tags": [["plain"]] * 9,
+        "template_family": "f",
+        "template_origin": "seed",
+    }
+)
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Materialize an asset on these inputs with this LLM; its metadata and, as `value`, what it hands on."""
+    out = str(tmp_path / "out")
+
+    def materialize(asset: dg.AssetsDefinition, inputs: dict[str, Any], llm: LLM, **config: Any) -> dict[str, Any]:
+        name = asset.key.to_user_string()
+        resources = {
+            "store": Store(root=out),
+            "tracking": Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"),
+            "llm": llm,
+            **io_managers(out),
+        }
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(
+                [*(given(key, value) for key, value in inputs.items()), asset],
+                partition_key=NAME,
+                resources=resources,
+                run_config={"ops": {name: {"config": config}}},
+                instance=instance,
+            )
+        [event] = result.asset_materializations_for_node(name)
+        return {key: value.value for key, value in event.metadata.items()} | {"value": result.output_for_node(name)}
+
+    return materialize
+
+
+@pytest.fixture
+def llm(endpoint: Endpoint, tmp_path: Path) -> LLM:
+    def reply(asked: str, nth: int) -> Reply:
+        return preferring("真的很抱歉")(asked, nth) if "回复A" in asked else embedding(1.0, float(len(asked)))
+
+    endpoint.reply = reply
+    cache = str(tmp_path / "llm.sqlite")
+    return LLM(api_key="sk-1", base_url=endpoint.url, model="m", embedding_model="e", cache_path=cache)
+
+
+def test_pairs_of_replies_are_judged_where_an_llm_is_configured(run: Run, llm: LLM, endpoint: Endpoint) -> None:
+    inputs = {"training_splits": SAMPLES}
+    ruled = run(preference_pairs, inputs, LLM(), train_pairs=6, test_pairs=3)
+    assert "judged" not in ruled
+    assert ruled["dropped_by_rules"] == 0
+    assert run(preference_pairs, inputs, llm, train_pairs=6, test_pairs=3, llm_judge=False)["value"].equals(
+        ruled["value"]
+    )
+    assert endpoint.prompts == []
+    judged = run(preference_pairs, inputs, llm, train_pairs=6, test_pairs=3)
+    assert judged["judged"] == ruled["value"].height
+    assert judged["judge_agrees"] + judged["judge_undecided"] + judged["dropped_by_judge"] == judged["judged"]
+    assert judged["judge_agrees"] > 0
+    assert not judged["value"].equals(ruled["value"])
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Any]:
+    """What a report of two models and a message each is made of."""
+    scenario = committed(NAME)
+    cases = SAMPLES.head(2).with_columns(split=pl.lit("test_iid"))
+    said = {"base": ["等着吧。"] * 2, "tuned": [GOOD, GOOD.replace("半个月", "很久")]}
+
+    def make(folder: Path, work: Path) -> dict[str, float]:
+        log = TrainingLog(
+            samples=2, steps=1, kept_step=1, seconds=1, tokens=9, resumed_at=0, curve=[LossPoint(step=1, loss=1.0)]
+        )
+        log.save(folder)
+        return {}
+
+    store = Store(root=str(tmp_path / "out"))
+    model = store.cached_model("lora_adapter", NAME, "a" * 64, "tiny", make)[0]
+    answers = [(name, "i1", "kind", "question", "answer", 1.0) for name in retention.MODELS]
+    return {
+        "predictions": pl.concat(score_predictions(scenario, name, cases, texts) for name, texts in said.items()),
+        "retention": pl.DataFrame(answers, schema=retention.SCHEMA, orient="row"),
+        "lora_adapter": model,
+        "kto_judge": model,
+        "reward_model": model,
+    }
+
+
+def test_a_report_has_what_an_llm_and_an_embedding_model_say(run: Run, llm: LLM, inputs: dict[str, Any]) -> None:
+    seen = run(evaluation_report, inputs, llm)
+    report = seen["value"]
+    [judged] = report.preferred
+    assert (judged.split, judged.wins, judged.ties, judged.losses) == ("test_iid", 2, 0, 0)
+    assert list(report.measures["test_iid"]["tuned"]) == ["bleu", "chrf", "rouge_l", "cosine"]
+    page = Path(seen["html_report"]).read_text(encoding="utf-8")
+    assert "Which reply an LLM prefers" in page
+    assert "<td>cosine</td>" in page
+
+
+def test_a_report_without_any_has_neither(run: Run, inputs: dict[str, Any], endpoint: Endpoint) -> None:
+    report = run(evaluation_report, inputs, LLM())["value"]
+    assert report.preferred == []
+    assert list(report.measures["test_iid"]["tuned"]) == ["bleu", "chrf", "rouge_l"]
+    off = run(evaluation_report, inputs, LLM(api_key="sk-1", base_url=endpoint.url, model="m"), judged_messages=0)
+    assert off["value"] == report
+    assert endpoint.prompts == []

@@ -1,0 +1,55 @@
+"""What was trained is known by its folder, and merged into the base it answers as base and adapter do."""
+
+from pathlib import Path
+
+import pytest
+
+from cs_assets.learning.inference import generate
+from cs_assets.learning.models import load_causal_lm, load_tokenizer, save_merged, trained_form
+from cs_assets_tests.release.conftest import Train, base, train, write_loud_model
+
+__all__ = ["base", "train"]  # fixtures
+
+PROMPTS = [[{"role": "user", "content": f"问题 {number}"}] for number in range(6)]
+
+
+def answers(model: Path, adapter: Path | None = None) -> list[str]:
+    """Return greedy answers; the model is loaded as for evaluation."""
+    loaded = load_causal_lm(str(model), str(adapter) if adapter else None)
+    return generate(loaded, load_tokenizer(str(model)), PROMPTS, max_new_tokens=12, batch_size=3)
+
+
+@pytest.mark.parametrize(
+    ("method", "form"),
+    [("lora", "lora"), ("dora", "lora"), ("rslora", "lora"), ("prefix", "prefix"), ("full", "full")],
+)
+def test_a_folder_tells_what_was_trained(train: Train, method: str, form: str) -> None:
+    assert trained_form(train(method)) == form
+
+
+@pytest.mark.parametrize("method", ["lora", "dora", "rslora"])
+def test_a_merged_model_answers_alone_as_base_and_adapter_do(
+    base: Path, train: Train, tmp_path: Path, method: str
+) -> None:
+    adapter = train(method)
+    save_merged(str(base), str(adapter), tmp_path / "merged")
+    said = answers(base, adapter)
+    assert answers(tmp_path / "merged") == said
+    assert said != answers(base)
+    assert len(set(said)) > 1
+    assert {path.suffix for path in (tmp_path / "merged").iterdir()} >= {".safetensors", ".json", ".jinja"}
+
+
+def test_it_is_added_in_float32_and_saved_in_the_type_of_the_base(train: Train, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    small = write_loud_model(tmp_path / "bfloat16", dtype="bfloat16")
+    adapter = train(of=small)
+    save_merged(str(small), str(adapter), tmp_path / "merged")
+    merged = load_file(tmp_path / "merged" / "model.safetensors")
+    assert {weights.dtype for weights in merged.values()} == {torch.bfloat16}
+    exact = load_causal_lm(str(small), str(adapter)).state_dict()  # float32 on a CPU
+    assert all(torch.equal(weights, exact[name].to(torch.bfloat16)) for name, weights in merged.items())
+    tokenizer = load_tokenizer(str(tmp_path / "merged"))
+    assert tokenizer.chat_template == load_tokenizer(str(small)).chat_template
