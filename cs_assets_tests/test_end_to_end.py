@@ -172,7 +172,19 @@ def test_a_judge_is_asked_about_what_the_rules_let_through_if_it_may_reject(
 def test_the_gate_stays_closed_for_a_model_that_did_not_gain(materialized: Any) -> None:
     first, _, _ = materialized
     assert first.output_for_node("release").passed is False
-    assert first.output_for_node("release").reasons
+    [reason] = first.output_for_node("release").reasons
+    assert reason.startswith("exact match on test_template_ood: tuned ")
+
+
+def test_the_report_tells_of_which_adapter_its_figures_are(materialized: Any) -> None:
+    first, _, _ = materialized
+    adapter = first.output_for_node("lora_adapter").fingerprint
+    assert first.output_for_node("evaluation_report").adapter == adapter
+    answered = first.output_for_node("predictions").group_by("model").agg(pl.col("adapter").unique())
+    told = dict(answered.iter_rows())
+    assert told["tuned"] == [adapter]
+    assert told["base"] == told["base_few_shot"] == [""]
+    assert told["aligned"] == [first.output_for_node("aligned_adapter").model.fingerprint]
 
 
 def cli(arguments: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:

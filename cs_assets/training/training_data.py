@@ -21,7 +21,7 @@ from cs_assets.training.splits import LEARNED
 from resources.files import write_whole
 
 TRAIN_FILE: Final = "train.jsonl"
-_ROWS_AT_ONCE: Final = 1024
+_ROWS_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True)

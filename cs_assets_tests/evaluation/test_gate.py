@@ -36,7 +36,7 @@ FILTERED = pl.DataFrame({"fold": ["train"] * 4, "kept": [True, True, False, Fals
 
 def judged_by(figures: EvaluationReport, minimum: float = 0.0, **evidence: Any) -> list[str]:
     """Return the reasons against a release of which all that is not named is as it should be."""
-    clean = {"adapter": "c0ffee", "splits": pl.DataFrame(schema=SCHEMA), "filtered": FILTERED}
+    clean: dict[str, Any] = {"adapter": "c0ffee", "splits": pl.DataFrame(schema=SCHEMA), "filtered": FILTERED}
     return gate(figures.model_copy(update={"adapter": "c0ffee"}), **clean | evidence, minimum=minimum)
 
 

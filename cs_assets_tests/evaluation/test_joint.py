@@ -104,9 +104,10 @@ class Chain:
     def run(self, config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], pl.DataFrame]:
         """Return the metadata of adapter and comparison, and the comparison."""
         defs = build_defs({"store": self.store, "tracking": self.tracking, **io_managers(self.store.root)})
+        assets: list[Any] = [*(defs.assets or [])]
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
-                list(defs.assets or []),
+                assets,
                 selection=["joint_adapter", "joint_comparison"],
                 resources=dict(defs.resources or {}),
                 run_config={"ops": config},

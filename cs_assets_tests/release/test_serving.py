@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_without_a_system_message_the_one_of_the_template_stands(base: Path, tmp
     assert 'SYSTEM """别的"""\n' in modelfile(tmp_path, "别的")
 
 
-def released(root: Path, name: str, rank: int = 2, **config: object) -> Path:
+def released(root: Path, name: str, rank: int = 2, **config: Any) -> Path:
     """Write a released folder as far as vLLM's command looks at it."""
     folder = root / name / "0123456789abcdef"
     (folder / "adapter").mkdir(parents=True)
@@ -127,7 +128,7 @@ def test_the_base_may_be_another_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [{"use_dora": True}, {"peft_type": "PREFIX_TUNING"}])
-def test_what_is_no_lora_module_is_served_merged_or_not_at_all(tmp_path: Path, config: dict[str, object]) -> None:
+def test_what_is_no_lora_module_is_served_merged_or_not_at_all(tmp_path: Path, config: dict[str, Any]) -> None:
     folder = released(tmp_path, "intent_routing", **config)
     champions = {"ticket_tools": released(tmp_path, "ticket_tools")}
     assert vllm_script("intent_routing", folder, "/models/base", champions) is None

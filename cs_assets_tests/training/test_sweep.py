@@ -1,5 +1,6 @@
 """The search on a tiny model: what is tried, stopped, resumed, taken over; and the asset, with its nested runs."""
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -48,10 +49,7 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
 
 @pytest.fixture(autouse=True)
 def every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def at_once(*args: Any) -> Any:
-        return progress.progress_callback(*args, every=0.0)
-
-    monkeypatch.setattr(loop, "progress_callback", at_once)
+    monkeypatch.setattr(loop, "progress_callback", functools.partial(progress.progress_callback, every=0.0))
 
 
 def a_sweep(tiny_model: Path, first: FineTuningSettings = FIRST, **space: Any) -> Sweep:
@@ -221,9 +219,10 @@ class Chain:
 
     def run(self, asset: str, config: dict[str, Any]) -> dict[str, Any]:
         """Return the metadata."""
+        assets: list[Any] = [*(self.defs.assets or [])]
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
-                list(self.defs.assets or []),
+                assets,
                 selection=[asset],
                 partition_key=NAME,
                 resources=dict(self.defs.resources or {}),

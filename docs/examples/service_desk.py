@@ -7,7 +7,6 @@ here: `--base FOLDER --model intent_routing=FOLDER --model address_extraction=FO
 """
 
 import argparse
-import functools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,12 @@ Model = Callable[[str, list[dict[str, str]], int], str]
 
 HAND_OVER: Final = "这个我帮您转人工客服，请稍等。"
 NOT_FOUND: Final = "没有查到，麻烦您核对一下号码。"
-# What is said of a function's result.
+# Class of a message -> the functions that may help, and what is said of their results.
+FUNCTIONS: Final = {
+    "查物流": ("OrderStatus", "TicketQuery"),
+    "催发货": ("OrderStatus", "TicketQuery"),
+    "报修": ("SearchSolution", "TicketCreate", "TicketQuery"),
+}
 SAID: Final = {
     "OrderStatus": "订单{order_id}现在是{status}。",
     "TicketQuery": "工单{ticket_id}（{product}{problem}）{status}，上门时间{serve_time}。",
@@ -76,7 +80,7 @@ def change_address(model: Model, message: str) -> str:
     days, warehouse = min((days_on_road(start, city), start) for start in reference_table("stock").columns[1:])
     arrival = arrival_after(days)
     print(f"  {'table':<20} {warehouse} -> {city}: {days} days, {arrival.hour}:00")
-    when = f"{('今天', '明天', '后天')[arrival.day] if arrival.day < 3 else f'{arrival.day}天后'}{arrival.hour}点前"
+    when = f"{f'{arrival.day}天后' if arrival.day else '今天'}{arrival.hour}点前"
     place = "".join(new[part] for part in ("省", "市", "县", "详细地址"))
     receiver = " ".join(part for part in (new["姓名"], new["电话"], place) if part)
     return f"收货信息改成：{receiver}。现在发货的话，{when}送到。"
@@ -96,16 +100,13 @@ def call_functions(model: Model, message: str, names: Sequence[str]) -> str:
     return "".join([*said, native_messages(answer, tools)[0]["content"]])  # what is to be asked, or that nothing fits
 
 
-track = functools.partial(call_functions, names=("OrderStatus", "TicketQuery"))
-repair = functools.partial(call_functions, names=("SearchSolution", "TicketCreate", "TicketQuery"))
-DESKS: Final = {"改地址": change_address, "查物流": track, "催发货": track, "报修": repair}
-
-
 def reply(model: Model, message: str) -> str:
-    """Return what the shop says; what has no desk, and what a model answers in a form of its own, a person does."""
+    """Return what the shop says. A person does what is left, also where a model answers in a form of its own."""
     try:
         intent = json.loads(ask(model, "intent_routing", message))["intent"]
-        return DESKS[intent](model, message) if intent in DESKS else HAND_OVER
+        if intent == "改地址":
+            return change_address(model, message)
+        return call_functions(model, message, FUNCTIONS[intent]) if intent in FUNCTIONS else HAND_OVER
     except (ValueError, KeyError, TypeError):
         return HAND_OVER
 
