@@ -40,10 +40,10 @@ _INSTITUTION: Final = r"号(\p{Han}+(?:有限公司|小学|中学|学校|学院|
 _NAME: Final = r"^(?:\p{Han}{2,7}(?:·\p{Han}{2,7})?|\p{Han}{1,2}\*{1,2}|[A-Z][a-z]+ ?(?:[A-Z][a-z]*|\p{Han}{1,2})?)$"
 # An address begins with a word, or with the number of a road, a regiment or a unit (G320国道, 94120部队).
 _ADDRESS: Final = r"^(?:\p{Han}{2}.|[A-Z]?\d+\p{Han}{2}|\d+团\d)"
-_EXTENSION: Final = r"(?:(?:转接?|分机|ext\.?|-|#|,)\d{1,6})?$"
+_EXTENSION: Final = r"(?:(?:转接?(?:分机)?|分机|ext\.?|-|#|,)\d{1,6}(?:再转\d)?)?$"
 _PUNCTUATION: Final = {"〇": "0", "O": "0", "—": "-", "－": "-"} | dict.fromkeys("（）() ", "")
 _MOBILE: Final = rf"^(1\d{{2}}(?:\d{{8}}|[.-]\d{{4}}[.-]\d{{4}}|[*xX×]{{4}}\d{{4}})){_EXTENSION}"
-_SUBSCRIBER: Final = rf"^-?([2-8]\d{{6,7}}){_EXTENSION}"
+_SUBSCRIBER: Final = rf"^-?([2-8]\d{{2,3}}-?\d{{4}}){_EXTENSION}"
 _HOTLINE: Final = rf"^[48]00-?\d{{3}}-?\d{{4}}{_EXTENSION}"
 # What is dialled where: in Hong Kong eight digits, in Macao too, whose mobiles begin with 6 and lines with 28; a mobile
 # of Taiwan is 9 and eight more. All with the code of the country call, for a mainland shop could not ring otherwise.
@@ -55,7 +55,8 @@ _OUTSIDE: Final = {
 # The longest region as written, in characters: what an old address begins with is looked for no further.
 _REGION: Final = 26
 # Of these the tables tell nothing, but that there is something.
-_FREE_TEXTS: Final = ("商品", "配送备注", "送达时间")
+_FREE_TEXTS: Final = ("商品", "配送备注", "送达时间", "数量", "金额")
+_PHONES: Final = ("电话", "旧电话", "备用电话")
 
 Rule = tuple[pl.Expr, pl.Expr]  # the reason, and when it applies
 
@@ -72,9 +73,9 @@ def _faults(atoms: pl.DataFrame) -> pl.DataFrame:
     real = claimed.select("code").join(_known_divisions(), on="code", how="left", maintain_order="left")
     rows = pl.concat(
         [
-            atoms.select("atom_id", "电话", "旧电话", "邮编", "订单号", *_FREE_TEXTS),
-            # A space in an address says nothing.
-            atoms.select(pl.col("详细地址", "含地区的详细地址", "旧地址").str.replace_all(" ", "")),
+            atoms.select("atom_id", *_PHONES, "邮编", "订单号", "旧名字", "旧县", "订单尾号", "身份证号", *_FREE_TEXTS),
+            # A gap in an address says nothing.
+            atoms.select(pl.col("详细地址", "旧门牌", "含地区的详细地址", "旧地址").str.replace_all(r"[\s，,、]", "")),
             atoms.select(名字=pl.col("名字").struct.field("param").struct.field("输出")),
             atoms.select(pl.col("地址").struct.field("param").struct.unnest()),
             real,
@@ -84,7 +85,7 @@ def _faults(atoms: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(*_readings())
     exists = pl.col("province").is_not_null()
     rules = [*_region_rules(), *_detail_rules(), *_old_place_rules(), *_order_rules()]
-    rules += [*_phone_rules("电话"), *_phone_rules("旧电话")]
+    rules += [rule for column in _PHONES for rule in _phone_rules(column)]
     # What a null makes undecided is a fault, too.
     applied = [(pl.format("division {} does not exist", "code"), ~exists)]
     applied += [(reason.fill_null("a slot is null"), exists & applies.fill_null(True)) for reason, applies in rules]
@@ -117,6 +118,7 @@ def _known_divisions() -> pl.DataFrame:
 @functools.lru_cache(maxsize=1)
 def _region_rules() -> list[Rule]:
     province = (pl.col("省") == "") | (pl.col("省") == pl.col("short")) | _names("省")
+    nowhere = ~pl.col("outside") & (pl.col("市") == "") & (pl.col("县") == "")
     zonable = ~pl.col("outside") & (pl.col("city") != "") & (pl.col("county") != "")
     written = joined("省", "市", "县", "详细地址")
     return [
@@ -127,6 +129,8 @@ def _region_rules() -> list[Rule]:
         (pl.format("省 '{}' is not {}", "省", "province"), ~province),
         (pl.format("市 '{}' is not {}", "市", "city"), ~_names("市")),
         (pl.format("县 '{}' is not {}", "县", "county"), ~_names("县") & ~(_of_this_city() & zonable)),
+        (pl.format("neither {} nor {} is written", "city", "county"), nowhere),
+        (pl.format("旧县 {} is no other county of {}", "旧县", "city"), ~_is_neighbour()),
         (
             pl.format("邮编 {} does not lie in {}{} ({})", "邮编", "city", "county", "postcode"),
             ~_postcode_fits(),
@@ -166,6 +170,10 @@ def _detail_rules() -> list[Rule]:
         (pl.format("{} has no house with {} floors", township, floor), town & (floor > TOWN_FLOORS).fill_null(False)),
         (pl.format("{} has no {}", township, estate), town & estate.is_not_null()),
         (pl.format("{} is named after another place", institution), foreign.fill_null(False)),
+        (
+            pl.format("旧门牌 '{}' is {} or none", "旧门牌", detail),
+            (pl.col("旧门牌") == detail) | ~pl.col("旧门牌").str.contains(_ADDRESS),
+        ),
     ]
 
 
@@ -188,6 +196,18 @@ def _old_place_rules() -> list[Rule]:
 def _order_rules() -> list[Rule]:
     return [
         (pl.format("名字 '{}' is no name", "名字"), ~pl.col("名字").str.contains(_NAME)),
+        (
+            pl.format("旧名字 '{}' is no other name", "旧名字"),
+            ~pl.col("旧名字").str.contains(_NAME) | (pl.col("旧名字") == pl.col("名字")),
+        ),
+        (
+            pl.format("订单尾号 {} does not end {}", "订单尾号", "订单号"),
+            ~pl.col("订单号").str.ends_with(pl.col("订单尾号")),
+        ),
+        (
+            pl.format("身份证号 '{}' is no identity number", "身份证号"),
+            ~pl.col("身份证号").str.contains(r"^\d{17}[\dX]$"),
+        ),
         (pl.format("订单号 '{}' is no order number", "订单号"), ~pl.col("订单号").str.contains(r"^\d{18}$")),
         *((pl.lit(f"{slot} is empty"), pl.col(slot) == "") for slot in _FREE_TEXTS),
     ]
@@ -204,9 +224,23 @@ def _of_this_city() -> pl.Expr:
 
 
 def _names(level: str) -> pl.Expr:
-    """Tell whether 省, 市 or 县 is written as customers write the division; outside the mainland it may be left out."""
-    left_out = (pl.col(level) == "") & pl.col("outside")
-    return left_out | joined("code", level).is_in(_coded_regions().select(joined("code", level)).to_series().implode())
+    """Tell whether 省, 市 or 县 is left out, or written as customers write the division."""
+    return (pl.col(level) == "") | joined("code", level).is_in(
+        _coded_regions().select(joined("code", level)).to_series().implode()
+    )
+
+
+def _is_neighbour() -> pl.Expr:
+    """Tell whether 旧县 is a county of the same city, and not the one that is written; empty where that is."""
+    other = (pl.col("旧县") != pl.col("县")) & joined("province", "city", "旧县").is_in(_counties().implode())
+    return pl.when(pl.col("县") == "").then(pl.col("旧县") == "").otherwise((pl.col("旧县") == "") | other)
+
+
+@functools.lru_cache(maxsize=1)
+def _counties() -> pl.Series:
+    """Return every county as it may be written, behind province and city."""
+    known = _coded_regions().join(all_divisions(), on="code").filter(pl.col("县") != "")
+    return known.select(joined("province", "city", "县")).to_series().unique().sort()
 
 
 @functools.lru_cache(maxsize=1)
@@ -275,6 +309,8 @@ def _dialled(phone: pl.Expr) -> pl.Expr:
     """Return a number of the mainland in digits, without brackets, spaces and country code."""
     digits = {written: digit for table in (FULL_WIDTH_DIGITS, DIGIT_NUMERALS) for digit, written in table.items()}
     plain = phone.str.replace_many(digits | _PUNCTUATION)
+    # From abroad, and by some at home, the area's code is dialled without its 0.
+    plain = plain.str.replace(r"^\+86-(10-|[2-9]\d{1,2}-)", "0$1")
     return plain.str.replace(r"^(?:\+86-?|86-|0086|86(1\d{10})$)", "$1")
 
 
@@ -286,7 +322,11 @@ def _phone_rules(column: str) -> list[Rule]:
     mobile = dialled.str.extract(_MOBILE)
     digits = mobile.str.replace_all("[.-]", "")
     # Without an area code it is a number of the same place.
-    subscriber = dialled.str.slice(pl.when(landline).then(area.str.len_bytes()).otherwise(0)).str.extract(_SUBSCRIBER)
+    subscriber = (
+        dialled.str.slice(pl.when(landline).then(area.str.len_bytes()).otherwise(0))
+        .str.extract(_SUBSCRIBER)
+        .str.replace("-", "")
+    )
     whole = (subscriber.str.len_bytes() == subscriber_digits(area)).fill_null(False)
     shaped = whole | (~landline & (mobile.is_not_null() | dialled.str.contains(_HOTLINE)))
     heads = sorted({prefix[:3] for prefix in mobile_prefixes()})

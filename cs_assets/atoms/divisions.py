@@ -22,7 +22,8 @@ MUNICIPALITIES: Final = ("北京市", "天津市", "上海市", "重庆市")
 # Ways to write a region, with how often customers use them (our estimate from the copy formats of shop apps, which
 # write names in full, and typed messages, which drop 省 and 市 more often than 区).
 REGION_STYLES: Final = {
-    "full": 0.54,
+    "full": 0.3,
+    "app": 0.24,
     "short": 0.14,
     "short_city": 0.14,
     "short_province": 0.07,
@@ -30,9 +31,11 @@ REGION_STYLES: Final = {
     "county_short": 0.03,
     "spoken": 0.05,
 }
-# Which levels each style shortens; `spoken` has the names of every day besides (内蒙, 锡盟, 恩施, 彭水县).
+# Which levels each style shortens; `app`, as shop apps do, only the province of a municipality (上海 上海市); `spoken`
+# has the names of every day besides (内蒙, 锡盟, 恩施, 彭水县).
 _SHORT_LEVELS: Final = {
     "full": "",
+    "app": "",
     "short": "省市县",
     "short_city": "省市",
     "short_province": "省",
@@ -92,6 +95,8 @@ _CITY_WEIGHTS: Final = {"东莞市": 12.0, "中山市": 6.0, "三沙市": 0.02}
 _OUTSIDE: Final = {"香港特别行政区": 0.003, "澳门特别行政区": 0.0005, "台湾省": 0.0015}
 # A zone owns the land in about one address of fifteen in the districts of a city, but not in Shanghai.
 _ZONE_SHARE: Final = 1 / 15
+# How many regions are written without a level: usual ones, and those of county-level cities (江苏昆山, 义乌市).
+_LEFT_OUT: Final = {"city": (0.08, 0.25), "county": (0.06, 0.0), "above": (0.05, 0.12)}
 _NATIONS: Final = (
     "土家族|苗族|侗族|布依族|壮族|瑶族|彝族|藏族|羌族|傣族|景颇族|傈僳族|白族|哈尼族|回族|蒙古族?|哈萨克族?|朝鲜族|满族|畲族|"
     "黎族|柯尔克孜|独龙族|怒族|纳西族|普米族|拉祜族|佤族|布朗族|达斡尔族|各族|仡佬族|水族|仫佬族|毛南族|东乡族|保安族|撒拉族|土族|裕固族|锡伯|塔吉克"
@@ -219,6 +224,60 @@ def sample_regions(rng: np.random.Generator, rows: np.ndarray) -> pl.DataFrame:
     return written.select("省", "市", 县=pl.when(zoned).then(_sample_zones(rng, rows)).otherwise("县"))
 
 
+def without_levels(rng: np.random.Generator, rows: np.ndarray, regions: pl.DataFrame) -> pl.DataFrame:
+    """Leave out levels of some regions: the city, the district, or all above the county; see `_LEFT_OUT`.
+
+    A zone names no place without its city, and outside the mainland regions are short as they are.
+
+    Args:
+        rng: the generator to draw from.
+        rows: integer array (n,), row numbers of `all_divisions()`.
+        regions: what `sample_regions` gave for them.
+    """
+    at = all_divisions()[rows].select("province", "city", "county", abroad=pl.col("area_code").str.starts_with("+"))
+    told = pl.concat([regions, at], how="horizontal").with_columns(drawn=pl.Series(rng.random(len(rows))))
+    whole = (pl.col("市") != "") & (pl.col("县") != "") & ~pl.col("abroad") & ~pl.col("县").is_in(ZONE_NAMES)
+    city_level, district = pl.col("county").str.ends_with("市"), pl.col("county").str.ends_with("区")
+    municipal = pl.col("province").is_in(list(MUNICIPALITIES))
+    city_share, county_share, above_share = (
+        pl.when(city_level).then(pl.lit(often)).otherwise(pl.lit(usual)) for usual, often in _LEFT_OUT.values()
+    )
+    no_above = whole & (pl.col("drawn") < above_share)
+    no_city = whole & ~municipal & pl.col("drawn").is_between(0.3, 0.3 + city_share, closed="left")
+    no_county = whole & district & pl.col("drawn").is_between(0.9, 0.9 + county_share, closed="left")
+    return told.select(
+        省=pl.when(no_above).then(pl.lit("")).otherwise("省"),
+        市=pl.when(no_above | no_city).then(pl.lit("")).otherwise("市"),
+        县=pl.when(no_county).then(pl.lit("")).otherwise("县"),
+    )
+
+
+def sample_neighbours(rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
+    """Draw another county of the same city for each row, the row itself where there is none.
+
+    Args:
+        rng: the generator to draw from.
+        rows: integer array (n,), row numbers of `all_divisions()`.
+
+    Returns:
+        integer array (n,), row numbers of `all_divisions()`.
+    """
+    ordered, starts, counts, positions = _rows_by_city()
+    steps = 1 + (rng.random(len(rows)) * (counts[rows] - 1)).astype(np.int64)
+    return ordered[starts[rows] + (positions[rows] + steps) % counts[rows]]
+
+
+@functools.lru_cache(maxsize=1)
+def _rows_by_city() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return all rows city by city, and of each row where its city's begin, how many they are and which it is."""
+    table = all_divisions().with_row_index("row").sort("province", "city", "row")
+    own = pl.col("row").cum_count().over("province", "city") - 1
+    table = table.with_columns(at=pl.int_range(pl.len()) - own, count=pl.len().over("province", "city"), own=own)
+    by_row = table.sort("row").select(pl.col("at", "count", "own").cast(pl.Int64))
+    starts, counts, positions = (by_row[name].to_numpy() for name in ("at", "count", "own"))
+    return table["row"].to_numpy().astype(np.int64), starts, counts, positions
+
+
 def _sample_zones(rng: np.random.Generator, rows: np.ndarray) -> pl.Series:
     """Draw a zone for the city of each row."""
     named = all_divisions()[rows].select(pl.col("city").replace_strict(NAMED_ZONES, default="").str.split(" "))
@@ -267,7 +326,7 @@ def written_region(province: str, city: str, county: str, style: str, names_leve
     official, short_city = province, _spoken(city) if spoken else _without_suffix(city, "市")
     if f"{short_city}省" == province:
         short_city = city  # 吉林市 of 吉林省
-    if "省" in levels or (province in MUNICIPALITIES and style == "full"):
+    if "省" in levels or (province in MUNICIPALITIES and style == "app"):
         province = _SPOKEN.get(province, short_province(province)) if spoken else short_province(province)
     if official in MUNICIPALITIES and not names_level:
         province = ""
@@ -285,7 +344,7 @@ def _written_outside(province: str, city: str, county: str, style: str) -> tuple
     Apps name every level (香港特别行政区九龙油尖旺区), people fewer (香港九龙旺角). The main island and the
     peninsula go without saying: 香港中西区, 澳门黑沙环马路.
     """
-    if style == "full":
+    if style in ("full", "app"):
         return province, city, county
     short = short_province(province)
     if province == "台湾省":

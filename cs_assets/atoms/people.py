@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from cs_assets.atoms.blocks import BLOCK_COUNT
+from cs_assets.atoms.coined_names import COINED_SHARE, coined
 from cs_assets.atoms.columns import WeightedPools, compose, draw_kinds, joined, part
 from cs_assets.reference import reference_table
 
@@ -46,8 +47,9 @@ _COMPOUND_SHARE: Final = 0.016
 _UNUSUAL: Final = (
     "庹郗鄢仝佟边屠穆栾承薄植农权迟查隋束勾郧冀牟裴卓楼应姬蒲满辛瞿麦亓逄逯仇覃禤冼荀郜羿桂帅佘佴阚缪苟厉晏展宓贲郏邝邬浦储"
     "巩揭敖桑柏沙滑祁窦羊臧茹荆蔺谌谯费逢都阙隗霍鞠鲍麻"
+    "凤酆湛昝诸钮嵇於汲邴糜弓牧蓬钭戎韶蓟鄂籍宰郦郤璩濮宦慎庾暨殳沃蔚夔厍訾乜巢蒯竺桓侴昃郇缑亢俎呙冮仉揣矫佐丘召铎苟尧尉渠檀苌尕冶芶"
 )
-_UNUSUAL_SHARE: Final = 0.03
+_UNUSUAL_SHARE: Final = 0.05
 # Given names: 15 % of the people have one character. Of the others some have a name of Faker's list of the most
 # frequent, the rest one that parents composed: a first and a second character of a generation, frequent ones first.
 _SINGLE_SHARE: Final = 0.15
@@ -58,6 +60,10 @@ _COMPOSED: Final = (
     ("子浩宇俊梓奕泽明嘉一思志博天皓家睿晨", "轩涵豪杰然博阳辰洋哲睿航霖毅翔文凡"),
     ("子梓雨欣思诗佳雅梦语可一若紫婉静嘉晨", "涵萱怡琪婷彤瑶妍颖悦菲汐雯琳萌娜"),
 )
+# Besides, as many given names as `COINED_SHARE` tells are characters put together by chance, some of them doubled.
+_COINED: Final = 20_000
+_COINED_LENGTHS: Final = {1: _SINGLE_SHARE, 2: 1 - _SINGLE_SHARE}
+_DOUBLED_STEP: Final = 12
 _SINGLE: Final = "昊轩睿琪瑶蕾彤晗悦萌薇岚珊虹露茜媛昕怡妍钰煜哲毅翔恒骏航铭"
 # In these lists, what people write more often stands more often.
 _RARE_TITLES: Final = (
@@ -111,14 +117,15 @@ _MONGOL: Final = (
     "塔娜 苏布德 巴雅尔 满都拉 敖登 萨如拉 娜日苏 哈斯其其格 宝音 青格勒 那仁花 乌兰图雅 斯琴 阿古拉 孟和"
 )
 PHONE_KINDS: Final = {
-    "mobile": 0.63,
+    "mobile": 0.58,
     "spaced": 0.05,
+    "digit_by_digit": 0.025,
     "dashed": 0.045,
     "country_code": 0.05,
     "masked": 0.035,
     "virtual": 0.05,
-    "landline": 0.055,
-    "landline_extension": 0.025,
+    "landline": 0.075,
+    "landline_extension": 0.03,
     "local_landline": 0.01,
     "hotline": 0.01,
     "numerals": 0.02,
@@ -141,19 +148,38 @@ _COUNTRY_FORMS: Final = (
 )
 _DASHED_FORMS: Final = ("{a}-{b}-{c}", "{a}-{b}-{c}", "{a}-{b}-{c}", "{a}.{b}.{c}", "{a}－{b}－{c}", "{a}—{b}—{c}")
 _MASKED_FORMS: Final = ("{a}****{c}", "{a}****{c}", "{a}****{c}", "{a}xxxx{c}", "{a}XXXX{c}", "{a}××××{c}")
-_EXTENSIONS: Final = ("转", "转", "-", "-", " 转 ", "转接", "分机", "#", ",")
+_EXTENSIONS: Final = ("转", "转", "-", "-", " 转 ", "转接", "分机", "#", ",", " 分机 ", " 转", "转分机")
 _LANDLINE_FORMS: Final = (
     *("{area}-{subscriber}",) * 5,
     *("{area}{subscriber}",) * 2,
     "({area}){subscriber}",
     "（{area}）{subscriber}",
     "{area} {subscriber}",
+    "{area} {first} {last}",
+    "{area} {first} {last}",
+    "{area}-{first} {last}",
+    "{area}-{first}-{last}",
+    "({area}){first} {last}",
+    "（{area}）{first} {last}",
+    "{area} - {subscriber}",
+    "+86-{trunkless}-{subscriber}",
     "{area}—{subscriber}",
     "{area}－{subscriber}",
     "86-{area}-{subscriber}",
 )
-_LANDLINE_EXTENSIONS: Final = ("转", "转", "-", "-", "分机", "ext.", "ext", " 转 ")
-_HOTLINES: Final = ("400-{a}-{b}", "400-{a}-{b}", "400{a}{b}", "400 {a} {b}", "800-{a}-{b}", "400-{a}-{b}转{c}")
+_LANDLINE_EXTENSIONS: Final = (
+    *("转", "转", "-", "-", "分机", "ext.", "ext", " 转 "),
+    *(" 分机 ", " ext.", " 转", "转分机", " 分机", "#"),
+)
+_HOTLINES: Final = (
+    "400-{a}-{b}",
+    "400-{a}-{b}",
+    "400{a}{b}",
+    "400 {a} {b}",
+    "800-{a}-{b}",
+    "400-{a}-{b}转{c}",
+    "400-{a}-{b} 转 {c} 再转 0",
+)
 FULL_WIDTH_DIGITS: Final = dict(zip("0123456789", "０１２３４５６７８９", strict=True))
 DIGIT_NUMERALS: Final = dict(zip("0123456789", "零一二三四五六七八九", strict=True))
 # How often a mobile number begins so. Our assumption: people keep old numbers, and 16x belongs to resellers; no
@@ -206,6 +232,32 @@ def given_names() -> tuple[list[str], np.ndarray]:
 
 
 @functools.lru_cache(maxsize=1)
+def coined_given_names() -> list[str]:
+    """Return given names that no list holds: 璟湍, 鹮, 灵灵.
+
+    None begins with the second character of a compound surname, else 欧 with 阳明 and 欧阳 with 明 were one name; and
+    none ends a name of the smaller peoples.
+    """
+    seconds = {name[1:] for name in surnames()[0]} - {""}
+    drawn = [
+        name[0] * 2 if number % _DOUBLED_STEP == 0 else name
+        for number, name in enumerate(coined(_COINED, "given names", _COINED_LENGTHS))
+    ]
+    known = {*given_names()[0], *(name[cut:] for name in minority_names() for cut in (1, 2))}
+    return [name for name in dict.fromkeys(drawn) if name[0] not in seconds and name not in known]
+
+
+@functools.lru_cache(maxsize=1)
+def _drawn_given_names() -> tuple[list[str], np.ndarray]:
+    """Return the known and the coined given names with their weights; of the coined, too, some have one character."""
+    known, weights = given_names()
+    new = coined_given_names()
+    single = np.array([len(name) == 1 for name in new])
+    shares = np.where(single, _SINGLE_SHARE / single.sum(), (1 - _SINGLE_SHARE) / (~single).sum())
+    return known + new, np.concatenate([weights / weights.sum() * (1 - COINED_SHARE), shares * COINED_SHARE])
+
+
+@functools.lru_cache(maxsize=1)
 def minority_names() -> list[str]:
     """Return whole names, so that no two peoples mix; each entity block owns some, a stride apart."""
     uyghur = [f"{given}·{father}" for given in _UYGHUR[0].split() for father in _UYGHUR[1].split() if given != father]
@@ -225,7 +277,7 @@ def familiar_names() -> list[str]:
 def _name_pools() -> tuple[WeightedPools, WeightedPools, WeightedPools]:
     """Return the pools of surnames (one), given names and minority names (as many as there are blocks)."""
     one_pool = np.zeros(len(surnames()[0]), dtype=np.int64)
-    given, minority = given_names()[1], np.ones(len(minority_names()))
+    given, minority = _drawn_given_names()[1], np.ones(len(minority_names()))
     return (
         WeightedPools(surnames()[1], one_pool),
         WeightedPools(given, np.arange(len(given)) % BLOCK_COUNT),
@@ -256,7 +308,7 @@ def sample_names(rng: np.random.Generator, blocks: np.ndarray) -> pl.Series:
     )
     surname_word = pl.lit(pl.Series(surnames()[0])).gather("surname")
     spellings = {
-        "full": joined(surname_word, pl.lit(pl.Series(given_names()[0])).gather("given")),
+        "full": joined(surname_word, pl.lit(pl.Series(_drawn_given_names()[0])).gather("given")),
         "title": surname_word + part(TITLES, "word"),
         "nickname": part(_NICKNAMES, "word") + surname_word,
         "familiar": part(familiar_names(), "word"),
@@ -311,6 +363,7 @@ def sample_phones(rng: np.random.Generator, area_codes: pl.Series) -> pl.Series:
             "extension": rng.integers(10_000, 20_000, count),
             "choice": rng.integers(0, 6, count),
             "form": rng.random(count),
+            "way": rng.random(count),
         }
     ).with_columns(pl.col("mobile", "subscriber", "extension").cast(pl.String))
     columns = columns.with_columns(
@@ -319,19 +372,24 @@ def sample_phones(rng: np.random.Generator, area_codes: pl.Series) -> pl.Series:
         c=pl.col("mobile").str.tail(4),
         digits=pl.col("subscriber"),
         subscriber=pl.col("subscriber").str.head(subscriber_digits(pl.col("area"))),
+        trunkless=pl.col("area").str.strip_prefix("0"),
+    ).with_columns(
+        first=pl.col("subscriber").str.head(pl.col("subscriber").str.len_bytes() - 4),
+        last=pl.col("subscriber").str.tail(4),
     )
     landline, numeral = _written(_LANDLINE_FORMS), pl.col("mobile").str.replace_many(DIGIT_NUMERALS)
     spellings = {
         "mobile": pl.col("mobile"),
         "spaced": _written(("{a} {b} {c}",)),
+        "digit_by_digit": pl.col("mobile").str.replace_all(r"(\d)(\d)", "$1 $2 ").str.strip_chars(),
         "dashed": _written(_DASHED_FORMS),
         "country_code": _written(_COUNTRY_FORMS),
         "masked": _written(_MASKED_FORMS),
         "virtual": pl.col("mobile") + part(_EXTENSIONS, "form") + pl.col("extension").str.tail(4),
         "landline": landline,
-        "landline_extension": _written(("{area}-{subscriber}",))
-        + part(_LANDLINE_EXTENSIONS, "form")
-        + pl.col("extension").str.tail(3),
+        "landline_extension": _written(("{area}-{subscriber}", "{area}-{subscriber}", "{area} {first} {last}"))
+        + part(_LANDLINE_EXTENSIONS, "way")
+        + pl.col("extension").str.tail(pl.col("choice") % 3 + 2),
         "local_landline": pl.col("subscriber"),
         "hotline": _written(_HOTLINES, a=pl.col("c").str.head(3), b=pl.col("b"), c=pl.col("choice").cast(pl.String)),
         # Some type 〇 or O for 零.

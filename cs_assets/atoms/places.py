@@ -17,8 +17,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from cs_assets.atoms.coined_names import crossed, named
 from cs_assets.atoms.columns import compose, draw_kinds, joined, optional_part, part
-from cs_assets.atoms.detail_forms import FARM, RURAL, SETTLED, VOCABULARIES
+from cs_assets.atoms.detail_forms import FARM, RURAL, SETTLED, vocabularies
 from cs_assets.atoms.divisions import ZONE_NAMES, all_divisions
 from cs_assets.chinese_numerals import chinese_numeral
 
@@ -123,12 +124,25 @@ _TAIWAN_STREETS: Final = "中山 中正 民生 民权 民族 复兴 建国 和�
 _TAIWAN_ENDS: Final = "路 路 路 路一段 路二段 路三段"
 
 
+# Stands between the parts of a detail until it is known how the customer keeps them apart.
+PART_MARK: Final = "\x1f"
+# A part begins with each name of a form, unless it is one with what stands before: with words that lead to it (与, a
+# bracket), or the shop's name with what it sells.
+_PART_BEGINS: Final = r"(?!^)(?<![与·（(])(?<!\{local\})(?<!\{name\})(?=\{(?!near\}))"
+_WITHIN_DOORS: Final = r"([栋幢座楼层舍元区科部#弄号])([\dA-Z])"
 # The columns of draws in [0, 1): in a form, the first name in braces reads the first, and so on.
 _DRAWS: Final = ("street", "number", "place", "door", "numbered", "more", "last")
 
 
 def sample_details(rng: np.random.Generator, rows: np.ndarray, townships: pl.Series, districts: pl.Series) -> pl.Series:
-    """Draw one detail a row; half of them name the township, all where a city has no districts.
+    """Draw one detail a row, as `sample_parted_details` does, written without gaps."""
+    return sample_parted_details(rng, rows, townships, districts).str.replace_all(PART_MARK, "", literal=True)
+
+
+def sample_parted_details(
+    rng: np.random.Generator, rows: np.ndarray, townships: pl.Series, districts: pl.Series
+) -> pl.Series:
+    """Draw one detail a row; half of them name the township, all where no district stands before.
 
     Args:
         rng: the generator to draw from.
@@ -137,12 +151,13 @@ def sample_details(rng: np.random.Generator, rows: np.ndarray, townships: pl.Ser
         districts: 县 as written.
 
     Returns:
-        n strings without white space; none ends with a punctuation mark but a closing bracket.
+        n strings with `PART_MARK` between their parts; none ends with a punctuation mark but a closing bracket.
     """
     count, settings = len(rows), _settings()
     zoned = districts.is_in(ZONE_NAMES).to_numpy()
+    alone = (districts == "").to_numpy()
     # A zone hides its district, so a township of the district would point elsewhere.
-    named = pl.Series(~zoned & ((rng.random(count) < 0.5) | settings["whole_city"].to_numpy()[rows]))
+    named = pl.Series(~zoned & ((rng.random(count) < 0.5) | alone))
     local = pl.concat([settings["local"], settings["local_short"]])
     short = rng.random(count) < 0.4
     columns = pl.DataFrame(
@@ -153,7 +168,9 @@ def sample_details(rng: np.random.Generator, rows: np.ndarray, townships: pl.Ser
         }
         | {name: rng.random(count) for name in _DRAWS}
     ).with_columns(head=pl.when(named).then("township").otherwise(pl.lit("")))
-    return compose(columns, _kinds(rng, rows, zoned, columns["head"]), _spellings())
+    parted = compose(columns, _kinds(rng, rows, zoned, columns["head"]), _spellings())
+    parted = parted.str.replace_all(_WITHIN_DOORS, f"${{1}}{PART_MARK}${{2}}")
+    return parted.str.replace_all(f"{PART_MARK}+", PART_MARK).str.strip_chars(PART_MARK)
 
 
 @functools.lru_cache(maxsize=1)
@@ -167,7 +184,6 @@ def _settings() -> pl.DataFrame:
         .otherwise(pl.lit(""))
     )
     return all_divisions().select(
-        whole_city=pl.col("county") == "",
         urban=pl.col("county").str.ends_with("区"),
         local=local,
         local_short=local.str.strip_suffix("市"),
@@ -218,53 +234,54 @@ def _shares(forms: Mapping[str, int]) -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def _spellings() -> list[pl.Expr]:
     """Return how each kind is written: `ENDINGS`, `_LOCAL_ENDINGS`, the forms of cities, of towns, `RURAL`, `FARM`."""
-    streets, numbers = _joined(_STREETS, _STREET_ENDS), [f"{number}号" for number in range(1, 999)]
+    streets, numbers = named(_STREETS, _STREET_ENDS), [f"{number}号" for number in range(1, 999)]
     street, number = part(streets, "street"), part(numbers, "number")
 
     def in_street(share: float) -> tuple[pl.Expr, pl.Expr]:
         given = pl.col("numbered") < share
         return optional_part(streets, "street", given), optional_part(numbers, "number", given)
 
-    town_street = part(_joined(_TOWN_STREETS, _TOWN_STREET_ENDS), "street")
-    town_community = part(_joined(_TOWN_COMMUNITIES, _TOWN_COMMUNITY_ENDS), "place")
-    community = part(_joined(f"{_COMMUNITIES} {_DEVELOPERS}", _COMMUNITY_ENDS), "place")
-    building = part(_joined(_BUILDINGS, _BUILDING_ENDS), "place")
+    town_street = part(named(_TOWN_STREETS, _TOWN_STREET_ENDS), "street")
+    town_community = part(named(_TOWN_COMMUNITIES, _TOWN_COMMUNITY_ENDS), "place")
+    community = part(named(f"{_COMMUNITIES} {_DEVELOPERS}", _COMMUNITY_ENDS), "place")
+    building = part(named(_BUILDINGS, _BUILDING_ENDS), "place")
     school, town_school = part(_SCHOOLS.split(), "place"), part(_TOWN_SCHOOLS.split(), "place")
     gate, shop = part(_SCHOOL_ENDS, "door"), optional_part(_SHOPS.split(), "place", pl.col("numbered") < 0.4)
+    company = pl.col("local") + part(_companies(), "place")
     spellings = {
-        "community": joined("head", *in_street(0.6), community, part(_doors(floors=30), "door")),
-        "office": joined("head", *in_street(0.7), building, part(_rooms(floors=31), "door")),
-        "street_only": joined("head", street, number, shop),
-        "village": joined("township", part(_joined(_VILLAGES, "村"), "place"), part(_groups(), "door")),
-        "locker": joined("head", street, community, part(_LOCKERS.split(), "door")),
-        "company": joined("head", street, number, "local", part(_companies(), "place"), part(_RECEPTIONS, "door")),
+        "community": _parted("head", *in_street(0.6), community, part(_doors(floors=30), "door")),
+        "office": _parted("head", *in_street(0.7), building, part(_rooms(floors=31), "door")),
+        "street_only": _parted("head", street, number, shop),
+        "village": _parted("township", part(named(_VILLAGES, "村"), "place"), part(_groups(), "door")),
+        "locker": _parted("head", street, community, part(_LOCKERS.split(), "door")),
+        "company": _parted("head", street, number, company, part(_RECEPTIONS, "door")),
         "school": pl.when((pl.col("numbered") < 0.6) | (pl.col("head") == ""))
-        .then(joined("head", street, number, "local", school, gate))
-        .otherwise(joined("head", town_school, gate)),
-        "landmark": joined("head", street, part(_LANDMARKS.split(), "place")),
-        "town_community": joined("head", *in_street(0.6), town_community, part(_doors(TOWN_FLOORS), "door")),
-        "town_office": joined("head", *in_street(0.7), building, part(_rooms(TOWN_FLOORS), "door")),
-        "town_locker": joined("head", town_street, part(_TOWN_LOCKERS.split(), "door")),
-        "town_street": joined("head", town_street, part(numbers[:200], "number"), shop),
-        "town_school": joined("head", town_school, gate),
-        "lane": joined("head", street, part(_lanes(), "door")),
-        "tower": joined("township", number, part(_joined(_TOWERS, _TOWER_ENDS), "place"), part(_flats(), "door")),
-        "taiwan": joined(part(_joined(_TAIWAN_STREETS, _TAIWAN_ENDS), "street"), part(_taiwan_doors(), "door")),
+        .then(_parted("head", street, number, pl.col("local") + school, gate))
+        .otherwise(_parted("head", town_school, gate)),
+        "landmark": _parted("head", street, part(_LANDMARKS.split(), "place")),
+        "town_community": _parted("head", *in_street(0.6), town_community, part(_doors(TOWN_FLOORS), "door")),
+        "town_office": _parted("head", *in_street(0.7), building, part(_rooms(TOWN_FLOORS), "door")),
+        "town_locker": _parted("head", town_street, part(_TOWN_LOCKERS.split(), "door")),
+        "town_street": _parted("head", town_street, part(numbers[:200], "number"), shop),
+        "town_school": _parted("head", town_school, gate),
+        "lane": _parted("head", street, part(_lanes(), "door")),
+        "tower": _parted("township", number, part(crossed(_TOWERS, _TOWER_ENDS), "place"), part(_flats(), "door")),
+        "taiwan": _parted(part(crossed(_TAIWAN_STREETS, _TAIWAN_ENDS), "street"), part(_taiwan_doors(), "door")),
     }
-    city = VOCABULARIES | {
+    city = vocabularies() | {
         "street": streets,
         "number": numbers,
         "house": _houses(),
-        "community": _joined(f"{_COMMUNITIES} {_DEVELOPERS}", _COMMUNITY_ENDS),
+        "community": named(f"{_COMMUNITIES} {_DEVELOPERS}", _COMMUNITY_ENDS),
         "door": _doors(floors=33),
-        "building": _joined(_BUILDINGS, _BUILDING_ENDS),
+        "building": named(_BUILDINGS, _BUILDING_ENDS),
         "room": _rooms(floors=31),
         "company": _companies(),
-        "village": _joined(_VILLAGES, "村"),
+        "village": named(_VILLAGES, "村"),
     }
     town = {
-        "street": _joined(_TOWN_STREETS, _TOWN_STREET_ENDS),
-        "community": _joined(_TOWN_COMMUNITIES, _TOWN_COMMUNITY_ENDS),
+        "street": named(_TOWN_STREETS, _TOWN_STREET_ENDS),
+        "community": named(_TOWN_COMMUNITIES, _TOWN_COMMUNITY_ENDS),
         "door": _doors(TOWN_FLOORS),
         "room": _rooms(TOWN_FLOORS),
     }
@@ -284,19 +301,19 @@ def _formed(form: str, vocabularies: Mapping[str, pl.Series]) -> pl.Expr:
         (pl.col(name) if name in ("head", "township", "local") else part(vocabularies[name], next(draws)))
         if name
         else pl.lit(text)
-        for text, name in re.findall(r"([^{}]+)|\{(\w+)\}", form)
+        for text, name in re.findall(r"([^{}]+)|\{(\w+)\}", re.sub(_PART_BEGINS, PART_MARK, form))
     ]
     return joined(*words)
 
 
-def _joined(stems: str, ends: str) -> list[str]:
-    """Return every stem with every end, but not one that says its last word twice (中心中心)."""
-    return [stem + end for stem in stems.split() for end in ends.split() if not end.startswith(stem)]
+def _parted(*parts: pl.Expr | str) -> pl.Expr:
+    """Return the strings of all parts (a plain string names a column) in one, with marks between them."""
+    return pl.format(PART_MARK.join("{}" for _ in parts), *parts)
 
 
 def _companies() -> list[str]:
     firsts, seconds = _COMPANIES
-    return [f"{a}{b}{trade}有限公司" for a in firsts for b in seconds if a != b for trade in _TRADES.split()]
+    return named(" ".join(a + b for a in firsts for b in seconds if a != b), f"{_TRADES} ".replace(" ", "有限公司 "))
 
 
 # How people write building, unit, floor, room and number of the flat, the usual first: half of the doors are so.

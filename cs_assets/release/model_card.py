@@ -115,7 +115,7 @@ It is judged by its {headline}. Greedy answers; intervals: 95 % bootstrap over t
 - What other languages, or another trade's customers, do to it was not measured.
 - It knows nothing of earlier messages, unless they stand in the message.
 - What counts as right and what is not covered, docs/scenarios/{name}.md of cs-assets says of its own scenarios.
-- General questions: {retention}.
+- What it forgot of the base's general knowledge {forgotten}.
 """
 
 
@@ -177,7 +177,7 @@ def model_card(
         seed=spec.seed,
         splits=_splits(splits),
         real=_real_style(report),
-        retention=report.retention or "what it forgot of the base's knowledge was not measured",
+        forgotten="is measured above, by general questions" if report.retention else "was not measured",
     )
 
 
@@ -199,16 +199,17 @@ def _head(scenario: Scenario, report: EvaluationReport, origin: Origin) -> str:
         if cell.model == "tuned"
         for metric in METRICS
     ]
+    relation = "finetune" if origin.merged else "adapter"
+    base = {"base_model": origin.base, "base_model_relation": relation} if origin.on_hub else {}
     data = ModelCardData(
         model_name=scenario.name,
         eval_results=results,
-        base_model=origin.base if origin.on_hub else None,
-        base_model_relation="finetune" if origin.merged else "adapter",
         language="zh",
         library_name="transformers" if origin.merged else "peft",
         pipeline_tag="text-generation",
         tags=["customer-service", "synthetic-data", "cs-assets", scenario.spec.family],
         metrics=list(_HUB_METRICS.values()),
+        **base,
         **_licence(origin.licence),
     )
     return data.to_yaml()

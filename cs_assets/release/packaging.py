@@ -102,6 +102,8 @@ class Package:
                 save_merged(self.base, str(self.trained), merged)
         if self.origin.merged:
             (folder / "Modelfile").write_text(modelfile(merged, self.system), encoding="utf-8")
+        for weights in folder.rglob("*.safetensors"):
+            weights.chmod(0o644)  # as safetensors writes them, nobody else can read them, and a server is somebody else
         self.cases.write_parquet(folder / CASES_FILE)
         (folder / CARD).write_text(self.card, encoding="utf-8")
         write_vllm_script(self.name, folder, self.base, champions)

@@ -21,6 +21,7 @@ MERGED: Final = "merged"
 VLLM_SCRIPT: Final = "vllm.sh"
 # What vLLM takes as --max-lora-rank: MaxLoRARanks in its vllm/config/lora.py, v0.27.
 _LORA_RANKS: Final = (8, 16, 32, 64, 128, 256, 320, 512)
+_NEXT_LINE: Final = " \\\n    "
 
 # Ollama puts a SYSTEM before the messages where they begin with none.
 _CHATML: Final = """\
@@ -101,13 +102,13 @@ def vllm_script(name: str, folder: Path, base: str, champions: Mapping[str, Path
         modules = {other: path for other, path in champions.items() if is_lora_module(path)} | {name: folder}
         served = _lora_modules(modules, folder, base)
     elif (folder / MERGED).is_dir():
-        served = f'"$here"/{MERGED} --served-model-name {shlex.quote(name)}'
+        served = f'"$here"/{MERGED} --served-model-name {shlex.quote(name)} '
     else:
         return None
     return f"""#!/bin/sh
 # OpenAI's API at http://127.0.0.1:8000/v1; the scenario's name is the model's. Options of vLLM's may follow.
 here=$(cd "$(dirname "$0")" && pwd)
-exec vllm serve {served} --host 127.0.0.1 "$@"
+exec vllm serve {served}--host 127.0.0.1 "$@"
 """
 
 
@@ -119,4 +120,4 @@ def _lora_modules(modules: Mapping[str, Path], folder: Path, base: str) -> str:
         for name, path in sorted(modules.items())
     ]
     options = f"--enable-lora --max-loras {len(entries)} --max-lora-rank {allowed} --lora-modules"
-    return " \\\n    ".join([f'"${{BASE:-{base}}}"', options, *entries, ""]).rstrip(" ")
+    return _NEXT_LINE.join([f'"${{BASE:-{base}}}"', options, *entries, ""])

@@ -21,7 +21,8 @@ Change = Callable[[Row], object]
 def coherent(atoms: pl.DataFrame, city: str, county: str, **slots: Any) -> Row:
     """Return row 41 as a customer in a county, with these slots."""
     official = all_divisions().row(by_predicate=(pl.col("city") == city) & (pl.col("county") == county), named=True)
-    return atoms.row(0, named=True) | {"atom_id": 41, "_official": official} | slots
+    given = {"旧县": "", "备用电话": slots["旧电话"], "旧名字": "郗雅", "旧门牌": "和平路1号"} | slots
+    return atoms.row(0, named=True) | {"atom_id": 41, "_official": official} | given
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def customers(atoms: pl.DataFrame) -> dict[str, Row]:
             电话="13800138000",
             旧电话="0755-23456789",
             旧地址="湖北恩施州利川市王家村3组",
+            旧县="福田",
         ),
         "hong_kong": coherent(
             atoms,
@@ -100,6 +102,11 @@ def with_(**slots: Any) -> Change:
     return lambda row: row.update(slots)
 
 
+def nowhere(row: Row) -> None:
+    row["地址"]["param"].update(市="", 县="")
+    row["旧县"] = ""
+
+
 def official(**fields: str) -> Change:
     return lambda row: row["_official"].update(fields)
 
@@ -112,9 +119,18 @@ FAULTS = {
         (written(省="湖南省"), "省 '湖南省' is not 广东省"),
         (written(省="广"), "省 '广' is not 广东省"),
         (written(市="广州市"), "市 '广州市' is not 深圳市"),
-        (written(市=""), "市 '' is not 深圳市"),
+        (nowhere, "neither 深圳市 nor 南山区 is written"),
+        (with_(旧县="朝阳区"), "旧县 朝阳区 is no other county of 深圳市"),
         (written(县="朝阳区"), "县 '朝阳区' is not 南山区"),
-        (written(县=""), "县 '' is not 南山区"),
+        (with_(旧县="南山区"), "旧县 南山区 is no other county of 深圳市"),
+        (with_(旧名字=""), "旧名字 '' is no other name"),
+        (with_(旧门牌=""), "旧门牌 '' is "),
+        (with_(旧门牌="粤海街道 科技路88号创新大厦1203室"), "旧门牌 '粤海街道科技路88号创新大厦1203室' is "),
+        (with_(备用电话="12000138000"), "mobile prefix 1200 is not allotted"),
+        (with_(订单尾号="x"), "订单尾号 x does not end "),
+        (with_(身份证号="4403051990010112"), "身份证号 '4403051990010112' is no identity number"),
+        (with_(数量=""), "数量 is empty"),
+        (with_(金额=""), "金额 is empty"),
         (with_(邮编="100020"), "邮编 100020 does not lie in 深圳市南山区 (518000)"),
         (with_(邮编="51805"), "邮编 51805 does not lie in"),
         (with_(邮编="5180520"), "邮编 5180520 does not lie in"),
@@ -147,8 +163,8 @@ FAULTS = {
         (with_(名字={"param": {"输出": "13800138000"}}), "名字 '13800138000' is no name"),
         (with_(详细地址=""), "详细地址 '' is no address"),
         (with_(详细地址="88号"), "详细地址 '88号' is no address"),
-        (with_(订单号="12"), "订单号 '12' is no order number"),
-        (with_(订单号="12345678901234567x"), "订单号 '12345678901234567x' is no order number"),
+        (with_(订单号="12", 订单尾号="12"), "订单号 '12' is no order number"),
+        (with_(订单号="12345678901234567x", 订单尾号="567x"), "订单号 '12345678901234567x' is no order number"),
         (with_(商品=""), "商品 is empty"),
         (with_(配送备注=""), "配送备注 is empty"),
         (with_(送达时间=""), "送达时间 is empty"),
@@ -204,6 +220,8 @@ USUAL = {
         written(),
         written(省="广东", 市="深圳", 县="南山"),
         written(省=""),
+        written(市=""),
+        written(省="", 市=""),
         written(市="深圳"),
         with_(邮编="518099"),
         with_(详细地址="人民路1号"),
@@ -236,11 +254,22 @@ USUAL = {
                 "0755-23456789ext.801",
                 "0755-23456789分机801",
                 "23456789",
+                "1 3 8 0 0 1 3 8 0 0 0",
+                "0755 2345 6789",
+                "0755-2345-6789",
+                "(0755)2345 6789",
+                "+86-755-23456789",
+                "0755-23456789 转 812",
+                "0755 2345 6789 分机 06",
+                "0755-23456789 ext.302",
+                "13800138000转分机1234",
+                "400-618-9023 转 5 再转 0",
                 "400-618-9023",
                 "400-618-9023转5",
             )
         ),
         with_(详细地址="粤海街道 科技路88号 创新大厦 1203室"),
+        with_(详细地址="粤海街道　科技路 88 号、创新大厦，1203 室"),
         with_(详细地址="粤海街道，科技路88号创新大厦1203室（北门）"),
         with_(详细地址="G320国道旁"),
         with_(详细地址="31201部队家属院"),
@@ -298,6 +327,11 @@ def test_a_null_is_a_fault(atoms: pl.DataFrame, shenzhen: Row, slot: str) -> Non
     found = shipping_faults(table)
     assert found.height
     assert found["reason"].null_count() == 0
+
+
+def test_where_no_county_is_written_none_is_taken_back(atoms: pl.DataFrame, shenzhen: Row) -> None:
+    assert reasons(atoms, shenzhen, written(县=""), with_(旧县="")) == []
+    assert reasons(atoms, shenzhen, written(县="")) == ["旧县 福田 is no other county of 深圳市"]
 
 
 def test_a_zone_stands_alone(atoms: pl.DataFrame, shenzhen: Row) -> None:

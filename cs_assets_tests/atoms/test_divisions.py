@@ -16,10 +16,12 @@ from cs_assets.atoms.divisions import (
     all_divisions,
     divisions,
     sample_divisions,
+    sample_neighbours,
     sample_regions,
     sample_townships,
     short_province,
     townships,
+    without_levels,
     written_region,
 )
 
@@ -119,6 +121,35 @@ def test_a_region_is_one_of_the_ways_to_write_its_division() -> None:
         assert region in ways or (region[2] in zones and region[:2] in {way[:2] for way in ways})
 
 
+def test_levels_are_left_out_of_places_of_the_mainland_that_the_rest_still_names() -> None:
+    rows = drawn_rows(20_000)
+    regions = sample_regions(np.random.default_rng(2), rows)
+    shorter = without_levels(np.random.default_rng(3), rows, regions)
+    left = shorter.rename(lambda name: f"left {name}")
+    both = pl.concat([regions, left, all_divisions()[rows]], how="horizontal")
+    changed = both.filter(pl.any_horizontal(pl.col(level) != pl.col(f"left {level}") for level in "省市县"))
+    assert 0.1 < changed.height / both.height < 0.25
+    assert not changed["area_code"].str.starts_with("+").any()
+    assert not changed["县"].is_in(ZONE_NAMES).any()
+    assert ((changed["left 市"] != "") | (changed["left 县"] != "")).all()
+    # A municipality is never its province alone.
+    municipal = changed.filter(pl.col("province").is_in(list(MUNICIPALITIES)), pl.col("left 市") == "")
+    assert municipal.height > 20
+    assert (municipal["left 省"] == "").all()
+
+
+def test_neighbours_lie_in_the_same_city() -> None:
+    rows = drawn_rows(20_000)
+    others = sample_neighbours(np.random.default_rng(2), rows)
+    here, there = all_divisions()[rows], all_divisions()[others]
+    assert (here["province"] == there["province"]).all()
+    assert (here["city"] == there["city"]).all()
+    alone = here.join(
+        all_divisions().group_by("province", "city").len(), on=["province", "city"], maintain_order="left"
+    )
+    assert ((others == rows) == (alone["len"] == 1).to_numpy()).all()
+
+
 def test_zones_and_styles_have_their_shares() -> None:
     rows = drawn_rows(100_000)
     regions = sample_regions(np.random.default_rng(2), rows)
@@ -199,7 +230,7 @@ def test_a_municipality_stands_in_the_city_and_in_the_province_only_if_named(nam
     named = written_region(name, name, "某某区", style, names_level=True)
     assert unnamed[0] == ""
     assert unnamed[1].startswith(name[:2])
-    shortened = name[:2] if style not in ("city_short", "county_short") else name
+    shortened = name[:2] if style not in ("full", "city_short", "county_short") else name
     assert named == (shortened, *unnamed[1:])
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cs_assets.atoms.blocks import BLOCK_COUNT
 from cs_assets.atoms.people import (
     TITLES,
+    coined_given_names,
     familiar_names,
     given_names,
     minority_names,
@@ -21,18 +22,18 @@ from cs_assets.atoms.people import (
     surnames,
 )
 
-EXTENSION = r"( ?转 ?|转接|分机|ext\.?|[-#,])\d{3,4}"
+EXTENSION = r" ?(转|转接|转分机|分机|ext\.?|[-#,]) ?\d{2,4}"
 COUNTRY = r"(\+86[- ]?|86-?|0086|\(\+86\))"
 MOBILE = (
     rf"{COUNTRY}?1\d{{2}}([ .—－-]?)\d{{4}}\2\d{{4}}|1\d{{2}}(\*{{4}}|x{{4}}|X{{4}}|×{{4}})\d{{4}}|1\d{{10}}{EXTENSION}"
-    r"|[零〇O一二三四五六七八九]{11}|[０-９]{11}|[48]00[- ]?\d{3}[- ]?\d{4}(转\d)?"
+    r"|[零〇O一二三四五六七八九]{11}|[０-９]{11}|[48]00[- ]?\d{3}[- ]?\d{4}(转\d| 转 \d 再转 0)?|1( \d){10}"
 )
 
 
 @given(seed=st.integers(0, 1000), area_code=st.sampled_from(["010", "0755", "0391"]))
 def test_phones_are_mobiles_or_landlines_of_the_area(seed: int, area_code: str) -> None:
-    area = rf"((86-)?{area_code}[- —－]?|[(（]{area_code}[)）])?"
-    landline = rf"{area}[2-8]\d{{{6 if area_code == '0391' else 7}}}({EXTENSION})?"
+    area = rf"((86-)?{area_code}( - |[- —－])?|\+86-{area_code[1:]}-|[(（]{area_code}[)）])?"
+    landline = rf"{area}[2-8]\d{{{2 if area_code == '0391' else 3}}}[- ]?\d{{4}}({EXTENSION})?"
     for phone in phones(area_code, 20, seed):
         assert re.fullmatch(f"{MOBILE}|{landline}", phone), phone
 
@@ -62,7 +63,7 @@ def test_every_row_gets_a_phone_of_its_own_place() -> None:
         if area.startswith("+"):
             assert phone.removeprefix("+").startswith(area[1:])
         else:
-            assert phone[0] not in "0(（" or phone.startswith(("0086", "(+86)")) or area in phone
+            assert phone[0] not in "0(（" or phone.startswith(("0086", "(+86)")) or area in phone, phone
             assert not phone.startswith(("+852", "+853", "+886", "852", "853", "886"))
 
 
@@ -111,8 +112,12 @@ def test_full_names_of_different_blocks_never_coincide() -> None:
 
 def test_no_two_ways_to_compose_a_name_give_the_same() -> None:
     """Else one full name could belong to two blocks: 欧 with 阳明, 欧阳 with 明."""
-    composed = [surname + given for surname in surnames()[0] for given in given_names()[0]]
-    assert len({*composed, *minority_names()}) == len(composed) + len(minority_names())
+    given = {*given_names()[0], *coined_given_names()}
+    assert len(given) == len(given_names()[0]) + len(coined_given_names()) > 15_000
+    known = {*surnames()[0]}
+    compound = [name for name in known if len(name) == 2 and name[0] in known]
+    assert not [name for name in compound for other in given if other[0] == name[1] and other[1:] in given]
+    assert not [name for name in minority_names() for cut in (1, 2) if name[:cut] in known and name[cut:] in given]
 
 
 def test_surnames_are_as_frequent_as_in_life() -> None:
@@ -149,7 +154,14 @@ def test_compound_surnames_are_rare_and_take_usual_given_names() -> None:
     drawn = names([0, 4, 9] * 3000)
     compound = [n for n in drawn if n.startswith(COMPOUND) and not is_short(n)]
     assert 0.004 < len(compound) / len(drawn) < 0.02
-    assert all(n[2:] in given_names()[0] for n in compound)
+    assert all(n[2:] in {*given_names()[0], *coined_given_names()} for n in compound)
+
+
+def test_many_given_names_are_coined_of_thousands_of_characters() -> None:
+    drawn = [n[1:] for n in names(list(range(BLOCK_COUNT)) * 2000) if not is_short(n) and not n.startswith(COMPOUND)]
+    coined = {*coined_given_names()}
+    assert 0.35 < sum(n in coined for n in drawn) / len(drawn) < 0.5
+    assert len(set("".join(drawn))) > 2000
 
 
 COMPOUND = tuple(name for name in surnames()[0] if len(name) == 2)

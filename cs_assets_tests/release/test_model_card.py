@@ -7,11 +7,14 @@ import pytest
 from huggingface_hub import ModelCard
 
 from cs_assets.evaluation.reporting import Cell, EvaluationReport, markdown
+from cs_assets.evaluation.retention import Retention
 from cs_assets.evaluation.statistics import Interval
 from cs_assets.learning.models import Form
 from cs_assets.release.model_card import Origin, model_card
 from cs_assets.scenario import Scenario
 
+SHARE = Interval(mean=0.9, low=0.8, high=1.0, n=20)
+KEPT = Retention(base=SHARE, tuned=SHARE, difference=Interval(mean=0, low=0, high=0, n=20), kinds={})
 TRAINING = {"method": "lora", "rank": "16", "prefix_tokens": "32", "learning_rate": "0.0002", "seed": "17"}
 
 
@@ -58,7 +61,7 @@ def test_a_licence_that_is_not_known_is_said_to_be_the_base_s(
     text = model_card(scenario, report("test_iid"), origin(licence=licence, on_hub=False), splits, atoms)
     data = ModelCard(text).data.to_dict()
     assert (data["license"], data["license_name"]) == ("other", "that-of-the-base-model")
-    assert "base_model" not in data
+    assert not {"base_model", "base_model_relation"} & set(data)
     assert f"`mine` ({licence})" in text
 
 
@@ -91,7 +94,11 @@ def test_the_limits_tell_of_messages_as_people_write_them_or_that_none_was_asked
     assert "`real_style` is the exception: exact match 80.0 % [70.0, 90.0] of 40 messages." in card
     without = model_card(scenario, report("test_iid"), origin(), splits, atoms)
     assert "No message as people write them was asked." in without
-    assert "General questions: what it forgot of the base's knowledge was not measured." in without
+    assert "What it forgot of the base's general knowledge was not measured." in without
+    asked = report("test_iid").model_copy(update={"retention": KEPT})
+    measured = model_card(scenario, asked, origin(), splits, atoms)
+    assert "What it forgot of the base's general knowledge is measured above, by general questions." in measured
+    assert "General questions: base 90.0 % [80.0, 100.0]" in measured
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_a_folder_holds_what_its_method_allows(
     folder = filled(train(method), base, tmp_path / "released", form, merged)
     assert {path.name for path in folder.iterdir()} == EVERY | holds
     assert (folder / "README.md").read_text(encoding="utf-8") == "卡片"
+    assert all(path.stat().st_mode & 0o004 for path in folder.rglob("*"))
     assert pl.read_parquet(folder / CASES_FILE).equals(CASES)
     if "adapter" in holds:
         assert trained_form(folder / "adapter") == form
