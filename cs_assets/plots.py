@@ -77,6 +77,8 @@ def field_bars(per_field: Mapping[str, Mapping[str, float]], title: str = "field
         positions = [i + width * (number - (len(per_field) - 1) / 2) for i in range(len(fields))]
         axes.bar(positions, [values[f] for f in fields], width, label=model, color=_COLOURS.get(model, "#555"))
     axes.set_xticks(range(len(fields)), fields)
+    if max(map(len, fields), default=0) > 8:  # names of splits stand over each other when they lie
+        axes.tick_params("x", rotation=20)
     axes.set_ylim(0, 1.02)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return _data_uri(figure)
@@ -97,6 +99,9 @@ def trial_panels(numbers: Mapping[str, Sequence[float]], losses: Sequence[float 
         colours = [_COLOURS["aligned" if loss == lowest else "base"] for _, loss in measured]
         axes.scatter(*(zip(*measured, strict=True) if measured else ([], [])), c=colours)
         axes.set(xlabel=name, xscale="log")
+        if len(chosen := sorted({value for value, _ in measured})) <= 6:  # of a list: marked as they stand there
+            axes.set_xticks(chosen, [f"{value:g}" for value in chosen])
+            axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("validation loss")
     return _data_uri(figure)

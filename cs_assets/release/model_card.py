@@ -200,7 +200,7 @@ def _head(scenario: Scenario, report: EvaluationReport, origin: Origin) -> str:
         for metric in METRICS
     ]
     relation = "finetune" if origin.merged else "adapter"
-    base = {"base_model": origin.base, "base_model_relation": relation} if origin.on_hub else {}
+    base: dict[str, Any] = {"base_model": origin.base, "base_model_relation": relation} if origin.on_hub else {}
     data = ModelCardData(
         model_name=scenario.name,
         eval_results=results,

@@ -110,7 +110,7 @@ def materialize(root: Path, tiny_model: Path, **changed: Any) -> tuple[dict[str,
     )
     [event] = result.asset_materializations_for_node("lora_adapter")
     metadata = {name: value.value for name, value in event.metadata.items()}
-    return metadata, TrainingLog.load(metadata["model_folder"])
+    return metadata, TrainingLog.load(metadata["model_folder"])  # type: ignore[arg-type]
 
 
 def materialize_and_die(root: Path, tiny_model: Path, buffer: int) -> None:
