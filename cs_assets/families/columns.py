@@ -19,6 +19,8 @@ from cs_assets.families.syntax import LATIN_OR_DIGIT, SentenceTemplate, is_latin
 
 # What `str.strip` removes; Polars would leave the separators U+001C to U+001F.
 _WHITE_SPACE: Final = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+# Braces that are more than a slot's: a single one, as in a message that is JSON, is text.
+_RICHER: Final = re.compile(r"\{\{|\}\}|\{[%#]|[%#]\}")
 _PIECE: Final = re.compile(r"\{\{\s*([^{}|]*?)\s*(?:\|\s*trim\s*)?\}\}")
 
 
@@ -42,7 +44,7 @@ def pieces(template: SentenceTemplate) -> list[tuple[str, str]] | None:
     found.append((template.text[position:].removesuffix("\n"), ""))
     plain = tuple(slot for _, slot in found if slot) == template.slots
     literal = "".join(text for text, _ in found)
-    if not plain or "{" in literal or "}" in literal or "\r" in literal:
+    if not plain or _RICHER.search(literal) or re.search(r"\{{3}|\}{3}", template.text) or "\r" in literal:
         return None
     return [piece for piece in found if any(piece)]
 

@@ -128,12 +128,11 @@ class ExtractionFamily(SingleMessageFamily):
     def verify_columns(self, messages: pl.Series, answers: pl.DataFrame) -> pl.Series:
         """Return of each sample of `answer_columns` whether it is good as it is: `verify` would find nothing.
 
-        Where a character in the message might need an escape in the answer, it is not: the values stand in the answer
-        as they are.
+        Where a value would need an escape, it is not: the values stand in the answer as they are.
         """
         table = answers.with_columns(message=messages, source=messages.str.replace_all(_COLUMN_SPACE, ""))
         copied = [pl.col("source").str.contains(pl.col(field), literal=True) for field in self.fields]
-        good = pl.all_horizontal(copied) & ~pl.col("source").str.contains(r'["\\\x00-\x1f]')
+        good = pl.all_horizontal(copied) & ~pl.concat_str(self.fields).str.contains(r'["\\\x00-\x1f]')
         good = good & pl.any_horizontal(pl.col(field) != "" for field in self.fields)
         if "电话" in self.fields:
             digits = pl.col("电话").str.count_matches(f"[{_PHONE_DIGITS}]")

@@ -34,6 +34,7 @@ from resources.files import write_whole
 
 # A row that does not suit its template (no phone to show, two numbers side by side) gets another one, so often at most.
 _CHOICES: Final = 4
+_SHARED: Final = 8
 _IDS: Final = ("atom_id", "entity_block")
 
 
@@ -89,8 +90,8 @@ class ChunkSource:
             atoms = atoms.filter(~good)
             if atoms.is_empty():
                 break
-            # The few that are left get one template together, which costs as much as one row would.
-            picks = np.repeat(self._choose(rng.random(1)), atoms.height)
+            # A template costs as much for many rows as for one, so the few that are left share a few.
+            picks = np.sort(np.resize(self._choose(rng.random(_SHARED)), atoms.height))
         found = pl.concat(made)
         return found[rng.permutation(found.height)]
 
