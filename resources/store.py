@@ -72,9 +72,14 @@ def _content(value: Any) -> bytes:
         buffer = io.BytesIO()
         value.rechunk().write_parquet(buffer, compression="uncompressed")
         return hashlib.sha256(buffer.getvalue()).digest()
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    """Return a pydantic model, at whatever depth it stands, as JSON has it."""
     if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
-    return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
+        return value.model_dump(mode="json")
+    raise TypeError(f"a fingerprint is of frames, pydantic models and plain values, not of {type(value).__name__}")
 
 
 class ModelFolder(BaseModel):

@@ -97,6 +97,12 @@ class TestFingerprint:
     def test_does_not_depend_on_the_order_of_arguments_and_keys(self) -> None:
         assert fingerprint(a=1, b={"x": 1, "y": 2}) == fingerprint(b={"y": 2, "x": 1}, a=1)
 
+    def test_pydantic_models_count_at_any_depth(self) -> None:
+        folder = ModelFolder(path="p", base="b", fingerprint="f")
+        assert fingerprint(a=[folder]) == fingerprint(a=[folder.model_dump(mode="json")])
+        with pytest.raises(TypeError, match="plain values, not of"):
+            fingerprint(a=[Path("p")])
+
     def test_depends_on_every_name_and_value(self) -> None:
         prints = [fingerprint(a=1), fingerprint(b=1), fingerprint(a="1"), fingerprint(a=1, b=1), fingerprint(a=None)]
         assert len(set(prints)) == len(prints)
