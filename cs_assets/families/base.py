@@ -91,9 +91,10 @@ class Corruption(Value):
 
 
 # The figures of a prediction, by the names that tables have as columns; and what a reader is told.
-Metric = Literal["exact", "strict_json", "field_accuracy"]
+Metric = Literal["exact", "repaired", "strict_json", "field_accuracy"]
 METRIC_TITLES: Final[Mapping[Metric, str]] = {
     "exact": "exact match",
+    "repaired": "exact once repaired",
     "strict_json": "strict JSON",
     "field_accuracy": "field accuracy",
 }
@@ -111,6 +112,11 @@ class Score(Value):
     strict_json: float
     exact: float
     fields: dict[str, float]
+
+    @property
+    def repaired(self) -> float:
+        """Whether every part is right, whatever else stands around it: what is known, apart from the format."""
+        return float(self.exact == 1 or all(value == 1 for value in self.fields.values()))
 
     @property
     def field_accuracy(self) -> float:
@@ -186,11 +192,11 @@ class CallingFamily(Protocol):
 
 
 @runtime_checkable
-class SummarisingFamily(Protocol):
-    """What a family may offer besides: figures that need the whole table of predictions, such as an F1."""
+class ClassifyingFamily(Protocol):
+    """What a family may offer besides, whose answer is one class of several: an F1 needs all predictions at once."""
 
-    def summary(self, predictions: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
-        """Return figures in [0, 1] by name; one that is not defined on these answers is left out."""
+    def classes_named(self, prediction: str, answer: str) -> tuple[str, str]:
+        """Return the class that a prediction names, empty where there is none, and the true one."""
         ...
 
 
@@ -199,7 +205,7 @@ class MeasuringFamily(Protocol):
     """What a family may offer besides: figures of one prediction that are no part of its score."""
 
     def measures(self, prediction: str, answer: str) -> dict[str, float]:
-        """Return figures in [0, 1] by name."""
+        """Return figures in [0, 1] by name; one that is not defined on this answer is left out."""
         ...
 
 

@@ -7,8 +7,8 @@ kinds of question. An answer template names them as slots of the group 事实:
     templates/human/maker/01.j2     你是{{模型.公司}}开发的吗
     templates/bot/maker/04.j2       不是{{模型.公司}}，我是{{事实.开发者}}开发的。
 
-An answer is exact when every fact of the true answer stands in it letter by letter and nothing false does: the words
-around them are free.
+An answer is exact when every fact of the true answer stands in it letter by letter, hardly any other fact, and nothing
+false: the words around them are free.
 """
 
 import random
@@ -106,6 +106,9 @@ class IdentityFamily(SingleMessageFamily):
             unit: [answer for answer in answers.values() if answer.unit == unit] for unit in self.content.units
         }
         self._check_units()
+        # By so many facts do two answers to one kind of question differ; who states more besides answers no question.
+        counts = [[len(_facts_of(answer)) for answer in answers] for answers in self._answers.values()]
+        self._besides = max(max(stated) - min(stated) for stated in counts)
         rivals = "|".join(map(re.escape, _rival_names()))
         makers = "|".join(sorted(set(map(re.escape, reference_table("assistants")["maker"]))))
         made = "开发|研发|训练|打造"
@@ -193,13 +196,14 @@ class IdentityFamily(SingleMessageFamily):
     def score(self, prediction: str, answer: str) -> Score:
         """Compare the facts. `exact`: every fact of `answer` is kept, nothing false is said, and it is plain text.
 
-        fields: each fact of `answer`, whether the prediction keeps it; 无虚假: whether nothing false is said.
+        fields: each fact of `answer`, whether the prediction keeps it; of one that heaps up other facts, none. 无虚假:
+        whether nothing false is said; of one that states no fact, it is not.
         """
-        kept = self.kept(prediction)
-        said = bool(prediction.strip())
-        fields = {fact: float(fact in kept) for fact in self.kept(answer)}
-        fields["无虚假"] = float(said and not self.false_claim(prediction))
-        strict = float(said and not DRESSED.search(prediction))
+        kept, wanted = self.kept(prediction), self.kept(answer)
+        heaped = len(kept.keys() - wanted) > self._besides
+        fields = {fact: float(fact in kept and not heaped) for fact in wanted}
+        fields["无虚假"] = float(bool(kept) and not self.false_claim(prediction))
+        strict = float(bool(prediction.strip()) and not DRESSED.search(prediction))
         return Score(strict_json=strict, exact=float(all([strict, *fields.values()])), fields=fields)
 
     def measures(self, prediction: str, answer: str) -> dict[str, float]:
@@ -267,6 +271,10 @@ class IdentityFamily(SingleMessageFamily):
         if not facts or facts[-1][0] in sample.answer[: facts[-1].start()]:
             return None
         return sample.answer[: rng.randrange(facts[-1].start() + 1, facts[-1].end())]
+
+
+def _facts_of(answer: SentenceTemplate) -> set[str]:
+    return {slot for slot in answer.slots if slot.startswith(f"{FACTS}.")}
 
 
 def _rival_names() -> list[str]:

@@ -175,8 +175,14 @@ class IntentFamily(SingleMessageFamily):
             fields={FIELD: float(read_label(prediction) == truth)},
         )
 
-    def summary(self, predictions: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
-        return summary(predictions, answers, self.out_of_scope)
+    def measures(self, prediction: str, answer: str) -> dict[str, float]:
+        """Return accuracy, and of an answer out of scope out_of_scope_recall."""
+        named, true = self.classes_named(prediction, answer)
+        right = float(named == true)
+        return {"accuracy": right, "out_of_scope_recall": right} if true == self.out_of_scope else {"accuracy": right}
+
+    def classes_named(self, prediction: str, answer: str) -> tuple[str, str]:
+        return read_label(prediction), json.loads(answer)[FIELD]
 
     # --- Corruptions. Each takes the true class and a generator, and returns a wrong answer, or None where it does not
     # apply.
@@ -247,7 +253,7 @@ def _other_key(true: QuestionClass, rng: random.Random) -> str:
     return dump_answer({rng.choice(("意图", "类别", "label", "category")): true.title})
 
 
-# --- The figures of a whole table. They take texts as `predictions` holds them: what the model wrote, the true answers.
+# --- The whole table, as texts as `predictions` holds them: what the model wrote, the true answers.
 
 
 def confusion(predictions: Sequence[str], answers: Sequence[str]) -> pl.DataFrame:
@@ -262,33 +268,3 @@ def confusion(predictions: Sequence[str], answers: Sequence[str]) -> pl.DataFram
     )
     rows = [(answer, predicted, count) for (answer, predicted), count in sorted(pairs.items())]
     return pl.DataFrame(rows, schema={"answer": pl.String, "predicted": pl.String, "count": pl.Int64}, orient="row")
-
-
-def summary(predictions: Sequence[str], answers: Sequence[str], out_of_scope: str) -> dict[str, float]:
-    """Return accuracy, macro_f1 and out_of_scope_recall, each in [0, 1].
-
-    Args:
-        predictions: what the model wrote.
-        answers: the true answers.
-        out_of_scope: the title of the class of questions that are not the shop's (`IntentFamily.out_of_scope`).
-
-    Macro-F1 is the mean over the classes that occur in `answers`. What is not defined is left out: everything without
-    any answer, the recall without an answer out of scope.
-
-    Raises:
-        ValueError: there are not as many predictions as answers.
-    """
-    counts = {(answer, predicted): count for answer, predicted, count in confusion(predictions, answers).iter_rows()}
-    true, said = Counter[str](), Counter[str]()
-    for (answer, predicted), count in counts.items():
-        true[answer] += count
-        said[predicted] += count
-    hits = {title: counts.get((title, title), 0) for title in true}
-    # F1 = 2 TP / (2 TP + FP + FN), and TP + FN = true, TP + FP = said.
-    f1 = [2 * hits[title] / (true[title] + said[title]) for title in true]
-    if not true:
-        return {}
-    figures = {"accuracy": sum(hits.values()) / true.total(), "macro_f1": sum(f1) / len(f1)}
-    if out_of_scope in true:
-        figures["out_of_scope_recall"] = hits[out_of_scope] / true[out_of_scope]
-    return figures

@@ -43,7 +43,7 @@ Told = Quantity | Day | Clock
 
 
 class Extract(NamedTuple):
-    """What a text tells: what can be counted, and the words besides."""
+    """What a text tells: what can be counted, and the words besides; each in the order of the text."""
 
     values: list[Told]
     words: list[str]
@@ -52,12 +52,13 @@ class Extract(NamedTuple):
 def same_value(said: str, wanted: str) -> bool:
     """Tell whether two values are the same: numbers and units, dates as far as `wanted` tells them, times, words.
 
-    Width, case, spaces and punctuation do not count. A number without its unit is another value.
+    Width, case, spaces and punctuation do not count; order does: 18:00-9:00 is not 9:00-18:00. A number without its
+    unit is another value.
     """
     one, other = extract(said), extract(wanted)
     return (
         len(one.values) == len(other.values)
-        and all(any(_agree(there, needed) for there in one.values) for needed in other.values)
+        and all(map(_agree, one.values, other.values))
         and "".join(one.words) == "".join(other.words)
     )
 
@@ -65,13 +66,15 @@ def same_value(said: str, wanted: str) -> bool:
 def tells(text: str, wanted: str) -> bool:
     """Tell whether `text` says what the short answer `wanted` says, in whatever words stand around it.
 
-    All its numbers, dates and times must be there, and its words: in clauses that deny, if it denies, and in clauses
-    that do not, if it does not. A bare yes or no is compared with the first clause that says either.
+    All its numbers, dates and times must be there in their order, and its words in any: in clauses that deny, if it
+    denies, and in clauses that do not, if it does not. A bare yes or no is compared with the first clause that says
+    either.
     """
     answer = yes_or_no(wanted)
     if answer is not None:
         return _first_answer(text) is answer
-    there = extract(text).values
+    # An iterator goes on behind the value that was found last: what is needed next must follow it.
+    there = iter(extract(text).values)
     values, words = extract(_DENIAL.sub(" ", wanted))
     denies = bool(_DENIAL.search(wanted))
     clauses = [_squeezed(clause) for clause in _CLAUSE.findall(plain(text)) if bool(_DENIAL.search(clause)) == denies]
@@ -91,23 +94,24 @@ def yes_or_no(answer: str) -> bool | None:
 
 
 def extract(text: str) -> Extract:
-    """Return the values that a text tells, and its other words in small letters, in their order."""
-    values: list[Told] = []
+    """Return the values that a text tells, and its other words in small letters."""
+    values: dict[int, Told] = {}
 
     def taken(read: Callable[[re.Match[str]], Told | None]) -> Callable[[re.Match[str]], str]:
         def take(match: re.Match[str]) -> str:
             value = read(match)
             if value is None:
                 return match[0]
-            values.append(value)
-            return " "
+            values[match.start()] = value
+            # As long as what was taken: what follows keeps its place.
+            return " " * len(match[0])
 
         return take
 
     rest = plain(text).lower()
     for pattern, read in _READERS:
         rest = pattern.sub(taken(read), rest)
-    return Extract(values, _WORD.findall(rest))
+    return Extract([value for _, value in sorted(values.items())], _WORD.findall(rest))
 
 
 # --- Reading. What a pattern finds and its reader cannot take (25点, 13月) stays a word.

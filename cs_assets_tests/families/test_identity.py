@@ -1,5 +1,6 @@
 """Identity: the facts file, the truth of a sample, the rules, the corruptions, the scores."""
 
+import itertools
 import random
 import shutil
 from collections import Counter
@@ -306,6 +307,27 @@ def test_exact_means_the_facts_and_not_the_words(family: IdentityFamily) -> None
     assert score.exact == 1
 
 
+@given(data=st.data())
+def test_all_facts_at_once_are_no_answer(
+    family: IdentityFamily, samples: st.SearchStrategy[Sample], data: st.DataObject
+) -> None:
+    answer = data.draw(samples).answer
+    score = family.score("，".join(fact.said[0] for fact in family.content.facts.values()) + "。", answer)
+    assert score.exact == 0
+    assert {name for name, value in score.fields.items() if value} == {"无虚假"}
+
+
+def test_an_answer_may_state_as_much_as_another_to_its_question(
+    family: IdentityFamily, questions: list[SentenceTemplate], customers: pl.DataFrame
+) -> None:
+    row = customers.row(0, named=True)
+    for question in questions:
+        answers = {family.render(question, row, lone_scene(n)).answer for n in range(6)}
+        for answer, other in itertools.permutations(answers, 2):
+            if family.kept(answer).keys() <= family.kept(other).keys():
+                assert family.score(other, answer).exact == 1, (answer, other)
+
+
 @pytest.mark.parametrize(
     ("prediction", "wrong"),
     [
@@ -313,6 +335,7 @@ def test_exact_means_the_facts_and_not_the_words(family: IdentityFamily) -> None
         ("我叫小象，是青禾生活馆的真人客服，我是真人。", {"身份", "无虚假"}),
         ("我是通义千问。", {"名字", "店铺", "身份", "无虚假"}),
         (ANSWER + "其实我就是ChatGPT。", {"无虚假"}),
+        ("好的，请问有什么可以帮您？", {"名字", "店铺", "身份", "无虚假"}),
         ("", {"名字", "店铺", "身份", "无虚假"}),
     ],
 )

@@ -23,6 +23,7 @@ from cs_assets.families.short_answers import Clock, Day, Quantity, Told, extract
         ("24小时在线", [Quantity(Decimal(24), "小时")]),
         ("2026-03-05 21:03", [Day(2026, 3, 5), Clock(21 * 60 + 3)]),
         ("2026.3.5", [Day(2026, 3, 5)]),
+        ("2件¥339，6月1日", [Quantity(Decimal(2), "件"), Quantity(Decimal(339), "元"), Day(None, 6, 1)]),
         ("六月十号晚上十点半", [Day(None, 6, 10), Clock(22 * 60 + 30)]),
         ("6月1日21点", [Day(None, 6, 1), Clock(21 * 60)]),
         ("2024年6月上线", [Day(2024, 6, None)]),
@@ -57,6 +58,7 @@ def test_what_no_clock_calendar_or_numeral_has_is_not_read(text: str) -> None:
         ("安克Prime 67w充电器", "安克 Prime 67W 充电器"),
         ("充电很快 包装严实", "充电很快，包装严实"),
         ("ＹＴ８８２０193374651", "YT8820193374651"),
+        ("2件，¥339", "2件，339元"),
         ("", ""),
     ],
 )
@@ -78,6 +80,10 @@ def test_the_same_value_may_be_spelled_in_another_way(said: str, wanted: str) ->
         ("金士顿", ""),
         ("341472146053", "341472146052"),
         ("2件2件", "2件"),
+        ("18:00-9:00", "9:00-18:00"),
+        ("5元,9元", "5元,5元"),
+        ("5元,5元", "5元,9元"),
+        ("3条,2件", "2件,3条"),
     ],
 )
 def test_another_value_is_another(said: str, wanted: str) -> None:
@@ -107,6 +113,7 @@ def test_a_value_is_always_itself(text: str) -> None:
         ("您回复转人工就行", "回复“转人工”"),
         ("我可不是真人，我叫小象", "小象"),
         ("一共三百三十九块，两件", "339元"),
+        ("晚上10点后没人，每天早上9点到晚上10点都有人", "每天9点到22点"),
         ("可以的，您在订单页点一下", "可以"),
         ("亲，这个不支持哦", "不能"),
         ("没问题，马上办", "能"),
@@ -122,6 +129,7 @@ def test_what_is_said_in_other_words_is_told(text: str, wanted: str) -> None:
     [
         ("人工客服每天9:00-21:00在", "每天早上9点到晚上10点"),
         ("工作日9点到22点在", "每天9点到22点"),
+        ("人工客服每天22:00-9:00在", "每天早上9点到晚上10点"),
         ("我是2024年3月上线的", "2024年6月上线"),
         ("可以给您退款", "不能直接退款"),
         ("我不能改价，退款没问题", "不能直接退款"),

@@ -7,6 +7,7 @@ the families, how a reply goes wrong in `corruptions.py`.
     family.topics_of("半个月了保温杯还没到")       # ["late"]
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 from typing import Any, ClassVar, Final
@@ -92,6 +93,7 @@ class ReplyFamily(SingleMessageFamily):
         self._file = definition.folder / POLICY_FILE
         self.policy = read_yaml(definition, POLICY_FILE, Policy)
         self._check_commitments()
+        self._topic_word = re.compile("|".join(topic.names for topic in self.policy.topics.values()), re.IGNORECASE)
         replies = definition.answer_templates()
         self._replies: dict[str, list[SentenceTemplate]] = {}
         for name, reply in replies.items():
@@ -144,13 +146,11 @@ class ReplyFamily(SingleMessageFamily):
         names = "|".join(self.policy.topics[name].names for name in topics)
         rules = {
             "language": "" if language_of(reply) == language else f"the query is {language}, the reply is not",
-            "length": self._wrong_length(reply, language),
-            "plain": "it is more than the plain text" if DRESSED.search(reply) else "",
+            **self._misshapen(reply, language),
             "cut": "" if ENDED.search(reply) else f"it breaks off: {reply[-12:]!r}",
             "next_step": "" if found(self.policy.next_step.of(language), reply) else "it does not say what comes next",
             "issue": "" if not topics or found(names, reply) else f"it does not speak of {' or '.join(topics)}",
             "echo": "it repeats the query" if echoes(message, reply) else "",
-            "repeated": repeated(reply),
             "contradiction": foreign_value(reply, message),
             "span": foreign_span(reply, message, self._terms(topics)),
             "commitment": self._unlicensed(reply, topics),
@@ -167,9 +167,15 @@ class ReplyFamily(SingleMessageFamily):
         topics = self.topics_of(message) or list(self.policy.topics)
         return self.policy.topics[topics[0]].about.of(language)
 
-    def _wrong_length(self, reply: str, language: Language) -> str:
+    def _misshapen(self, text: str, language: Language) -> dict[str, str]:
+        """Return, by rule, what makes a text no reply, whatever it speaks of; empty where nothing does."""
         fewest, most = self.policy.length.of(language)
-        return "" if fewest <= len(reply) <= most else f"{len(reply)} characters; allowed are {fewest} to {most}"
+        fits = fewest <= len(text) <= most
+        return {
+            "length": "" if fits else f"{len(text)} characters; allowed are {fewest} to {most}",
+            "plain": "it is more than the plain text" if DRESSED.search(text) else "",
+            "repeated": repeated(text),
+        }
 
     def _terms(self, topics: Sequence[str]) -> set[str]:
         """Return the spans of time that are open to a reply; where no topic was recognised, those of all."""
@@ -209,30 +215,46 @@ class ReplyFamily(SingleMessageFamily):
     def score(self, prediction: str, answer: str) -> Score:
         """Compare with one good reply. `exact` is the same text, and rare; the fields say how good another one is.
 
-        chrf: chrF in [0, 1]. policy: no rule about promises and manners is broken, `answer` standing for the query,
-        which is not at hand. language: that of `answer`. issue: share of the products, names and numbers of `answer`
-        that are there; where it has none, whether the topic is.
+        chrf: chrF in [0, 1]. issue: how far it speaks of what `answer` speaks of (`_addressed`); what is no reply
+        (dressed, of a length that the policy does not allow, a sentence twice) does not at all. policy: no rule about
+        promises and manners is broken, `answer` standing for the query, which is not at hand. language: that of
+        `answer`. An empty phrase breaks no rule, so both count only as far as the issue is addressed: at most `issue`.
         """
-        said = bool(prediction.strip())
+        said, language = prediction.strip(), language_of(answer)
         topics = [name for name, topic in self.policy.topics.items() if found(f"{topic.names}|{topic.signs}", answer)]
         broken = (
-            foreign_span(prediction, answer, self._terms(topics))
-            or self._unlicensed(prediction, topics)
-            or any(found(pattern, prediction) for pattern in self.policy.forbidden.values())
+            foreign_span(said, answer, self._terms(topics))
+            or self._unlicensed(said, topics)
+            or any(found(pattern, said) for pattern in self.policy.forbidden.values())
         )
-        wanted, there = key_values(answer), prediction.lower()
-        names = "|".join(self.policy.topics[name].names for name in topics)
-        named = sum(value.lower() in there for value in wanted) / len(wanted) if wanted else bool(found(names, there))
+        issue = 0.0 if any(self._misshapen(said, language).values()) else self._addressed(said, answer)
         return Score(
-            strict_json=float(said and not DRESSED.search(prediction)),
-            exact=float(prediction.strip() == answer.strip()),
+            strict_json=float(bool(said) and not DRESSED.search(said)),
+            exact=float(said == answer.strip()),
             fields={
-                "chrf": chrf(prediction, answer),
-                "policy": float(said and not broken),
-                "language": float(said and language_of(prediction) == language_of(answer)),
-                "issue": float(said and named),
+                "chrf": chrf(said, answer),
+                "policy": 0.0 if broken else issue,
+                "language": issue if language_of(said) == language else 0.0,
+                "issue": issue,
             },
         )
+
+    def _addressed(self, said: str, answer: str) -> float:
+        """Return how far a text speaks of what a good reply speaks of, in [0, 1].
+
+        The share of the reply's products, names and numbers that are there, if one of its words for a topic is; where
+        it has no such values, how alike the words for topics are (F1).
+        """
+        there, wanted = self._topic_words(said), self._topic_words(answer)
+        shared, values = len(there & wanted), key_values(answer)
+        if not values:
+            return 2 * shared / (len(there) + len(wanted)) if shared else 0.0
+        named = sum(value.lower() in said.lower() for value in values) / len(values)
+        return named if shared or not wanted else 0.0
+
+    def _topic_words(self, text: str) -> set[str]:
+        """Return the words by which a reply shows what topic it speaks of, of all topics."""
+        return {match[0].lower() for match in self._topic_word.finditer(text)}
 
 
 def _check_pairs(definition: Definition, replied: set[str]) -> None:

@@ -8,7 +8,6 @@ Here belongs what holds of a message and its calls. The form of the answer is `a
 
 import json
 import random
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -310,20 +309,12 @@ class ToolCallFamily(SingleMessageFamily):
             fields=dict(zip(LEVELS, map(float, levels(found, truth)), strict=True)),
         )
 
-    def summary(self, predictions: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
-        """Return irrelevance (share right where no function fits) and failed_at_LEVEL, the share that fell there."""
-        pairs = list(zip(predictions, answers, strict=True))
-        if not pairs:
-            return {}
-        scores = [self.score(prediction, answer).fields for prediction, answer in pairs]
-        fell = Counter(next((level for level in LEVELS if not fields[level]), "") for fields in scores)
-        figures = {f"failed_at_{level}": fell[level] / len(pairs) for level in LEVELS}
-        irrelevant = [
-            fields["function"]
-            for (_, answer), fields in zip(pairs, scores, strict=True)
-            if not any(json.loads(answer).values())
-        ]
-        return figures | ({"irrelevance": sum(irrelevant) / len(irrelevant)} if irrelevant else {})
+    def measures(self, prediction: str, answer: str) -> dict[str, float]:
+        """Return failed_at_LEVEL, 1 where it fell first; where no function fits irrelevance, 1 if that was seen."""
+        fields = self.score(prediction, answer).fields
+        fell = next((level for level in LEVELS if not fields[level]), "")
+        figures = {f"failed_at_{level}": float(level == fell) for level in LEVELS}
+        return figures if any(json.loads(answer).values()) else figures | {"irrelevance": fields["function"]}
 
 
 def _are_similar(tool: Tool, needed: Iterable[Tool]) -> bool:

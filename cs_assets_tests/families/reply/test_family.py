@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import polars as pl
@@ -407,7 +408,8 @@ def test_any_text_gets_a_score(family: ReplyFamily, prediction: str) -> None:
     [
         (ENGLISH_REPLY, {"language": 0, "issue": 0}),
         (REPLY.replace("24小时内", "明天"), {"policy": 0, "language": 1, "issue": 1}),
-        (REPLY.replace("保温杯", "台灯"), {"issue": 0, "policy": 1}),
+        (REPLY.replace("保温杯", "台灯"), {"issue": 0, "policy": 0, "language": 0}),
+        (REPLY * 2, {"issue": 0, "policy": 0, "language": 0}),
         ("送您一张优惠券。", {"policy": 0, "issue": 0}),
         ("", {"chrf": 0, "policy": 0, "language": 0, "issue": 0}),
     ],
@@ -415,6 +417,71 @@ def test_any_text_gets_a_score(family: ReplyFamily, prediction: str) -> None:
 def test_the_fields_say_what_is_wrong(family: ReplyFamily, prediction: str, fields: dict[str, float]) -> None:
     found = family.score(prediction, REPLY).fields
     assert {name: found[name] for name in fields} == fields
+
+
+# What is polite and says nothing, of one length or another.
+EMPTY = (
+    "好",
+    "您好。",
+    "抱歉。",
+    "Sorry.",
+    "您好，您反馈的物流问题我们已经收到，会尽快安排专人为您处理，给您带来的不便敬请谅解，感谢您的支持与理解。",
+    "亲，非常抱歉给您带来不好的购物体验，退款和发货的问题我们会高度重视，马上帮您核实处理，请您耐心等待，祝您生活愉快。",
+    "Dear customer, we have received your message about the delivery and will handle it as soon as possible. "
+    "Please accept our apology for any inconvenience, thank you for your patience.",
+)
+
+
+@pytest.fixture(scope="module")
+def replies(family: ReplyFamily, queries: list[SentenceTemplate], complaints: pl.DataFrame) -> dict[str, list[str]]:
+    """All replies of each pair, filled with one row of atoms a pair."""
+    rows = zip(queries, complaints.to_dicts(), strict=False)
+    filled = {
+        query.seed: sorted({family.render(query, row, lone_scene(n)).answer for n in range(8)}) for query, row in rows
+    }
+    assert sum(len(wordings) > 1 for wordings in filled.values()) >= 20
+    return filled
+
+
+def test_an_empty_phrase_and_a_dressed_reply_are_below_every_fitting_reply(
+    family: ReplyFamily, replies: dict[str, list[str]]
+) -> None:
+    for wordings in replies.values():
+        for answer in wordings:
+            dressed = (json.dumps({"reply": answer}, ensure_ascii=False), f"```\n{answer}\n```", f"客服：{answer}")
+            empty = {text: family.score(text, answer).field_accuracy for text in (*EMPTY, *dressed, answer * 2)}
+            fitting = {text: family.score(text, answer).field_accuracy for text in wordings}
+            assert max(empty.values()) < min(fitting.values()), (answer, empty, fitting)
+
+
+def test_the_reply_of_another_pair_is_far_below_a_fitting_one(
+    family: ReplyFamily, replies: dict[str, list[str]]
+) -> None:
+    pairs = list(replies.values())
+    fitting = [
+        family.score(text, answer).field_accuracy
+        for texts in pairs
+        for answer in texts
+        for text in texts
+        if text != answer
+    ]
+    others = [
+        family.score(pairs[(number + step) % len(pairs)][0], texts[0]).field_accuracy
+        for number, texts in enumerate(pairs)
+        for step in (7, 20, 45)
+    ]
+    assert mean(fitting) > 0.6
+    assert mean(others) < 0.15
+
+
+@given(data=st.data(), phrase=st.sampled_from(EMPTY) | st.text("您好抱歉亲的请稍等。，", max_size=80))
+def test_what_names_nothing_of_the_query_earns_nothing_but_likeness(
+    family: ReplyFamily, samples: st.SearchStrategy[Sample], data: st.DataObject, phrase: str
+) -> None:
+    score = family.score(phrase, data.draw(samples).answer)
+    assert score.fields["policy"] <= score.fields["issue"]
+    assert score.fields["language"] <= score.fields["issue"]
+    assert score.field_accuracy < 0.5
 
 
 # --- new pairs by an LLM

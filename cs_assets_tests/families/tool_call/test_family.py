@@ -360,15 +360,16 @@ def test_the_levels_tell_what_is_wrong(family: ToolCallFamily, truth: str, predi
     assert score.exact == float(not wrong)
 
 
-def test_the_summary_tells_at_which_level_answers_fell_and_how_often_nothing_fits_was_seen(
+def test_the_measures_tell_at_which_level_an_answer_fell_and_whether_it_was_seen_that_nothing_fits(
     family: ToolCallFamily,
 ) -> None:
-    answers = [TRUTH, TRUTH, NOTHING, NOTHING]
-    predictions = [TRUTH, NOTHING, NOTHING, TRUTH]
-    levels = {f"failed_at_{level}": 0.5 if level == "function" else 0.0 for level in LEVELS}
-    assert family.summary(predictions, answers) == levels | {"irrelevance": 0.5}
-    assert family.summary([TRUTH], [TRUTH]) == dict.fromkeys(levels, 0.0)
-    assert family.summary([], []) == {}
+    right = {f"failed_at_{level}": 0.0 for level in LEVELS}
+    no_function, wrong_type = right | {"failed_at_function": 1.0}, right | {"failed_at_types": 1.0}
+    assert family.measures(TRUTH, TRUTH) == right
+    assert family.measures(NOTHING, TRUTH) == no_function
+    assert family.measures(TRUTH.replace('"score": 1', '"score": "1"'), TRUTH) == wrong_type
+    assert family.measures(NOTHING, NOTHING) == right | {"irrelevance": 1.0}
+    assert family.measures(TRUTH, NOTHING) == no_function | {"irrelevance": 0.0}
 
 
 @pytest.mark.parametrize(
