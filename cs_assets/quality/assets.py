@@ -30,6 +30,8 @@ from cs_assets.quality.judging import (
     Calibration,
     CalibrationSettings,
     ScoringSettings,
+    added_to_rules,
+    after_rules,
     calibrated,
     judge_metrics,
     judge_prompt,
@@ -54,7 +56,7 @@ SCORES_FILE = "test_scores.parquet"
     partitions_def=scenario_partitions,
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
 )
 def labelled_samples(
     context: dg.AssetExecutionContext,
@@ -91,7 +93,7 @@ class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSetti
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="3",
+    code_version="4",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -123,7 +125,8 @@ def kto_judge(
         calibration, scored = calibrated(scored, wanted)
         (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
         tested = with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
-        tested.select("label", "score", "corruption_family", "unseen").write_parquet(folder / SCORES_FILE)
+        seen = after_rules(tested).select("label", "score", "corruption_family", "unseen")
+        seen.write_parquet(folder / SCORES_FILE)
         chosen = {"threshold": calibration.threshold, "calibration_p_value": calibration.p_value}
         return log.metrics() | judge_metrics(tested, calibration.threshold) | chosen
 
@@ -137,6 +140,7 @@ def kto_judge(
     metadata = {
         **(result.metadata or {}),
         "verdicts_of_people": len(decided),
+        "added_to_rules": added_to_rules(result.value.metrics),
         "score_distribution": dg.MetadataValue.md(plots.markdown_image(plot, "scores")),
         "reliability": dg.MetadataValue.md(plots.markdown_image(diagram, "reliability")),
     }

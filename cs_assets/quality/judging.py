@@ -4,7 +4,7 @@ Training and scoring with the model stand in `cs_assets.learning`; here is what 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -45,7 +45,7 @@ class Scaling(BaseModel):
 
 
 def _log_odds(score: float) -> float:
-    # A float32 softmax rounds to 0 and 1 from about 16 on.
+    # 0 and 1 have none; those of the bounds are -16 and 16.
     clipped = min(max(score, 1e-7), 1 - 1e-7)
     return math.log(clipped / (1 - clipped))
 
@@ -91,9 +91,14 @@ class ScoringSettings(BaseModel):
     score_batch_size: int = by_profile(demo=8, full=64, description="Samples per forward pass.", ge=1)
 
 
+def after_rules(labelled: pl.DataFrame) -> pl.DataFrame:
+    """Return what breaks no rule: in the filter the judge sees nothing else."""
+    return labelled.filter(pl.col("violations").list.len() == 0)
+
+
 def calibration_cases(scored: pl.DataFrame) -> pl.DataFrame:
-    """Return the calibration part without what breaks a rule: in the filter the judge sees nothing of that kind."""
-    return scored.filter((pl.col("part") == "calibration") & (pl.col("violations").list.len() == 0))
+    """Return the calibration part without what breaks a rule."""
+    return after_rules(scored.filter(pl.col("part") == "calibration"))
 
 
 def calibrate(labels: Sequence[bool], scores: Sequence[float], settings: CalibrationSettings) -> Calibration:
@@ -105,11 +110,9 @@ def calibrate(labels: Sequence[bool], scores: Sequence[float], settings: Calibra
     missing, rejects nothing: its threshold is 0.
     """
     import numpy as np
-    from scipy.stats import mannwhitneyu
 
     truth, raw = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
-    both = bool(truth.any() and not truth.all())
-    p_value = float(mannwhitneyu(raw[truth], raw[~truth], alternative="greater").pvalue) if both else 1.0
+    p_value = chance_of(labels, scores)
     if p_value > _CHANCE:
         precision = float(truth.mean()) if len(truth) else 0.0
         return Calibration(threshold=0.0, precision=precision, recall=1.0, p_value=p_value)
@@ -121,6 +124,17 @@ def calibrate(labels: Sequence[bool], scores: Sequence[float], settings: Calibra
     precise = [point for point in allowed if point[1] >= settings.wanted_precision]
     threshold, precision, recall = precise[0] if precise else max(allowed, key=lambda point: (point[1], -point[0]))
     return Calibration(threshold=threshold, precision=precision, recall=recall, p_value=p_value)
+
+
+def chance_of(labels: Sequence[bool], scores: Sequence[float]) -> float:
+    """Return the chance that scores that know nothing rank good before bad as well (Mann-Whitney, one-sided).
+
+    Where one label is missing it is 1.
+    """
+    from scipy.stats import mannwhitneyu
+
+    good, bad = ([x for label, x in zip(labels, scores, strict=True) if label is wanted] for wanted in (True, False))
+    return float(mannwhitneyu(good, bad, alternative="greater").pvalue) if good and bad else 1.0
 
 
 def calibrated(scored: pl.DataFrame, settings: CalibrationSettings) -> tuple[Calibration, pl.DataFrame]:
@@ -160,10 +174,12 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
         threshold: from the calibration.
 
     Returns:
-        auc, auc_seen, auc_unseen, auc_rules (rules alone: broken or not), auc_with_rules (rules first, then the judge),
-        auc_after_rules (on what the rules let through), precision, recall, calibration_error, n. A figure that cannot
-        be measured, because one label is missing, is left out.
+        Over all: auc, auc_seen, auc_unseen, auc_rules (rules alone: broken or not), auc_with_rules (rules first, then
+        the judge), n. On what the rules let through, which is what the judge decides on: auc_after_rules,
+        p_value_after_rules (see `chance_of`), n_after_rules, precision, recall, each also with _seen and _unseen, and
+        calibration_error. A figure that cannot be measured, because a label is missing, is left out.
     """
+    passed = after_rules(tested)
     rules = tested.with_columns(score=(pl.col("violations").list.len() == 0).cast(pl.Float64))
     figures = {
         "auc": auc(tested),
@@ -172,15 +188,40 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
         "auc_rules": auc(rules),
         # As the filter uses it: the rules first, the judge on what they let through.
         "auc_with_rules": auc(tested.with_columns(score=pl.col("score") * rules["score"])),
-        "auc_after_rules": auc(tested.filter(pl.col("violations").list.len() == 0)),
+        "auc_after_rules": auc(passed),
     }
-    kept = tested.filter(pl.col("score") >= threshold)
-    if kept.height:
-        figures["precision"] = float(kept["label"].cast(pl.Float64).mean() or 0.0)  # type: ignore[arg-type]
-    figures["recall"] = float(kept["label"].sum()) / max(float(tested["label"].sum()), 1.0)
-    bins = reliability(tested["score"].to_list(), tested["label"].to_list())
-    figures |= {"calibration_error": calibration_error(bins), "n": float(tested.height)}
+    families = {"": passed, "_seen": passed.filter(~pl.col("unseen")), "_unseen": passed.filter("unseen")}
+    for name, cases in families.items():
+        kept, good = cases.filter(pl.col("score") >= threshold)["label"].to_list(), sum(cases["label"].to_list())
+        figures[f"precision{name}"] = sum(kept) / len(kept) if kept else None
+        figures[f"recall{name}"] = sum(kept) / good if good else None
+    labels, scores = passed["label"].to_list(), passed["score"].to_list()
+    figures |= {
+        "calibration_error": calibration_error(reliability(scores, labels)),
+        "p_value_after_rules": chance_of(labels, scores),
+        "n": tested.height,
+        "n_after_rules": passed.height,
+    }
     return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def added_to_rules(metrics: Mapping[str, float]) -> str:
+    """Say in one sentence what the judge adds to the rules.
+
+    Args:
+        metrics: those of `judge_metrics`, and the threshold.
+    """
+    if not {"auc_rules", "auc_with_rules"} <= metrics.keys():
+        return "What the judge adds to the rules was not measured: its test part has samples of one label only."
+    alone, both, chance = (metrics[name] for name in ("auc_rules", "auc_with_rules", "p_value_after_rules"))
+    figures = f"on {metrics['n']:.0f} test samples the rules alone reach AUC {alone:.3f}, rules and judge {both:.3f}"
+    if metrics["threshold"] == 0:
+        return f"The judge adds nothing to the rules, for it rejects nothing: {figures}."
+    if both <= alone:
+        return f"The judge adds nothing to the rules: {figures}."
+    if chance > _CHANCE:
+        return f"The judge adds nothing to the rules that could not be chance (p = {chance:.2f}): {figures}."
+    return f"The judge adds {both - alone:.3f} to the rules: {figures}."
 
 
 def auc(table: pl.DataFrame) -> float | None:

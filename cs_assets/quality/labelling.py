@@ -1,10 +1,12 @@
 """Labelled samples: every rendered sample, and beside those of the judge's fold a programmatically corrupted twin.
 
-The judge's fold is divided once into three parts, by message, so that a good sample and its bad twin stay together:
-`train`, `calibration` (threshold) and `test`. Corruption families that are held out occur in `test` only.
+The judge's fold is divided once into three parts, by message, so that a good sample and its bad twin stay together, and
+so do all that repeat one message: `train`, `calibration` (threshold) and `test`. Corruption families that are held out
+occur in `test` only. A sample of this fold that breaks a rule has no twin: it is a bad case of `train` as it stands.
 """
 
 import random
+from collections import Counter
 from typing import Any, Final
 
 import polars as pl
@@ -15,6 +17,7 @@ from cs_assets.samples import render
 from cs_assets.scenario import Scenario
 
 PARTS: Final = {"train": 0.54, "calibration": 0.16, "test": 0.30}
+GATE: Final = "gate"  # the family of what was not corrupted and breaks a rule all the same
 SCHEMA: Final[dict[str, Any]] = render.SCHEMA | {
     "part": pl.String,  # of the judge's data: train, calibration, test; empty elsewhere
     "label": pl.Boolean,  # True: good by construction
@@ -33,26 +36,22 @@ def label_samples(scenario: Scenario, rendered: pl.DataFrame) -> pl.DataFrame:
         ValueError: `holdout_corruptions` names an unknown family, or all of them.
     """
     seen, unseen = _corruption_families(scenario)
-    judge_rows = rendered.filter(pl.col("fold") == "judge").height
     contradictions = _contradictions(scenario, rendered)
-    position = 0
+    samples = [_row(scenario, sample) for sample in rendered.iter_rows(named=True)]
+    parts = _parts([sample for sample in samples if sample["fold"] == "judge"], scenario.spec.seed)
+    tested = 0
     rows: list[dict[str, Any]] = []
-    for sample in rendered.iter_rows(named=True):
+    for sample in samples:
         if sample["fold"] != "judge":
-            rows.append(_row(scenario, sample, part="") | {"contradicts": contradictions.get(sample["sample_id"], "")})
+            rows.append(sample | {"contradicts": contradictions.get(sample["sample_id"], "")})
             continue
-        part = _part(position, judge_rows)
-        rng = random.Random(f"{scenario.spec.seed}:{sample['sample_id']}")
-        families = unseen if part == "test" and unseen and position % 2 else seen
-        case = Sample.model_validate(sample)
-        corruption = scenario.family.corrupt(case, rng, families) or scenario.family.corrupt(case, rng, seen)
-        if corruption is None:
-            raise ValueError(f"{sample['sample_id']}: no corruption applies to the answer {sample['answer']}")
-        rows.append(_row(scenario, sample, part=part))
-        twin = sample | {"sample_id": f"{sample['sample_id']}-bad", "answer": corruption.answer}
-        twin["messages"] = scenario.conversation(case.model_copy(update={"answer": corruption.answer}))
-        rows.append(_row(scenario, twin, part=part, kind=corruption.kind, family=corruption.family))
-        position += 1
+        sample["part"] = parts[sample["message"]]
+        if sample["violations"]:
+            rows.append(sample | {"label": False, "corruption_kind": "rejected", "corruption_family": GATE})
+            continue
+        families = unseen if sample["part"] == "test" and unseen and tested % 2 else seen
+        rows += [sample, _twin(scenario, sample, families, seen)]
+        tested += sample["part"] == "test"
     table = pl.DataFrame(rows, schema=SCHEMA)
     repeated = _repeated(scenario, table)
     return table.with_columns(pl.col("sample_id").replace_strict(repeated, default="").alias("duplicate_of"))
@@ -111,20 +110,47 @@ def _corruption_families(scenario: Scenario) -> tuple[list[str], list[str]]:
     return seen, list(held_out)
 
 
-def _part(position: int, total: int) -> str:
-    train = round(PARTS["train"] * total)
-    calibration = train + round(PARTS["calibration"] * total)
-    return "train" if position < train else "calibration" if position < calibration else "test"
+def _parts(samples: list[dict[str, Any]], seed: int) -> dict[str, str]:
+    """Divide the messages of the judge's fold: message -> part. Every message stands in one part only.
+
+    The most frequent come first, each to the part that lacks most of its share, so that the parts are alike. What
+    breaks a rule is trained on, and its message with it.
+    """
+    rejected = {sample["message"] for sample in samples if sample["violations"]}
+    counts = Counter(sample["message"] for sample in samples if sample["message"] not in rejected)
+    wanted = {part: round(PARTS[part] * counts.total()) for part in ("train", "calibration")}
+    wanted["test"] = counts.total() - sum(wanted.values())
+    messages = sorted(counts)
+    random.Random(f"{seed}:parts").shuffle(messages)
+    lacking = dict(wanted)
+    parts = dict.fromkeys(rejected, "train")
+    for message in sorted(messages, key=lambda message: -counts[message]):
+        parts[message] = max(wanted, key=lambda part: lacking[part] / max(wanted[part], 1))
+        lacking[parts[message]] -= counts[message]
+    return parts
 
 
-def _row(scenario: Scenario, sample: dict[str, Any], part: str, kind: str = "", family: str = "") -> dict[str, Any]:
-    violations = scenario.family.verify(Sample.model_validate(sample))
+def _twin(scenario: Scenario, sample: dict[str, Any], families: list[str], otherwise: list[str]) -> dict[str, Any]:
+    """Return the sample corrupted by one of `families`, or `otherwise`, where none of those applies."""
+    case, family = Sample.model_validate(sample), scenario.family
+    rng = random.Random(f"{scenario.spec.seed}:{sample['sample_id']}")
+    corruption = family.corrupt(case, rng, families) or family.corrupt(case, rng, otherwise)
+    if corruption is None:
+        raise ValueError(f"{sample['sample_id']}: no corruption applies to the answer {sample['answer']}")
+    messages = scenario.conversation(case.model_copy(update={"answer": corruption.answer}))
+    changed = {"sample_id": f"{sample['sample_id']}-bad", "answer": corruption.answer, "messages": messages}
+    wrong = {"label": False, "corruption_kind": corruption.kind, "corruption_family": corruption.family}
+    return _row(scenario, sample | changed) | {"part": sample["part"]} | wrong
+
+
+def _row(scenario: Scenario, sample: dict[str, Any]) -> dict[str, Any]:
+    """Return the sample as a good one, with the rules that it breaks."""
     return sample | {
-        "part": part,
-        "label": not kind,
-        "corruption_kind": kind,
-        "corruption_family": family,
-        "violations": [f"{v.rule}: {v.detail}" for v in violations],
+        "part": "",
+        "label": True,
+        "corruption_kind": "",
+        "corruption_family": "",
+        "violations": [f"{v.rule}: {v.detail}" for v in scenario.family.verify(Sample.model_validate(sample))],
         "duplicate_of": "",
         "contradicts": "",
     }

@@ -12,6 +12,8 @@ from cs_assets.quality.judging import (
     WORDS,
     CalibrationSettings,
     Scaling,
+    added_to_rules,
+    after_rules,
     auc,
     calibrate,
     calibrated,
@@ -19,6 +21,7 @@ from cs_assets.quality.judging import (
     fit_scaling,
     judge_metrics,
     judge_prompt,
+    with_unseen,
 )
 from cs_assets.scenario import Scenario
 
@@ -152,11 +155,64 @@ def test_metrics_tell_seen_from_unseen_and_judge_from_rules() -> None:
         "auc_rules": 0.75,
         "auc_with_rules": 0.75,
         "auc_after_rules": 0.5,
+        "p_value_after_rules": pytest.approx(2 / 3),
         "precision": 0.5,
+        "precision_seen": 1.0,
+        "precision_unseen": 0.0,
         "recall": 0.5,
-        "calibration_error": pytest.approx((0.1 + 0.4 + 0.7 + 0.8) / 4),
+        "recall_seen": 1.0,
+        "recall_unseen": 0.0,
+        "calibration_error": pytest.approx((0.1 + 0.7 + 0.8) / 3),
         "n": 4.0,
+        "n_after_rules": 3.0,
     }
+
+
+CASES = st.lists(st.tuples(st.booleans(), st.floats(0, 1), st.booleans(), st.booleans()), min_size=1, max_size=30)
+
+
+@given(rows=CASES)
+def test_what_the_rules_reject_moves_no_figure_of_the_judge_s_decisions(
+    rows: list[tuple[bool, float, bool, bool]],
+) -> None:
+    table = scored([(label, score, ["format: x"] * broken, unseen) for label, score, broken, unseen in rows])
+    all_cases, passed = judge_metrics(table, 0.5), judge_metrics(after_rules(table), 0.5)
+    decisions = [name for name in {**all_cases, **passed} if name.startswith(("precision", "recall", "calibration"))]
+    assert decisions
+    assert {name: all_cases.get(name) for name in decisions} == {name: passed.get(name) for name in decisions}
+    assert all_cases["n_after_rules"] == passed["n"]
+
+
+MEASURED = {"auc_rules": 0.82, "auc_with_rules": 0.9, "p_value_after_rules": 0.01, "n": 22.0, "threshold": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "The judge adds 0.080 to the rules: on 22 test samples the rules alone reach AUC 0.820, "),
+        ({"auc_with_rules": 0.8}, "The judge adds nothing to the rules: "),
+        ({"p_value_after_rules": 0.2}, "The judge adds nothing to the rules that could not be chance (p = 0.20): "),
+        ({"threshold": 0.0}, "The judge adds nothing to the rules, for it rejects nothing: "),
+    ],
+)
+def test_one_sentence_says_what_the_judge_adds_to_the_rules(changed: dict[str, float], said: str) -> None:
+    assert added_to_rules({**MEASURED, **changed}).startswith(said)
+
+
+def test_what_was_not_measured_is_not_claimed() -> None:
+    assert "was not measured" in added_to_rules({"threshold": 0.5, "n": 3.0})
+
+
+def test_a_good_sample_is_unseen_where_the_family_of_its_twin_was_held_out() -> None:
+    table = pl.DataFrame(
+        {
+            "sample_id": ["judge-1", "judge-1-bad", "judge-2", "judge-2-bad", "judge-3", "judge-3-bad"],
+            "corruption_family": ["", "exchange", "", "omission", "", "gate"],
+        }
+    )
+    assert with_unseen(table, ["exchange"])["unseen"].to_list() == [True, True, False, False, False, False]
+    assert with_unseen(table, ["exchange", "omission"])["unseen"].to_list() == [True] * 4 + [False] * 2
+    assert not with_unseen(table, [])["unseen"].any()
 
 
 def test_a_figure_that_cannot_be_measured_is_left_out() -> None:

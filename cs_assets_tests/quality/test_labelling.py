@@ -4,11 +4,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cs_assets.families.base import Sample
 from cs_assets.quality.checks import labels_are_balanced
 from cs_assets.quality.filtering import filter_samples
-from cs_assets.quality.labelling import PARTS, SCHEMA, label_samples
+from cs_assets.quality.labelling import GATE, PARTS, SCHEMA, label_samples
 from cs_assets.scenario import Scenario
 from cs_assets_tests.conftest import evaluated
 
@@ -18,9 +20,14 @@ def holding_out(scenario: Scenario, *families: str) -> Scenario:
 
 
 def judge_fold(rendered: pl.DataFrame, copies: int = 1) -> pl.DataFrame:
-    """The judge's rendered samples, repeated under other ids."""
+    """The judge's rendered samples, repeated under other ids, each time with one full stop more."""
     rows = rendered.filter((pl.col("fold") == "judge") & pl.col("message").str.contains(r"\d{11}"))
-    numbered = [rows.with_columns(sample_id=pl.format("{}-{}", "sample_id", pl.lit(n))) for n in range(copies)]
+    numbered = [
+        rows.with_columns(
+            sample_id=pl.format("{}-{}", "sample_id", pl.lit(n)), message=pl.format("{}{}", "message", pl.lit("。" * n))
+        )
+        for n in range(copies)
+    ]
     return pl.concat(numbered)
 
 
@@ -70,6 +77,44 @@ def test_parts_have_their_shares(scenario: Scenario, rendered: pl.DataFrame) -> 
     assert {part: n / labelled.height for part, n in shares.items()} == pytest.approx(PARTS, abs=0.02)
 
 
+@given(picks=st.lists(st.integers(0, 11), min_size=8, max_size=40))
+def test_a_message_stands_in_one_part_only_however_often_it_repeats(
+    scenario: Scenario, rendered: pl.DataFrame, picks: list[int]
+) -> None:
+    ids = pl.Series([f"judge-{number}" for number in range(len(picks))])
+    rows = rendered.filter(fold="judge")[picks].with_columns(sample_id=ids)
+    labelled = label_samples(scenario, rows)
+    assert labelled.group_by("message").agg(pl.col("part").n_unique())["part"].max() == 1
+    counts = dict(labelled.filter("label").group_by("part").len().iter_rows())
+    frequent = max(picks.count(pick) for pick in picks)
+    assert all(count < PARTS[part] * len(picks) + 1 + frequent for part, count in counts.items())
+    assert len(counts) == min(len(set(picks)), len(PARTS))
+    turned = label_samples(scenario, rows.reverse())
+    assert dict(turned.select("sample_id", "part").iter_rows()) == dict(
+        labelled.select("sample_id", "part").iter_rows()
+    )
+
+
+def test_what_breaks_a_rule_is_a_bad_case_of_the_training_part(scenario: Scenario, rendered: pl.DataFrame) -> None:
+    rows = rendered.filter(fold="judge")
+    wrong = rows.tail(2).with_columns(answer=pl.lit("不知道"))
+    labelled = label_samples(scenario, pl.concat([rows.head(14), wrong]))
+    rejected = labelled.tail(2)
+    assert rejected["sample_id"].to_list() == wrong["sample_id"].to_list()
+    assert rejected["part"].to_list() == ["train"] * 2
+    assert rejected["label"].to_list() == [False] * 2
+    assert rejected["corruption_family"].to_list() == [GATE] * 2
+    assert rejected.filter(pl.col("violations").list.len() == 0).is_empty()
+    assert labelled.height == 2 * 14 + 2
+    assert evaluated(labels_are_balanced, labelled).passed
+    # A good sample of the same message is trained on as well.
+    both = label_samples(
+        scenario, pl.concat([rows, wrong.with_columns(sample_id=pl.lit("judge-") + pl.col("sample_id"))])
+    )
+    assert evaluated(labels_are_balanced, both).passed
+    assert set(both.filter(pl.col("message").is_in(wrong["message"].implode()))["part"]) == {"train"}
+
+
 def test_held_out_corruptions_occur_in_the_test_part_only(scenario: Scenario, rendered: pl.DataFrame) -> None:
     labelled = label_samples(holding_out(scenario, "exchange"), judge_fold(rendered, copies=8))
     by_part = {part: set(group["corruption_family"]) - {""} for (part,), group in labelled.group_by("part")}
@@ -106,8 +151,11 @@ def test_the_same_seed_gives_identical_frames_and_another_does_not(
 
 def one_value(rendered: pl.DataFrame) -> pl.DataFrame:
     """The judge's samples as messages of one value with no neighbour: boundary corruptions do not apply to them."""
-    answer = '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}'
-    return judge_fold(rendered, copies=4).with_columns(message=pl.lit("人民路5号"), answer=pl.lit(answer))
+    rows = judge_fold(rendered, copies=4)
+    values = [f"人民路{number}号" for number in range(rows.height)]
+    empty = '{"姓名": "", "电话": "", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "'
+    answers = [f'{empty}{value}"}}' for value in values]
+    return rows.with_columns(message=pl.Series(values), answer=pl.Series(answers))
 
 
 @pytest.mark.parametrize(("held_out", "applies"), [("exchange", True), ("boundary", False)])
@@ -124,7 +172,7 @@ def test_a_sample_that_no_family_of_the_training_applies_to_is_named_with_its_an
     scenario: Scenario, rendered: pl.DataFrame
 ) -> None:
     boundary_only = holding_out(scenario, *(f for f in scenario.family.corruption_families if f != "boundary"))
-    with pytest.raises(ValueError, match=r"^judge-\d+-0: no corruption applies to the answer .*人民路5号"):
+    with pytest.raises(ValueError, match=r"^judge-\d+-0: no corruption applies to the answer .*人民路\d+号"):
         label_samples(boundary_only, one_value(rendered))
 
 
@@ -132,6 +180,11 @@ def test_the_blocking_check_wants_twins_in_every_part_and_no_broken_good_sample(
     assert evaluated(labels_are_balanced, labelled).passed
     assert not evaluated(labels_are_balanced, labelled.filter(pl.col("label"))).passed
     assert not evaluated(labels_are_balanced, labelled.filter(pl.col("part") != "calibration")).passed
+    first = pl.col("sample_id") == labelled.filter(part="test")["sample_id"][0]
+    same = labelled.filter(part="train")["message"][0]
+    shared = labelled.with_columns(message=pl.when(first).then(pl.lit(same)).otherwise("message"))
+    found = evaluated(labels_are_balanced, shared)
+    assert (found.passed, "1 messages stand in two parts" in str(found.description)) == (False, True)
     broken = labelled.with_columns(violations=pl.lit(["copied: 姓名"], dtype=pl.List(pl.String)))
     assert not evaluated(labels_are_balanced, broken).passed
 

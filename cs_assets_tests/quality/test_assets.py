@@ -1,0 +1,76 @@
+"""`kto_judge` as Dagster runs it: what people have decided is learnt, and what it adds to the rules is said."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from cs_assets.learning.kto import Verdict
+from cs_assets.partitions import scenario_partitions
+from cs_assets.quality import assets
+from cs_assets.quality.assets import kto_judge
+from cs_assets.quality.judging import judge_prompt
+from cs_assets.quality.review import ReviewLine, write_review
+from cs_assets.scenario import Scenario
+from resources.base_model import BaseModels
+from resources.store import Store, io_managers
+from resources.tracking import Tracking
+
+NAME = "address_extraction"
+
+
+@pytest.fixture
+def materialized(labelled: pl.DataFrame, tiny_model: Path, tmp_path: Path) -> Callable[[], dict[str, Any]]:
+    """Materialize `kto_judge` on the labelled samples of the tests; its metadata."""
+
+    @dg.asset(partitions_def=scenario_partitions)
+    def labelled_samples() -> pl.DataFrame:
+        return labelled
+
+    def run() -> dict[str, Any]:
+        resources = {
+            "store": Store(root=str(tmp_path / "out")),
+            "tracking": Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"),
+            "base_models": BaseModels(cache=str(tmp_path / "models")),
+            **io_managers(str(tmp_path / "out")),
+        }
+        config = {"base_model": str(tiny_model), "batch_size": 8}
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(
+                [labelled_samples, kto_judge],
+                partition_key=NAME,
+                resources=resources,
+                run_config={"ops": {"kto_judge": {"config": config}}},
+                instance=instance,
+            )
+        [event] = result.asset_materializations_for_node("kto_judge")
+        return {name: value.value for name, value in event.metadata.items()}
+
+    return run
+
+
+@pytest.mark.usefixtures("scenarios")
+def test_a_verdict_put_into_the_review_file_is_a_training_row_of_the_next_judge(
+    materialized: Callable[[], dict[str, Any]], scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(base: str, cases: list[Verdict], *arguments: Any) -> Any:
+        learnt.append(cases)
+        return whole(base, cases, *arguments)
+
+    learnt: list[list[Verdict]] = []
+    whole = assets.train_judge
+    monkeypatch.setattr(assets, "train_judge", train)
+    first = materialized()
+    decided = ReviewLine(sample_id="train-1", message="人民路5号", answer="{}", score=0.5, verdict="错误")
+    waiting = ReviewLine(sample_id="train-2", message="人民路6号", answer="{}", score=0.5)
+    review = Store(root=str(tmp_path / "out")).location("reviews", f"{NAME}.jsonl")
+    write_review(review, [decided, waiting])
+    second, third = materialized(), materialized()
+    assert [run["cache"] for run in (first, second, third)] == ["miss", "miss", "hit"]
+    assert [run["verdicts_of_people"] for run in (first, second)] == [0, 1]
+    assert second["samples"] == first["samples"] + 1
+    assert learnt[1] == [*learnt[0], Verdict(prompt=judge_prompt(scenario, decided), correct=False)]
+    assert first["added_to_rules"].startswith("The judge adds ")
