@@ -18,7 +18,7 @@ from cs_assets.learning.unpaired import align_by_kto
 from cs_assets.model_assets import settings_of, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.reward.pairs import preferences
-from cs_assets.scenario import load_scenario
+from cs_assets.scenario import Scenario, load_scenario
 from resources.base_model import BaseModels
 from resources.gpu import gpu
 from resources.store import ModelFolder, Store
@@ -31,7 +31,8 @@ class AlignedAdapterConfig(dg.Config, ReinforcementSettings, RewardingSettings):
     method: Literal["off", "dpo", "kto", "rloo", "grpo"] = Field(
         default="off",
         description="off; dpo (pairs against one another); kto (their answers one by one, each good or bad); rloo, "
-        "grpo (answers of the model's own, rewarded by the family's score and the reward model).",
+        "grpo (answers of the model's own, rewarded by the family's score and the reward model). Where an answer has "
+        "several messages, such as a trajectory, rloo or grpo.",
     )
     pairs: int = Field(default=32, description="Training pairs to take; of rloo and grpo, prompts.", ge=1)
 
@@ -41,7 +42,7 @@ class AlignedAdapterConfig(dg.Config, ReinforcementSettings, RewardingSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -66,6 +67,7 @@ def aligned_adapter(
     inputs: dict[str, Any] = {"data": chosen, "adapter": lora_adapter.fingerprint, "method": config.method}
 
     if config.method in ("dpo", "kto"):
+        _require_single_messages(scenario, chosen, config.method)
         settings = settings_of(config, AlignmentSettings)
         align = {"dpo": align_by_dpo, "kto": align_by_kto}[config.method]
 
@@ -88,5 +90,17 @@ def aligned_adapter(
             ).metrics()
 
     result = trained_model(context, store, tracking, base, settings, inputs, train)
-    metadata = {**(result.metadata or {}), "method": config.method, "reward_accuracy": reward_model.metrics["accuracy"]}
+    # A reward model without test pairs has no accuracy.
+    accuracy = {f"reward_{name}": value for name, value in reward_model.metrics.items() if name == "accuracy"}
+    metadata = {**(result.metadata or {}), "method": config.method, **accuracy}
     return result._replace(value=Alignment(method=config.method, model=result.value), metadata=metadata)
+
+
+def _require_single_messages(scenario: Scenario, pairs: pl.DataFrame, method: str) -> None:
+    """Stop where the answer is no single message of the assistant, which is what `method` makes it."""
+    for answer in pairs["chosen"]:
+        if scenario.family.completion(answer) != [{"role": "assistant", "content": answer}]:
+            raise dg.Failure(
+                f"method: {method} takes an answer as one message, and those of {scenario.name} are several, with "
+                "observations between them. Take rloo or grpo, which reward each message on its own."
+            )

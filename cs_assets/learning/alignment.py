@@ -14,6 +14,7 @@ from pydantic import Field
 
 from cs_assets.learning.models import load_causal_lm
 from cs_assets.learning.progress import Report
+from cs_assets.learning.reward import Preference
 from cs_assets.learning.training import LoopSettings, TrainingLog, run_training
 from cs_assets.profiles import by_profile
 
@@ -28,6 +29,29 @@ class AlignmentSettings(LoopSettings):
     beta: float = Field(
         default=0.1, description="How close to the tuned model the result stays; higher is closer.", gt=0
     )
+
+
+def pairs_within(max_length: int, pairs: Sequence[Preference], tokenizer: Any) -> list[Preference]:
+    """Return the pairs whose prompt leaves room for an answer; TRL drops the others without a word.
+
+    Args:
+        max_length: longest sequence in tokens; an answer is cut there.
+        pairs: what is learnt from.
+        tokenizer: of the base model.
+
+    Raises:
+        ValueError: no pair is left.
+    """
+    if not pairs:
+        raise ValueError("no preference pairs; look at preference_pairs.")
+    left = [
+        pair
+        for pair in pairs
+        if len(tokenizer.apply_chat_template(pair.prompt, add_generation_prompt=True, return_dict=False)) < max_length
+    ]
+    if not left:
+        raise ValueError(f"every prompt alone is as long as max_length {max_length}; raise it.")
+    return left
 
 
 def load_policy(base: str, adapter: str) -> Any:

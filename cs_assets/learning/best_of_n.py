@@ -45,7 +45,16 @@ def sampled(
         settings: how many answers, how free, which seed.
         max_new_tokens: an answer is cut there.
         report: is told (done, total) prompts.
+
+    Raises:
+        ValueError: a prompt holds earlier messages of the assistant. They are steps of one answer, and the reward model
+            knows whole answers only.
     """
+    if any(message["role"] == "assistant" for prompt in prompts for message in prompt):
+        raise ValueError(
+            "best_of_n chooses among whole answers, and here an answer is made of several messages, each asked for "
+            "alone; leave `best_of_n` out of `models`."
+        )
     import torch
 
     model.eval()
@@ -64,6 +73,7 @@ def sampled(
                 temperature=settings.temperature,
                 top_p=1.0,
                 top_k=0,
+                repetition_penalty=1.0,
                 pad_token_id=tokenizer.pad_token_id,
             )
         found.append(tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cs_assets.learning.alignment import AlignmentSettings, load_policy, run_alignment
+from cs_assets.learning.alignment import AlignmentSettings, load_policy, pairs_within, run_alignment
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.models import load_tokenizer
 from cs_assets.learning.progress import Report, silent
@@ -23,16 +23,16 @@ def align_by_dpo(
     """Continue the training of `adapter` by DPO; its old state is the reference. Arguments as in `sft.train_adapter`.
 
     Raises:
-        ValueError: there are no pairs, or what was tuned is not a LoRA adapter.
+        ValueError: there are no pairs, or every prompt is too long; or what was tuned is not a LoRA adapter.
     """
-    if not pairs:
-        raise ValueError("no preference pairs; look at preference_pairs.")
     from datasets import Dataset
     from transformers import set_seed
     from trl import DPOConfig, DPOTrainer
 
+    tokenizer = load_tokenizer(base)
+    pairs = pairs_within(settings.max_length, pairs, tokenizer)
     set_seed(settings.seed)
-    model, tokenizer = load_policy(base, adapter), load_tokenizer(base)
+    model = load_policy(base, adapter)
     trainer = DPOTrainer(
         model=model,
         args=DPOConfig(**training_arguments(settings, work, model.num_parameters()), beta=settings.beta),

@@ -1,5 +1,6 @@
 """Using models: greedy generation, verdict scores and rewards, in batches of similar length."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -38,7 +39,9 @@ def generate(
     batch_size: int,
     report: ReportBatch = nobody,
 ) -> list[str]:
-    """Answer each prompt greedily.
+    """Answer each prompt greedily: the likeliest token each time, whatever the base's generation config says.
+
+    Many bases ship a repetition penalty, which counts the prompt's tokens too and spoils what is to be copied from it.
 
     Args:
         model, tokenizer: as `learning.models` loads them.
@@ -63,6 +66,7 @@ def generate(
                 **inputs,
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
+                repetition_penalty=1.0,
                 pad_token_id=tokenizer.pad_token_id,
                 temperature=None,
                 top_p=None,
@@ -107,9 +111,29 @@ def verdict_scores(
     batch_size: int,
     report: ReportBatch = nobody,
 ) -> list[float]:
-    """Return the probability of the first of two words as the reply, against the second; one forward pass each.
+    """Return the probability of the first of two words as the reply, against the second; see `verdict_log_odds`."""
+    found = verdict_log_odds(model, tokenizer, prompts, words, batch_size=batch_size, report=report)
+    return [verdict_probability(log_odds) for log_odds in found]
 
-    The two are compared at the first token in which they differ in kind: their first token.
+
+def verdict_probability(log_odds: float) -> float:
+    """Return the logistic function, in the form that overflows nowhere."""
+    return 0.5 * (1 + math.tanh(log_odds / 2))
+
+
+def verdict_log_odds(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[Message]],
+    words: tuple[str, str],
+    *,
+    batch_size: int,
+    report: ReportBatch = nobody,
+) -> list[float]:
+    """Return the logarithm of how much likelier the first of two words is as the reply; one forward pass each.
+
+    The two are compared at the first token in which they differ in kind: their first token. Where probabilities round
+    to 0 and 1, log-odds still rank.
 
     Raises:
         ValueError: both words begin with the same token.
@@ -120,18 +144,18 @@ def verdict_scores(
     if good == bad:
         raise ValueError(f"{words[0]} and {words[1]} begin with the same token; choose other words for the judge.")
     texts = _chat_texts(tokenizer, prompts, reply_follows=True)
-    scores = [0.0] * len(texts)
+    found = [0.0] * len(texts)
     done = 0
     model.eval()
     for batch in _by_length(texts, batch_size):
         inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
         with torch.inference_mode():
             logits = model(**inputs, logits_to_keep=1).logits[:, -1, [good, bad]].float()
-        for i, pair in zip(batch, torch.softmax(logits, dim=-1)[:, 0].tolist(), strict=True):
-            scores[i] = pair
+        for i, log_odds in zip(batch, (logits[:, 0] - logits[:, 1]).tolist(), strict=True):
+            found[i] = log_odds
         done += len(batch)
         report(done, len(texts))
-    return scores
+    return found
 
 
 def rewards(

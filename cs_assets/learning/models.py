@@ -69,13 +69,26 @@ def load_trainable(path: str, settings: AdapterSettings) -> "PreTrainedModel":
     Raises:
         ValueError: qlora without a GPU.
     """
-    import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM
 
-    if settings.method == "full":
-        return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).to(device_name())
+    return _on_device(AutoModelForCausalLM.from_pretrained(path, **_trained_as(settings)))
+
+
+def load_trainable_reward_lm(path: str, settings: AdapterSettings) -> "PreTrainedModel":
+    """Load a base with a one-number head as the method trains it; see `load_trainable`."""
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, **_trained_as(settings))
+    return _with_exact_head(_on_device(model), path)
+
+
+def _trained_as(settings: AdapterSettings) -> dict[str, Any]:
+    """Return how `from_pretrained` loads the weights that a method trains, or trains an adapter of."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
     if settings.method != "qlora":
-        return load_causal_lm(path)
+        return {"dtype": torch.float32 if settings.method == "full" else _dtype()}
     if device_name() != "cuda":
         raise ValueError("method: qlora needs a GPU (bitsandbytes holds the base in 4 bits there); take lora on a CPU.")
     quantization = BitsAndBytesConfig(
@@ -84,7 +97,26 @@ def load_trainable(path: str, settings: AdapterSettings) -> "PreTrainedModel":
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=_dtype(),
     )
-    return AutoModelForCausalLM.from_pretrained(path, dtype=_dtype(), quantization_config=quantization)
+    return {"dtype": _dtype(), "quantization_config": quantization}
+
+
+def _on_device(model: Any) -> Any:
+    """Put a model where it is trained; one in 4 bits is there already."""
+    return model if getattr(model, "is_quantized", False) else model.to(device_name())
+
+
+def _with_exact_head(model: Any, path: str) -> Any:
+    """Tell the head which token is padding, for it reads the last one that is not, and let it compute in float32.
+
+    In bfloat16 rewards of about 4 lie 0.03 apart, so that different answers tie.
+    """
+    model.config.pad_token_id = load_tokenizer(path).pad_token_id
+    model.score.float().register_forward_pre_hook(_in_float32)
+    return model
+
+
+def _in_float32(head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(states.float() for states in inputs)
 
 
 def _is_peft(folder: str | Path) -> bool:
@@ -134,11 +166,11 @@ def load_reward_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":
     """Load a base with a one-number head; with `adapter`, what was trained of head and base."""
     from transformers import AutoModelForSequenceClassification
 
-    tokenizer = load_tokenizer(path)
+    base = path
     if adapter is not None and not _is_peft(adapter):
         path, adapter = adapter, None
     model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=_dtype()).to(device_name())
-    model.config.pad_token_id = tokenizer.pad_token_id
+    model = _with_exact_head(model, base)
     return model if adapter is None else _with_adapter(model, adapter)
 
 

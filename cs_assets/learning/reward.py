@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.conversations import Message
 from cs_assets.learning.inference import ReportBatch, nobody, rewards
-from cs_assets.learning.models import load_reward_lm, load_tokenizer, save_adapter
+from cs_assets.learning.models import load_reward_lm, load_tokenizer, load_trainable_reward_lm, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -58,7 +58,7 @@ def train_reward_model(
     """Train head and adapter on pairs; arguments as in `sft.train_adapter`.
 
     Raises:
-        ValueError: there are no pairs, or every one is too long.
+        ValueError: there are no pairs, or every one is too long; or qlora without a GPU.
     """
     if not pairs:
         raise ValueError("no preference pairs; look at preference_pairs.")
@@ -67,7 +67,7 @@ def train_reward_model(
     from trl import RewardConfig
 
     set_seed(settings.seed)
-    model, tokenizer = load_reward_lm(base), load_tokenizer(base)
+    model, tokenizer = load_trainable_reward_lm(base, settings), load_tokenizer(base)
     rows = [
         {
             "prompt": pair.prompt,

@@ -138,9 +138,8 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
     counted = _count_tokens(trainer)
     trainer.add_callback(progress_callback(report, lambda: counted["tokens"], history))
     trainer.add_callback(_keep_history(history, history_file))
-    if resumed_at == trainer.args.max_steps and not hasattr(trainer.train_dataset, "__len__"):
-        # Of a stream the Trainer does not see that nothing is left; it would go on for a step.
-        trainer.train_dataset = trainer.train_dataset.take(0)
+    if checkpoint and _had_stopped(checkpoint):
+        _leave_nothing_to_train(trainer)
     began = time.monotonic()
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -175,6 +174,20 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
     found = {int(path.name.rsplit("-", 1)[-1]): path for path in folder.glob("checkpoint-*")}
     whole = [step for step, path in found.items() if step <= known and (path / "trainer_state.json").is_file()]
     return found[max(whole)] if whole else None
+
+
+def _had_stopped(checkpoint: Path) -> bool:
+    """Tell whether the training was to end at this checkpoint: all steps were done, or its patience was exhausted."""
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
+
+
+def _leave_nothing_to_train(trainer: Any) -> None:
+    """Let the Trainer take no step; by itself it forgets, when it resumes, that it had stopped, and goes on."""
+    if hasattr(trainer.train_dataset, "__len__"):
+        trainer.args.num_train_epochs = 0
+    else:
+        trainer.train_dataset = trainer.train_dataset.take(0)
 
 
 def release_memory() -> None:

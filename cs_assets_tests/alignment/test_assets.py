@@ -9,13 +9,15 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from cs_assets.alignment import assets
 from cs_assets.alignment.assets import aligned_adapter
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.partitions import scenario_partitions
 from cs_assets.reward.pairs import SCHEMA
+from cs_assets_tests.families.conftest import committed
 from cs_assets_tests.learning.conftest import SMALL
 from resources.base_model import BaseModels
-from resources.store import Store, io_managers
+from resources.store import ModelFolder, Store, io_managers
 from resources.tracking import Tracking
 
 NAME = "address_extraction"
@@ -62,9 +64,9 @@ def aligned(tiny_model: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
         return {"accuracy": 0.5}
 
     tuned, _ = store.cached_model("lora_adapter", NAME, "a" * 64, str(tiny_model), tune)
-    inputs = {"lora_adapter": tuned, "preference_pairs": PAIRS, "reward_model": tuned}
 
-    def run(**config: Any) -> dict[str, Any]:
+    def run(pairs: pl.DataFrame = PAIRS, judged: ModelFolder = tuned, **config: Any) -> dict[str, Any]:
+        inputs = {"lora_adapter": tuned, "preference_pairs": pairs, "reward_model": judged}
         numbers = {"batch_size": 2, "checkpoint_steps": 100, "max_length": 1024}
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
@@ -85,6 +87,13 @@ def aligned(tiny_model: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     return run
 
 
+@pytest.fixture
+def untested(tmp_path: Path) -> ModelFolder:
+    """A reward model that there were no pairs to test on."""
+    store = Store(root=str(tmp_path / "out"))
+    return store.cached_model("reward_model", NAME, "b" * 64, "nowhere", lambda folder, work: {"n": 0.0})[0]
+
+
 pytestmark = pytest.mark.usefixtures("scenarios")
 
 
@@ -96,6 +105,22 @@ def test_it_is_off_unless_a_method_is_named(aligned: Any) -> None:
 def test_by_pairs_it_does_not_depend_on_what_only_reinforcement_takes(aligned: Any, method: str) -> None:
     first, second = aligned(method=method), aligned(method=method, generations=3, reward_weight=0.1)
     assert (first["cache"], second["cache"], first["method"]) == ("miss", "hit", method)
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_by_pairs_an_answer_of_several_messages_is_refused_with_what_to_take_instead(
+    aligned: Any, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = committed("repair_workflow")
+    monkeypatch.setattr(assets, "load_scenario", lambda name: workflow)
+    trajectories = PAIRS.with_columns(chosen=pl.lit(workflow.examples()[0][0].answer))
+    with pytest.raises(dg.Failure, match=f"method: {method} .* repair_workflow are several.* Take rloo or grpo"):
+        aligned(trajectories, method=method)
+
+
+def test_the_accuracy_of_the_reward_model_is_told_where_it_was_tested(aligned: Any, untested: ModelFolder) -> None:
+    assert aligned(method="dpo")["reward_accuracy"] == 0.5
+    assert "reward_accuracy" not in aligned(method="dpo", judged=untested)
 
 
 @pytest.mark.parametrize("method", ["rloo", "grpo"])

@@ -1,5 +1,6 @@
 """Alignment by pairs: it starts at the tuned adapter, stays comparable to it, and its result is an adapter as any."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cs_assets.learning import unpaired
 from cs_assets.learning.adapters import Method
 from cs_assets.learning.alignment import AlignmentSettings, load_policy
 from cs_assets.learning.dpo import align_by_dpo
@@ -19,12 +23,17 @@ from cs_assets.learning.unpaired import _rows, align_by_kto
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
 SETTINGS = AlignmentSettings(**SMALL)
-PAIRS = [
-    Preference(prompt=[{"role": "user", "content": f"地址 {i}"}], chosen=f"正确 {i}", rejected=f"错误 {i}")
-    for i in range(8)
-]
 Align = Callable[..., TrainingLog]
 both = pytest.mark.parametrize("align", [align_by_dpo, align_by_kto])
+
+
+def pair(number: int) -> Preference:
+    return Preference(
+        prompt=[{"role": "user", "content": f"地址 {number}"}], chosen=f"正确 {number}", rejected=f"错误 {number}"
+    )
+
+
+PAIRS = [pair(number) for number in range(8)]
 
 
 @both
@@ -64,13 +73,61 @@ def test_the_reference_of_kto_is_the_tuned_adapter(tiny_model: Path, tuned: Path
     assert losses(log)[0] == pytest.approx(0.5, abs=1e-5)  # 1 - sigmoid(0): policy and reference agree
 
 
-def test_kto_takes_each_answer_of_a_pair_once() -> None:
-    rows = _rows(PAIRS)
-    assert [(row["completion"][0]["content"], row["label"]) for row in rows[:2]] == [
-        ("正确 0", True),
-        ("错误 0", False),
-    ]
-    assert sum(row["label"] for row in rows) == len(rows) / 2 == len(PAIRS)
+@given(pairs=st.integers(2, 12), a_batch=st.integers(2, 6).map(lambda half: 2 * half), seed=st.integers(0, 99))
+def test_kto_takes_each_answer_once_and_never_estimates_the_kl_with_an_answer_to_the_same_prompt(
+    pairs: int, a_batch: int, seed: int
+) -> None:
+    rows = _rows([pair(number) for number in range(pairs)], a_batch, seed)
+    answers = {(row["completion"][0]["content"], row["label"]) for row in rows}
+    assert len(rows) == len(answers) == 2 * pairs
+    assert answers == {(f"{word} {number}", word == "正确") for word in ("正确", "错误") for number in range(pairs)}
+    for start in range(0, len(rows), a_batch):
+        prompts = [row["prompt"] for row in rows[start : start + a_batch]]
+        assert all(own != other for own, other in zip(prompts, prompts[-1:] + prompts[:-1], strict=True))
+
+
+def test_the_answers_come_in_an_order_of_the_seed() -> None:
+    assert _rows(PAIRS, 4, 17) == _rows(PAIRS, 4, 17) != _rows(PAIRS, 4, 18)
+
+
+def test_what_kto_estimates_the_kl_with_is_no_answer_to_the_prompt(
+    tiny_model: Path, tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(trainer: Any, tokenizer: Any, *arguments: Any) -> None:
+        for row in trainer.train_dataset:
+            prompt, mismatched = (tokenizer.decode(row[name]) for name in ("prompt_ids", "KL_completion_ids"))
+            numbers.append([re.findall(r"\d+", text)[0] for text in (prompt, mismatched)])
+
+    numbers: list[list[str]] = []
+    monkeypatch.setattr(unpaired, "run_alignment", run)
+    align_by_kto(str(tiny_model), str(tuned), PAIRS, SETTINGS, tmp_path / "aligned", tmp_path / "work")
+    assert len(numbers) == 16
+    assert all(own != other for own, other in numbers)
+
+
+def test_kto_refuses_what_leaves_only_answers_to_the_same_prompt(tiny_model: Path, tuned: Path, tmp_path: Path) -> None:
+    places = str(tiny_model), str(tuned)
+    with pytest.raises(ValueError, match=r"batch_size 1: .* at least 2 pairs, or take dpo"):
+        align_by_kto(*places, PAIRS, SETTINGS.model_copy(update={"batch_size": 1}), tmp_path / "a", tmp_path / "w")
+    with pytest.raises(ValueError, match="3 pairs with too few different prompts"):
+        align_by_kto(*places, [pair(1)] * 3, SETTINGS, tmp_path / "a", tmp_path / "w")
+
+
+@both
+def test_prompts_that_are_all_too_long_are_an_error_that_names_the_setting(
+    tiny_model: Path, tuned: Path, tmp_path: Path, align: Align
+) -> None:
+    settings = SETTINGS.model_copy(update={"max_length": 16})
+    with pytest.raises(ValueError, match="max_length 16; raise it"):
+        align(str(tiny_model), str(tuned), PAIRS, settings, tmp_path / "aligned", tmp_path / "work")
+
+
+@both
+def test_a_prompt_that_is_too_long_is_left_out(tiny_model: Path, tuned: Path, tmp_path: Path, align: Align) -> None:
+    long = pair(8).model_copy(update={"prompt": [{"role": "user", "content": "很长" * 80}]})
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    log = align(str(tiny_model), str(tuned), [long, *PAIRS], settings, tmp_path / "aligned", tmp_path / "work")
+    assert log.samples == 8
 
 
 @both

@@ -35,6 +35,12 @@ def test_the_answers_to_a_prompt_do_not_depend_on_the_others(model: Any) -> None
     assert answers(model, [other, PROMPTS[1]])[1] == answers(model)[1]
 
 
+def test_a_step_of_a_longer_answer_is_refused_before_anything_is_sampled() -> None:
+    step = [*PROMPTS[0], {"role": "assistant", "content": "查空闲时段"}, {"role": "tool", "content": "周五上午"}]
+    with pytest.raises(ValueError, match=r"several messages.* leave `best_of_n` out of `models`"):
+        sampled(None, None, [PROMPTS[0], step], SETTINGS, max_new_tokens=6)
+
+
 def test_the_global_generator_is_left_alone(model: Any) -> None:
     import torch
 

@@ -1,5 +1,6 @@
 """Generation, verdicts and rewards do not depend on how the cases are batched."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from cs_assets.learning import inference
-from cs_assets.learning.inference import generate, rewards, verdict_scores
+from cs_assets.learning.inference import generate, rewards, verdict_log_odds, verdict_probability, verdict_scores
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer
 
 PROMPTS = [[{"role": "user", "content": text}] for text in ("电话 138", "省" * 20, "a", "正确" * 9, "{}", "北京市 12")]
@@ -77,6 +78,16 @@ def test_verdict_scores_are_probabilities_and_do_not_depend_on_the_batch_size(mo
     assert [1 - score for score in swapped] == pytest.approx(one, abs=1e-4)
 
 
+def test_log_odds_rank_where_probabilities_have_rounded_to_one(model: Any, tokenizer: Any) -> None:
+    found = verdict_log_odds(model, tokenizer, PROMPTS, WORDS, batch_size=4)
+    scores = verdict_scores(model, tokenizer, PROMPTS, WORDS, batch_size=4)
+    assert scores == [verdict_probability(log_odds) for log_odds in found]
+    assert [math.log(score / (1 - score)) for score in scores] == pytest.approx(found, abs=1e-3)
+    swapped = verdict_log_odds(model, tokenizer, PROMPTS, WORDS[::-1], batch_size=4)
+    assert [-log_odds for log_odds in swapped] == found
+    assert [verdict_probability(log_odds) for log_odds in (-2000.0, 0.0, 2000.0)] == [0.0, 0.5, 1.0]
+
+
 def test_words_with_the_same_first_token_are_an_error(model: Any, tokenizer: Any) -> None:
     with pytest.raises(ValueError, match="begin with the same token"):
         verdict_scores(model, tokenizer, PROMPTS, ("a1", "a2"), batch_size=4)
@@ -92,3 +103,11 @@ def test_nothing_to_do_gives_nothing(model: Any, tokenizer: Any) -> None:
     assert generate(model, tokenizer, [], max_new_tokens=8, batch_size=4) == []
     assert verdict_scores(model, tokenizer, [], WORDS, batch_size=4) == []
     assert rewards(model, tokenizer, [], batch_size=4) == []
+
+
+def test_greedy_is_greedy_whatever_the_generation_config_says(tiny_model: Path, tokenizer: Any) -> None:
+    told = [generate(opinionated(load_causal_lm(str(tiny_model))), tokenizer, PROMPTS, max_new_tokens=8, batch_size=6)]
+    shy = opinionated(load_causal_lm(str(tiny_model)))
+    shy.generation_config.repetition_penalty = 1.5
+    told.append(generate(shy, tokenizer, PROMPTS, max_new_tokens=8, batch_size=6))
+    assert told[0] == told[1]

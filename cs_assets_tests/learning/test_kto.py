@@ -54,9 +54,10 @@ def test_verdicts_that_are_all_too_long_are_an_error_that_names_the_setting(tiny
         train_judge(str(tiny_model), long, WORDS, settings, tmp_path / "model", tmp_path / "work")
 
 
-def test_one_case_of_each_kind_is_enough() -> None:
-    rows = _verdict_rows([case(0, True), case(1, False)], WORDS, seed=17)
-    _weights([bool(row["label"]) for row in rows])
+def test_one_case_of_each_kind_is_shown_with_the_right_word_and_weighs_the_same() -> None:
+    rows: list[Any] = list(_verdict_rows([case(0, True), case(1, False)], WORDS, seed=17))
+    assert sorted((row["completion"][0]["content"], row["label"]) for row in rows) == [("正确", True), ("错误", True)]
+    assert _weights([row["label"] for row in rows]) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("label", [True, False])

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from cs_assets.learning import reward
+from cs_assets.learning import models, reward
+from cs_assets.learning.adapters import AdapterSettings, Method
 from cs_assets.learning.inference import rewards
-from cs_assets.learning.models import load_reward_lm, load_tokenizer
+from cs_assets.learning.models import load_reward_lm, load_tokenizer, load_trainable_reward_lm
 from cs_assets.learning.reward import Preference, RewardSettings, pair_loss, train_reward_model
 from cs_assets_tests.learning.conftest import SMALL, losses
 
@@ -93,6 +94,48 @@ def test_a_pair_with_a_surely_wrong_label_is_the_swapped_pair(tiny_model: Path, 
     swapped = [pair.model_copy(update={"chosen": pair.rejected, "rejected": pair.chosen}) for pair in PAIRS]
     found = [first_loss(tiny_model, tmp_path / str(place), pairs) for place, pairs in enumerate((wrong, swapped))]
     assert found[0] == pytest.approx(found[1], abs=1e-5)
+
+
+def test_full_trains_every_weight_in_float32_and_the_whole_model_comes_back(tiny_model: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"method": "full", "epochs": 6, "learning_rate": 3e-3})
+    folder = tmp_path / "reward"
+    train_reward_model(str(tiny_model), PAIRS, settings, folder, tmp_path / "work")
+    start, tuned = load_reward_lm(str(tiny_model)), load_reward_lm(str(tiny_model), str(folder))
+    embeddings = [model.get_input_embeddings().weight for model in (start, tuned)]
+    assert not (folder / "adapter_config.json").exists()
+    assert not embeddings[0].equal(embeddings[1])
+    chosen, rejected = (
+        rewards(tuned, load_tokenizer(str(folder)), conversations(answer), batch_size=3)
+        for answer in ("chosen", "rejected")
+    )
+    assert all(good > bad for good, bad in zip(chosen, rejected, strict=True))
+
+
+@pytest.mark.parametrize(("method", "dtype"), [("full", torch.float32), ("lora", torch.bfloat16)])
+def test_where_there_is_bfloat16_only_what_is_trained_as_a_whole_is_float32(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, method: Method, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(models, "_dtype", lambda: torch.bfloat16)
+    model = load_trainable_reward_lm(str(tiny_model), AdapterSettings(method=method))
+    assert {weights.dtype for name, weights in model.named_parameters() if "score" not in name} == {dtype}
+
+
+def test_qlora_without_a_gpu_is_refused_and_not_trained_as_lora(tiny_model: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"method": "qlora"})
+    with pytest.raises(ValueError, match="qlora needs a GPU"):
+        train_reward_model(str(tiny_model), PAIRS, settings, tmp_path / "model", tmp_path / "work")
+
+
+def test_rewards_of_a_bfloat16_model_do_not_tie(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_dtype", lambda: torch.bfloat16)
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    train_reward_model(str(tiny_model), PAIRS, settings, tmp_path / "model", tmp_path / "work")
+    model = load_reward_lm(str(tiny_model), str(tmp_path / "model"))
+    values = rewards(model, load_tokenizer(str(tiny_model)), conversations("chosen"), batch_size=3)
+    assert model.score.weight.dtype == torch.float32
+    assert [value for value in values if torch.tensor(value).bfloat16().item() == value] == []
 
 
 def test_pairs_that_are_all_too_long_are_an_error_that_names_the_setting(tiny_model: Path, tmp_path: Path) -> None:

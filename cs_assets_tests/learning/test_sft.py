@@ -85,23 +85,38 @@ def test_a_training_cut_within_its_only_epoch_goes_on_with_the_samples_it_has_no
     )
 
 
-def test_training_stops_when_the_validation_loss_no_longer_falls_and_the_best_state_is_kept(
-    tiny_model: Path, tmp_path: Path
-) -> None:
+def stopped_early(tiny_model: Path, place: Path) -> TrainingLog:
     """What is validated contradicts what is taught, so that the loss there rises from the first checkpoint on."""
     taught = [[{"role": "user", "content": "电话"}, {"role": "assistant", "content": "正确"}]] * 16
     asked = [[{"role": "user", "content": "电话"}, {"role": "assistant", "content": "姓名"}]] * 2
     settings = SETTINGS.model_copy(update={"patience": 2, "epochs": 10})
-    log = train_adapter(str(tiny_model), taught, asked, settings, tmp_path / "model", tmp_path / "work")
+    return train_adapter(str(tiny_model), taught, asked, settings, place / "model", place / "work")
+
+
+def test_training_stops_when_the_validation_loss_no_longer_falls_and_the_best_state_is_kept(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    log = stopped_early(tiny_model, tmp_path)
     measured = {point.step: point.validation for point in log.curve if point.validation is not None}
     assert log.steps < 80
     assert list(measured) == list(range(2, log.steps + 1, 2))
     best = min(measured, key=lambda step: measured[step])
-    assert log.kept_step == best == log.steps - 2 * settings.checkpoint_steps
+    assert log.kept_step == best == log.steps - 2 * SETTINGS.checkpoint_steps
     assert log.metrics()["validation_loss"] == measured[best]
     kept = adapter_weights(tmp_path / "model")
     saved = adapter_weights(tmp_path / "work" / "checkpoints" / f"checkpoint-{best}")
     assert all(kept[name].equal(saved[name]) for name in kept)
+
+
+def test_a_training_that_stopped_early_takes_no_further_step_and_keeps_the_best_state_again(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    first = stopped_early(tiny_model, tmp_path)
+    kept = adapter_weights(tmp_path / "model")
+    again = stopped_early(tiny_model, tmp_path)
+    assert (again.steps, again.tokens, again.curve) == (first.steps, 0, first.curve)
+    assert (again.resumed_at, again.kept_step) == (first.steps, first.kept_step)
+    assert all(kept[name].equal(weights) for name, weights in adapter_weights(tmp_path / "model").items())
 
 
 def test_top_layers_names_the_share_of_layers_with_an_adapter(tiny_model: Path, tmp_path: Path) -> None:

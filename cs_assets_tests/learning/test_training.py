@@ -129,6 +129,15 @@ def test_a_finished_training_that_was_not_saved_is_not_repeated(tiny_model: Path
     assert (again.resumed_at, again.tokens, again.curve) == (12, 0, whole.curve)
 
 
+@pytest.mark.parametrize("epochs", [0.75, 1.75])
+def test_a_training_that_was_finished_within_an_epoch_is_not_repeated(
+    tiny_model: Path, tmp_path: Path, epochs: float
+) -> None:
+    whole = train(tiny_model, tmp_path, epochs=epochs)
+    again = train(tiny_model, tmp_path, epochs=epochs)
+    assert (again.resumed_at, again.steps, again.tokens, again.curve) == (4 * epochs, 4 * epochs, 0, whole.curve)
+
+
 def test_a_checkpoint_cut_while_being_written_is_passed_over(tiny_model: Path, tmp_path: Path) -> None:
     train(tiny_model, tmp_path)
     newest = tmp_path / "work" / "checkpoints" / "checkpoint-12"

@@ -104,6 +104,7 @@ def test_the_blocking_check_finds_equal_answers_and_shared_messages(pairs: pl.Da
         (pairs.with_columns(rejected="chosen"), "same answer twice"),
         (pairs.with_columns(message=pl.lit("张三")), "repeat a message of the training"),
         (pairs.filter(pl.col("part") != "train"), "no training pairs"),
+        (pairs.filter(pl.col("part") == "train"), "no test pairs"),
     ):
         result = evaluated(pairs_are_sound, broken)
         assert not result.passed
