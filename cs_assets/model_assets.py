@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from cs_assets import plots
 from cs_assets.learning.fit import fit_of
 from cs_assets.learning.progress import Progress, Report
+from cs_assets.learning.sft import FineTuningSettings
 from cs_assets.learning.training import LoopSettings, TrainingLog
 from resources.base_model import BaseModelFolder
 from resources.files import write_whole
@@ -81,7 +82,7 @@ def trained_model(
     def make(folder: Path, work: Path, run: TrackedRun) -> Mapping[str, float]:
         return train(folder, work, progress_reporter(context, run))
 
-    model, hit, url = tracked_folder(context, store, tracking, base, settings, key, make)
+    model, hit, url = tracked_folder(context, store, tracking, base, settings, key, make, data=fingerprint(**inputs))
     path = Path(store.path_of(model))
     log = TrainingLog.load(path)
     metadata: dict[str, Any] = {
@@ -90,7 +91,8 @@ def trained_model(
         "samples": log.samples,
         "training_seconds": round(log.seconds, 1),
         "resumed_at_step": log.resumed_at,
-        "fit": str(fit_of(log)),
+        # The others measure no validation loss, whatever samples there are.
+        **({"fit": str(fit_of(log))} if isinstance(settings, FineTuningSettings) else {}),
         "loss_curve": dg.MetadataValue.md(plots.markdown_image(loss_curve(log), "loss curve")),
         "mlflow_run": dg.MetadataValue.url(url),
         "model_folder": dg.MetadataValue.path(str(path)),
@@ -107,6 +109,7 @@ def tracked_folder(
     settings: BaseModel,
     key: str,
     make: Fill,
+    data: str = "",
 ) -> tuple[ModelFolder, bool, str]:
     """Return the folder kept under `key`, filling it within an MLflow run if there is none.
 
@@ -116,6 +119,7 @@ def tracked_folder(
         settings: logged as MLflow parameters.
         key: fingerprint of everything the folder depends on.
         make: is given the folder to fill, a work folder that survives a kill, and the run; returns metrics.
+        data: fingerprint of what is learnt from; kept with the folder.
 
     Returns:
         The folder, whether it was there, and the URL of the run that filled it.
@@ -130,7 +134,9 @@ def tracked_folder(
             (folder / _RUN_FILE).write_text(run.url, encoding="utf-8")
         return metrics
 
-    kept, hit = store.cached_model(stage, partition, key, base.name, make_tracked)
+    kept, hit = store.cached_model(
+        stage, partition, key, base.name, make_tracked, base_identity=base.identity, data=data
+    )
     return kept, hit, (Path(store.path_of(kept)) / _RUN_FILE).read_text(encoding="utf-8")
 
 

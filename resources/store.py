@@ -85,14 +85,17 @@ def _plain(value: Any) -> Any:
 class ModelFolder(BaseModel):
     """A finished model folder: what an asset hands on instead of the weights.
 
-    path is relative to the store; base is the name of the base model; fingerprint names everything it was made from;
-    metrics are what its training or test measured.
+    path is relative to the store; base is the name of the base model, and base_identity says which weights bore it
+    then; data is the fingerprint of what it learned from, and fingerprint that of everything it was made from; metrics
+    are what its training or test measured. Where base_identity or data is empty, nobody kept it.
     """
 
     model_config = ConfigDict(frozen=True)
 
     path: str
     base: str
+    base_identity: str = ""
+    data: str = ""
     fingerprint: str
     metrics: dict[str, float] = {}
 
@@ -167,6 +170,9 @@ class Store(ConfigurableResource):
         key: str,
         base: str,
         make: Callable[[Path, Path], Mapping[str, float]],
+        *,
+        base_identity: str = "",
+        data: str = "",
     ) -> tuple[ModelFolder, bool]:
         """Return the model folder kept under `key`, making it first if needed, and whether it was there.
 
@@ -177,6 +183,8 @@ class Store(ConfigurableResource):
             base: name of the base model.
             make: is given an empty folder to fill and a work folder for checkpoints, and returns metrics. The work
                 folder survives a killed run, so training resumes from it; it goes when the model is complete.
+            base_identity: which weights that name stands for, to be kept with the model.
+            data: fingerprint of what it learns from, to be kept likewise.
 
         Raises:
             StoreError: the store is no folder; nothing was made.
@@ -198,19 +206,19 @@ class Store(ConfigurableResource):
                 shutil.rmtree(left_over, ignore_errors=True)
             _remove_left_overs_of_others(target, work)
             work.mkdir(parents=True, exist_ok=True)
-            metrics = self._fill(target, work, key, base, make)
-        return ModelFolder(path=str(relative), base=base, fingerprint=key, metrics=metrics), False
+            origin = ModelFolder(path=str(relative), base=base, base_identity=base_identity, data=data, fingerprint=key)
+            return self._fill(target, work, origin, make), False
 
     def _fill(
-        self, target: Path, work: Path, key: str, base: str, make: Callable[[Path, Path], Mapping[str, float]]
-    ) -> dict[str, float]:
+        self, target: Path, work: Path, origin: ModelFolder, make: Callable[[Path, Path], Mapping[str, float]]
+    ) -> ModelFolder:
         """Make a model folder beside its place and put it there; its work folder goes when all is done."""
         with _beside(target) as folder:
-            metrics = dict(make(folder, work))
-            manifest = {"fingerprint": key, "base": base, "metrics": metrics}
+            made = ModelFolder.model_validate(origin.model_dump() | {"metrics": dict(make(folder, work))})
+            manifest = made.model_dump(exclude={"path"})
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
         shutil.rmtree(work, ignore_errors=True)
-        return metrics
+        return made
 
     def _read_manifest(self, target: Path, relative: Path, key: str) -> ModelFolder | None:
         manifest = target / MANIFEST

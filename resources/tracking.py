@@ -8,7 +8,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dagster import ConfigurableResource
 from filelock import FileLock
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # Where `make dev` starts the MLflow UI for the SQLite file.
 LOCAL_UI = "http://127.0.0.1:5000"
+_FOLDER_TAG: Final = "cs_assets.folder"
 
 
 def default_tracking_uri() -> str:
@@ -65,7 +66,7 @@ class RegisteredVersion(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     number: str
-    source: str
+    folder: str
     run_url: str
 
 
@@ -104,7 +105,7 @@ class Tracking(ConfigurableResource):
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
-        """Let one process at a time look into a SQLite file and create what is missing; a server sees to it itself."""
+        """Let one process at a time look into a SQLite file and create what is missing; a server refuses the second."""
         if not self.uri.startswith("sqlite:///"):
             yield
             return
@@ -121,31 +122,36 @@ class Tracking(ConfigurableResource):
             artifacts = (path.parent / "mlflow-artifacts").resolve().as_uri()
         else:
             artifacts = None
-        found = mlflow.get_experiment_by_name(name)
-        return found.experiment_id if found else mlflow.create_experiment(name, artifact_location=artifacts)
+        if mlflow.get_experiment_by_name(name) is None:
+            with _unless_it_exists():
+                mlflow.create_experiment(name, artifact_location=artifacts)
+        return mlflow.get_experiment_by_name(name).experiment_id
 
-    def version_of(self, name: str, source: str) -> RegisteredVersion | None:
+    def version_of(self, name: str, folder: str) -> RegisteredVersion | None:
         """Return the version under which a model folder is registered, None where it is not."""
         from mlflow import MlflowClient
 
-        found = [v for v in MlflowClient(self.uri).search_model_versions(f"name = '{name}'") if v.source == source]
-        return _registered(max(found, key=lambda version: int(version.version))) if found else None
+        versions = map(_registered, MlflowClient(self.uri).search_model_versions(f"name = '{name}'"))
+        found = [version for version in versions if version.folder == folder]
+        return max(found, key=lambda version: int(version.number)) if found else None
 
-    def register(self, name: str, source: str, run: TrackedRun) -> RegisteredVersion:
-        """Register a model folder as a new version made by `run`; a folder that has a version keeps it."""
+    def register(self, name: str, folder: str, run: TrackedRun) -> RegisteredVersion:
+        """Register a model folder as a new version made by `run`; a folder that has a version keeps it.
+
+        The version's source is the run, and its folder a tag: a server takes no folder outside its own for a source.
+        """
         from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
 
         client = MlflowClient(self.uri)
         with self._one_at_a_time():
-            known = self.version_of(name, source)
+            known = self.version_of(name, folder)
             if known is not None:
                 return known
-            try:
-                client.get_registered_model(name)
-            except MlflowException:
+            with _unless_it_exists():
                 client.create_registered_model(name)
-            made = client.create_model_version(name, source=source, run_id=run.run_id, run_link=run.url)
+            made = client.create_model_version(
+                name, f"runs:/{run.run_id}", run_id=run.run_id, run_link=run.url, tags={_FOLDER_TAG: folder}
+            )
         return _registered(made)
 
     def holder(self, name: str, alias: str) -> RegisteredVersion | None:
@@ -172,7 +178,8 @@ class Tracking(ConfigurableResource):
     ) -> list[str]:
         """Give `alias` to a version unless there are objections to its taking it from the one that has it.
 
-        With a SQLite file two runs that ask at once are answered one after the other.
+        With a SQLite file two runs that ask at once are answered one after the other. MLflow has no lock for those that
+        ask a server: the caller sees to it that they do not.
 
         Args:
             name: the registered model.
@@ -192,6 +199,19 @@ class Tracking(ConfigurableResource):
         return []
 
 
+@contextlib.contextmanager
+def _unless_it_exists() -> Iterator[None]:
+    """Let the block create something; that another run was first is as good."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
 def _registered(version: Any) -> RegisteredVersion:
-    """Return what there is to know of a version of MLflow's."""
-    return RegisteredVersion(number=str(version.version), source=version.source, run_url=version.run_link or "")
+    """Return what there is to know of a version of MLflow's; one that has no tag was registered with its folder."""
+    folder = version.tags.get(_FOLDER_TAG, version.source)
+    return RegisteredVersion(number=str(version.version), folder=folder, run_url=version.run_link or "")

@@ -6,16 +6,18 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+from filelock import FileLock
 
 from cs_assets.evaluation.gate import gate
 from cs_assets.evaluation.reporting import EvaluationReport
-from cs_assets.families.base import Metric
+from cs_assets.families.base import Family
 from cs_assets.learning.models import trained_form
-from cs_assets.model_assets import code_version, common_metadata, run_tags, run_url, settings_of
+from cs_assets.model_assets import code_version, common_metadata, run_tags, run_url
 from cs_assets.partitions import scenario_partitions
 from cs_assets.release.champion import ALIAS, cases_of, objections
+from cs_assets.release.evidence import mismatches
 from cs_assets.release.model_card import Origin, model_card
-from cs_assets.release.packaging import CARD, Package, Release, ReleaseSettings, base_of, write_vllm_script
+from cs_assets.release.packaging import CARD, Package, Release, ReleaseSettings, base_identity_of, write_vllm_script
 from cs_assets.scenario import load_scenario, scenario_names
 from resources.base_model import BaseModelFolder, BaseModels, hub_repository
 from resources.store import ModelFolder, Store, fingerprint
@@ -31,7 +33,7 @@ class ReleaseConfig(dg.Config, ReleaseSettings):
     partitions_def=scenario_partitions,
     kinds={"mlflow", "huggingface"},
     owners=["team:cs-assets"],
-    code_version="3",
+    code_version="4",
     io_manager_key="record_io_manager",
 )
 def release(
@@ -43,42 +45,46 @@ def release(
     evaluation_report: EvaluationReport,
     predictions: pl.DataFrame,
     lora_adapter: ModelFolder,
-    training_splits: pl.DataFrame,
+    training_splits: Path,
     filtered_samples: pl.DataFrame,
     atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[Release]:
     """发布: if the gate opens, a folder to serve and a registry version; `champion` if it is no worse than that one."""
-    reasons = gate(
-        evaluation_report,
-        adapter=lora_adapter.fingerprint,
-        splits=training_splits,
-        filtered=filtered_samples,
-        minimum=config.minimum,
-    )
+    base, splits = base_models.resolve(lora_adapter.base, context.log.info), pl.read_parquet(training_splits)
+    if not (lora_adapter.base_identity and lora_adapter.data):
+        context.log.warning("the adapter was trained before its base and data were kept with it: these go unchecked")
+    reasons = [
+        *mismatches(lora_adapter, base, evaluation_report, predictions, training_splits),
+        *gate(
+            evaluation_report,
+            adapter=lora_adapter.fingerprint,
+            splits=splits,
+            filtered=filtered_samples,
+            minimum=config.minimum,
+        ),
+    ]
     if reasons:
         context.log.warning("the gate is closed: %s", "; ".join(reasons))
         closed = Release(passed=False, reasons=reasons)
         return dg.MaterializeResult(value=closed, metadata=_decision(closed))
-    scenario, base = load_scenario(context.partition_key), base_models.resolve(lora_adapter.base, context.log.info)
-    trained = Path(store.path_of(lora_adapter))
+    scenario, trained = load_scenario(context.partition_key), Path(store.path_of(lora_adapter))
     origin = _origin(base, trained, config.merge, tracking)
-    card = model_card(scenario, evaluation_report, origin, training_splits, atomic_table)
+    card = model_card(scenario, evaluation_report, origin, splits, atomic_table)
     package = Package(scenario.name, scenario.spec.system, trained, base.path, origin, card, cases_of(predictions))
+    # Not the card: what MLflow tells of the training today makes no other model.
     key = fingerprint(
-        code=code_version(context),
-        adapter=lora_adapter.fingerprint,
-        cases=package.cases,
-        card=card,
-        settings=settings_of(config, ReleaseSettings),
+        code=code_version(context), adapter=lora_adapter.fingerprint, cases=package.cases, merge=config.merge
     )
 
     def make(folder: Path, work: Path) -> Mapping[str, float]:
         package.fill(folder, _champions(tracking, base))
         return {}
 
-    packed, hit = store.cached_model("release", scenario.name, key, base.name, make)
-    made, url = _registered(context, tracking, store, packed, package.cases, evaluation_report.headline)
-    _serve_together(tracking, base)
+    packed, hit = store.cached_model("release", scenario.name, key, base.name, make, base_identity=base.identity)
+    # One release at a time asks who is champion and writes down what follows; a tracking server has no lock for that.
+    with FileLock(Path(store.path_of(packed)).parents[1] / ".lock"):
+        made, url = _registered(context, tracking, store, packed, package.cases, scenario.family)
+        _serve_together(tracking, base)
     metadata = {**common_metadata(hit, key), **_decision(made), **_shown(Path(store.path_of(packed)), url)}
     return dg.MaterializeResult(value=made, data_version=dg.DataVersion(key), metadata=metadata)
 
@@ -104,19 +110,19 @@ def _registered(
     store: Store,
     packed: ModelFolder,
     cases: pl.DataFrame,
-    headline: Metric,
+    family: Family,
 ) -> tuple[Release, str]:
     """Return the registry's version of a released folder, champion where it may be, and the URL of its run.
 
     It is registered once the folder is whole, so that no version points at one that a kill left unfinished. The
     registry itself is asked for it, so that a run after a kill does not register twice.
     """
-    name, source = context.partition_key, str(Path(store.path_of(packed)).absolute())
-    version = tracking.version_of(name, source)
+    name, folder = context.partition_key, str(Path(store.path_of(packed)).absolute())
+    version = tracking.version_of(name, folder)
     if version is None:
         with tracking.run("release", name, run_tags(context, packed.fingerprint), {}) as run:
-            version = tracking.register(name, source, run)
-    objected = tracking.take_alias(name, ALIAS, version, lambda present: objections(cases, present, headline))
+            version = tracking.register(name, folder, run)
+    objected = tracking.take_alias(name, ALIAS, version, lambda present: objections(cases, present, family))
     if objected:
         context.log.warning("version %s does not become %s: %s", version.number, ALIAS, "; ".join(objected))
     made = Release(
@@ -133,8 +139,8 @@ def _registered(
 def _champions(tracking: Tracking, base: BaseModelFolder) -> dict[str, Path]:
     """Return the folder of each scenario's champion on a base, as far as it is in its place."""
     versions = {name: tracking.holder(name, ALIAS) for name in scenario_names()}
-    folders = {name: Path(version.source) for name, version in versions.items() if version}
-    return {name: folder for name, folder in folders.items() if base_of(folder) == base.name}
+    folders = {name: Path(version.folder) for name, version in versions.items() if version}
+    return {name: folder for name, folder in folders.items() if base_identity_of(folder) == base.identity}
 
 
 def _serve_together(tracking: Tracking, base: BaseModelFolder) -> None:

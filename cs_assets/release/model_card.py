@@ -22,6 +22,7 @@ from resources.store import preview
 # The hub's names of the metrics, where it has one.
 _HUB_METRICS: Final[Mapping[Metric, str]] = {
     "exact": "exact_match",
+    "repaired": "repaired_exact_match",
     "strict_json": "strict_json",
     "field_accuracy": "accuracy",
 }
@@ -71,7 +72,7 @@ customer's message is among it.
 
 ## How it is asked
 
-System message: {system}
+{system}
 
 User message: what the customer typed, a line break, and always this:
 
@@ -85,7 +86,8 @@ User message: what the customer typed, a line break, and always this:
 
 {figures}
 
-It is judged by its {headline}. Greedy answers; intervals: 95 % bootstrap over the messages.
+It is judged by its {headline}. Answers are greedy, without a penalty on repetitions (`do_sample=False,
+repetition_penalty=1.0`); intervals: 95 % bootstrap over the messages.
 
 ## How it was trained
 
@@ -161,7 +163,7 @@ def model_card(
         what=_WHAT[origin.form],
         base=origin.base,
         licence=origin.licence,
-        system=f"`{spec.system}`" if spec.system else "none",
+        system=_system(scenario, splits),
         instruction=spec.instruction.strip(),
         use=_USE[origin.form, origin.merged].replace("NAME", scenario.name),
         figures=markdown(report),
@@ -179,6 +181,15 @@ def model_card(
         real=_real_style(report),
         forgotten="is measured above, by general questions" if report.retention else "was not measured",
     )
+
+
+def _system(scenario: Scenario, splits: pl.DataFrame) -> str:
+    """Return what the system message is, by an example where the functions on offer stand in it."""
+    offered = splits.filter(pl.col("tools") != "", split="train")["tools"]
+    if not offered.is_empty():
+        head = "System message, always with the functions that may be called, here those of one case:"
+        return f"{head}\n\n```\n{scenario.prompt('', offered[0])[0]['content']}\n```"
+    return f"System message: `{scenario.spec.system}`" if scenario.spec.system else "System message: none"
 
 
 def _head(scenario: Scenario, report: EvaluationReport, origin: Origin) -> str:

@@ -31,6 +31,8 @@ from resources.files import write_whole
 from resources.store import MANIFEST
 
 CARD: Final = "README.md"
+# What a base's generation config sets besides the greedy choice that a model was tested with.
+_SAMPLING: Final = ("temperature", "top_p", "top_k", "min_p")
 # What lies beside trained weights and is of no use elsewhere; README.md is PEFT's empty card.
 _STAYS: Final = (MANIFEST, "mlflow_run.txt", "README.md")
 
@@ -101,6 +103,7 @@ class Package:
             if self.origin.merged:
                 save_merged(self.base, str(self.trained), merged)
         if self.origin.merged:
+            _make_greedy(merged)
             (folder / "Modelfile").write_text(modelfile(merged, self.system), encoding="utf-8")
         for weights in folder.rglob("*.safetensors"):
             weights.chmod(0o644)  # as safetensors writes them, nobody else can read them, and a server is somebody else
@@ -109,10 +112,10 @@ class Package:
         write_vllm_script(self.name, folder, self.base, champions)
 
 
-def base_of(folder: Path) -> str:
-    """Return the name of the base that a released folder was made on, empty where the folder is gone."""
+def base_identity_of(folder: Path) -> str:
+    """Return which base a released folder was made on, empty where the folder is gone or does not tell."""
     path = folder / MANIFEST
-    return json.loads(path.read_text(encoding="utf-8"))["base"] if path.is_file() else ""
+    return json.loads(path.read_text(encoding="utf-8")).get("base_identity", "") if path.is_file() else ""
 
 
 def write_vllm_script(name: str, folder: Path, base: str, champions: Mapping[str, Path]) -> None:
@@ -126,6 +129,15 @@ def write_vllm_script(name: str, folder: Path, base: str, champions: Mapping[str
         path.chmod(0o755)
 
     write_whole(UPath(folder / VLLM_SCRIPT), write)
+
+
+def _make_greedy(merged: Path) -> None:
+    """Let a merged model answer as it was tested, without the penalty on repetitions that many bases ship."""
+    path = merged / "generation_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    kept = {name: value for name, value in config.items() if name not in _SAMPLING}
+    greedy = kept | {"do_sample": False, "repetition_penalty": 1.0}
+    path.write_text(json.dumps(greedy, indent=2) + "\n", encoding="utf-8")
 
 
 def _rename_base(adapter: Path, known_as: str) -> None:

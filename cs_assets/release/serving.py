@@ -34,25 +34,23 @@ _CHATML: Final = """\
 def modelfile(merged: Path, system: str) -> str:
     """Return the Modelfile beside a merged model.
 
-    The template is written where the tokenizer's own is ChatML; any other Ollama finds by itself. The penalty on
-    repetitions is that of the model's generation config, under which it was tested; Ollama's own default, 1.1, spoils
-    what must be copied.
+    The template is written where the tokenizer's own is ChatML; any other Ollama finds by itself. The model answers as
+    it was tested, greedily and with no penalty on repetitions; Ollama's own default, 1.1, spoils what must be copied.
 
     Args:
         merged: the model's folder.
         system: the scenario's system message; empty: the template's own, if it has one.
     """
-    from transformers import AutoTokenizer, GenerationConfig
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(merged)
-    penalty = GenerationConfig.from_pretrained(merged).repetition_penalty or 1.0
     default = chatml_system(tokenizer)
     lines = [f"FROM ./{merged.name}"]
     if default is not None:
         lines.append(f'TEMPLATE """{_CHATML}"""')
     if system or default:
         lines.append(f'SYSTEM """{system or default}"""')
-    lines += ["PARAMETER temperature 0", f"PARAMETER repeat_penalty {penalty}"]
+    lines += ["PARAMETER temperature 0", "PARAMETER repeat_penalty 1.0"]
     lines.append(f'PARAMETER stop "{tokenizer.eos_token if default is None else "<|im_end|>"}"')
     return "\n".join(lines) + "\n"
 
@@ -88,6 +86,7 @@ def vllm_script(name: str, folder: Path, base: str, champions: Mapping[str, Path
     """Return the script that serves a release and, on the same base, the champions of other scenarios.
 
     What is no LoRA module is served alone, as the merged model. Paths are relative to the script: the store may move.
+    The base's generation config, with its penalty on repetitions, is left alone: what is served was tested without.
 
     Args:
         name: the scenario of the release, and the name under which it is served.
@@ -108,7 +107,7 @@ def vllm_script(name: str, folder: Path, base: str, champions: Mapping[str, Path
     return f"""#!/bin/sh
 # OpenAI's API at http://127.0.0.1:8000/v1; the scenario's name is the model's. Options of vLLM's may follow.
 here=$(cd "$(dirname "$0")" && pwd)
-exec vllm serve {served}--host 127.0.0.1 "$@"
+exec vllm serve {served}--host 127.0.0.1 --generation-config vllm "$@"
 """
 
 

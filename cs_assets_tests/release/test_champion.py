@@ -1,23 +1,36 @@
 """A release is compared with the champion case by case: what is worse, and what cannot be compared, does not pass."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cs_assets.families.base import Metric
+from cs_assets.families.base import Metric, Score
 from cs_assets.release.champion import CASES_FILE, cases_of, objections
 from resources.tracking import RegisteredVersion
 
+Scores = dict[str, list[float]]
 
-def cases(scores: dict[str, list[float]], metric: Metric = "exact") -> pl.DataFrame:
-    """Return test cases by split with these scores in one metric, and 0 in the others."""
+
+def graded(headline: Metric = "exact") -> Any:
+    """Return a family whose answers are numbers: how right they are."""
+
+    class Graded:
+        def score(self, prediction: str, answer: str) -> Score:
+            return Score(strict_json=0, exact=float(prediction), fields={"all": float(prediction)})
+
+    family: Any = Graded()
+    family.headline = headline
+    return family
+
+
+def cases(scores: Scores, message: str = "message") -> pl.DataFrame:
+    """Return test cases by split whose answers are as right as told."""
     rows = [
-        {"split": split, "message": f"{split} {n}", "answer": "{}", "prediction": "", "exact": 0.0}
-        | {"strict_json": 0.0, "field_accuracy": 0.0}
-        | {metric: score}
+        {"split": split, "message": f"{message} {n}", "answer": "{}", "prediction": str(score)}
         for split, values in scores.items()
         for n, score in enumerate(values)
     ]
@@ -26,25 +39,30 @@ def cases(scores: dict[str, list[float]], metric: Metric = "exact") -> pl.DataFr
 
 @pytest.fixture
 def champion(tmp_path: Path) -> RegisteredVersion:
-    return RegisteredVersion(number="3", source=str(tmp_path), run_url="")
+    return RegisteredVersion(number="3", folder=str(tmp_path), run_url="")
 
 
 def compared(
-    before: dict[str, list[float]], after: dict[str, list[float]], champion: RegisteredVersion, metric: Metric = "exact"
+    before: Scores | pl.DataFrame,
+    after: Scores | pl.DataFrame,
+    champion: RegisteredVersion,
+    headline: Metric = "exact",
 ) -> list[str]:
-    cases(before, metric).write_parquet(Path(champion.source) / CASES_FILE)
-    return objections(cases(after, metric), champion, metric)
+    kept, candidate = (told if isinstance(told, pl.DataFrame) else cases(told) for told in (before, after))
+    kept.write_parquet(Path(champion.folder) / CASES_FILE)
+    return objections(candidate, champion, graded(headline))
 
 
 def test_one_that_is_as_good_or_better_may_take_the_place(champion: RegisteredVersion) -> None:
-    assert compared({"test_iid": [1, 0, 1]}, {"test_iid": [0, 1, 1]}, champion) == []
-    assert compared({"test_iid": [1, 0, 1]}, {"test_iid": [1, 1, 1]}, champion) == []
+    before = {"test_iid": [1.0, 0.0, 1.0] * 10}
+    assert compared(before, {"test_iid": [0.0, 1.0, 1.0] * 10}, champion) == []
+    assert compared(before, {"test_iid": [1.0, 1.0, 1.0] * 10}, champion) == []
 
 
 def test_one_that_is_worse_by_a_single_case_may_not(champion: RegisteredVersion) -> None:
-    [reason] = compared({"test_iid": [1, 0, 1]}, {"test_iid": [1, 0, 0]}, champion)
-    assert reason.startswith("exact match on the 3 test cases of both: 33.3 % [")
-    assert "the champion's 66.7 % [" in reason
+    [reason] = compared({"test_iid": [1.0] * 39 + [0.0]}, {"test_iid": [1.0] * 38 + [0.0] * 2}, champion)
+    assert reason.startswith("exact match on the 40 test cases of both: 95.0 % [")
+    assert "the champion's 97.5 % [" in reason
 
 
 def test_a_clear_loss_on_one_split_is_not_made_good_by_another(champion: RegisteredVersion) -> None:
@@ -55,46 +73,91 @@ def test_a_clear_loss_on_one_split_is_not_made_good_by_another(champion: Registe
 
 
 def test_it_is_compared_in_the_metric_of_the_family(champion: RegisteredVersion) -> None:
-    better = compared({"test_iid": [0.5, 0.5]}, {"test_iid": [0.5, 0.6]}, champion, "field_accuracy")
-    worse = compared({"test_iid": [0.5, 0.5]}, {"test_iid": [0.5, 0.4]}, champion, "field_accuracy")
-    assert better == []
-    assert worse[0].startswith("field accuracy on the 2 test cases of both")
+    before = {"test_iid": [0.5, 0.5] * 20}
+    assert compared(before, {"test_iid": [0.5, 0.6] * 20}, champion, "field_accuracy") == []
+    worse = compared(before, {"test_iid": [0.5, 0.4] * 20}, champion, "field_accuracy")
+    assert worse[0].startswith("field accuracy on the 40 test cases of both")
+    assert compared(before, {"test_iid": [0.5, 0.4] * 20}, champion, "strict_json") == []
 
 
-def test_only_cases_of_both_count(champion: RegisteredVersion) -> None:
-    assert compared({"test_iid": [1, 1]}, {"test_iid": [1, 1, 0, 0]}, champion) == []
-    [reason] = compared({"test_iid": [1]}, {"test_iid": [1, 1, 1]}, champion)
-    assert reason.startswith("only 1 of its 3 test cases were asked of the champion too")
+def test_the_hand_written_messages_alone_let_an_equal_one_that_learned_other_data_pass_and_no_worse_one(
+    champion: RegisteredVersion,
+) -> None:
+    before = {"real_style": [1.0] * 35 + [0.0] * 5, "test_iid": [1.0] * 400}
+
+    def retrained(right: int) -> pl.DataFrame:
+        kept = cases({"real_style": [1.0] * right + [0.0] * (40 - right)})
+        return pl.concat([kept, cases({"test_iid": [1.0] * 400}, "another message")])
+
+    assert compared(before, retrained(35), champion) == []
+    assert compared(before, retrained(36), champion) == []
+    [reason] = compared(before, retrained(34), champion)
+    assert reason.startswith("exact match on the 40 test cases of both: 85.0 % [")
+
+
+def test_one_that_was_not_asked_half_of_the_hand_written_messages_may_not(champion: RegisteredVersion) -> None:
+    before = {"real_style": [1.0] * 60, "test_iid": [1.0] * 40}
+    for asked in (0, 29):
+        [reason] = compared(before, {"real_style": [1.0] * asked, "test_iid": [1.0] * 40}, champion)
+        assert reason.startswith("less than half of the champion's messages in real_style were asked of it; ")
+    assert compared(before, {"real_style": [1.0] * 30, "test_iid": [1.0] * 40}, champion) == []
+
+
+@pytest.mark.parametrize("champion_asked", [10, 20])
+def test_few_cases_of_both_decide_nothing_unless_the_gain_is_clear(
+    champion: RegisteredVersion, champion_asked: int
+) -> None:
+    before = {"test_iid": [0.0] * champion_asked}
+    for right in (0, 1, 5):
+        [reason] = compared(before, {"test_iid": [1.0] * right + [0.0] * (10 - right)}, champion)
+        assert reason.startswith("only 10 test cases can be compared, which show no clear gain; look at both reports")
+    assert compared(before, {"test_iid": [1.0] * 6 + [0.0] * 4}, champion) == []
+
+
+def test_few_cases_that_show_a_loss_say_so(champion: RegisteredVersion) -> None:
+    [reason] = compared({"test_iid": [1.0, 1.0, 1.0]}, {"test_iid": [1.0, 1.0, 0.0]}, champion)
+    assert reason.startswith("exact match on the 3 test cases of both: 66.7 %")
+
+
+def test_what_a_changed_split_still_shares_by_chance_is_not_compared(champion: RegisteredVersion) -> None:
+    before = {"test_iid": [0.0] * 100}
+    after = pl.concat([cases({"test_iid": [1.0] * 40}), cases({"test_iid": [1.0] * 60}, "another message")])
+    [reason] = compared(before, after, champion)
+    assert reason.startswith("only 0 test cases can be compared")
 
 
 def test_the_same_message_with_another_true_answer_is_another_case(champion: RegisteredVersion) -> None:
-    old = cases({"test_iid": [1, 1]}).with_columns(answer=pl.lit('{"姓名": ""}'))
-    old.write_parquet(Path(champion.source) / CASES_FILE)
-    [reason] = objections(cases({"test_iid": [1, 1]}), champion, "exact")
-    assert reason.startswith("only 0 of its 2 test cases")
+    old = cases({"test_iid": [0.0] * 40}).with_columns(answer=pl.lit('{"姓名": ""}'))
+    [reason] = compared(old, {"test_iid": [1.0] * 40}, champion)
+    assert reason.startswith("only 0 test cases can be compared")
+
+
+def test_what_the_champion_answered_is_scored_as_the_family_scores_today(champion: RegisteredVersion) -> None:
+    old = cases({"test_iid": [1.0] * 40}).with_columns(exact=pl.lit(0.0))
+    [reason] = compared(old, {"test_iid": [1.0] * 39 + [0.0]}, champion)
+    assert "the champion's 100.0 %" in reason
 
 
 def test_a_champion_whose_folder_is_gone_stays(champion: RegisteredVersion) -> None:
-    [reason] = objections(cases({"test_iid": [1]}), champion, "exact")
-    assert reason.startswith(f"champion is version 3, and {Path(champion.source) / CASES_FILE} is not there")
+    [reason] = objections(cases({"test_iid": [1.0]}), champion, graded())
+    assert reason.startswith(f"champion is version 3, and {Path(champion.folder) / CASES_FILE} is not there")
 
 
 def test_cases_are_those_of_the_tuned_model_each_once() -> None:
     rows = [
         {"model": model, "split": "test_iid", "message": message, "answer": "{}", "prediction": model, "exact": 1.0}
-        | {"strict_json": 1.0, "field_accuracy": 1.0, "sample_id": str(n)}
-        for n, (model, message) in enumerate([("base", "a"), ("tuned", "a"), ("tuned", "b"), ("tuned", "a")])
+        for model, message in [("base", "a"), ("tuned", "a"), ("tuned", "b"), ("tuned", "a")]
     ]
     found = cases_of(pl.DataFrame(rows))
+    assert found.columns == ["split", "message", "answer", "prediction"]
     assert found.select("message", "prediction").rows() == [("a", "tuned"), ("b", "tuned")]
-    assert "sample_id" not in found.columns
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=30, max_size=60))
 def test_of_two_that_differ_in_their_mean_only_one_way_is_open(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[bool, bool]]
 ) -> None:
-    champion = RegisteredVersion(number="1", source=str(tmp_path_factory.mktemp("champion")), run_url="")
+    champion = RegisteredVersion(number="1", folder=str(tmp_path_factory.mktemp("champion")), run_url="")
     before, after = ({"test_iid": [float(pair[side]) for pair in pairs]} for side in (0, 1))
     worse = sum(after["test_iid"]) < sum(before["test_iid"])
     assert bool(compared(before, after, champion)) == worse

@@ -26,7 +26,7 @@ def origin(form: Form = "lora", merged: bool = True, licence: str = "Apache-2.0"
 def report(*splits: str) -> EvaluationReport:
     exact, others = Interval(mean=0.8, low=0.7, high=0.9, n=40), Interval(mean=0.95, low=0.9, high=1.0, n=40)
     cells = [
-        Cell(split=split, model=model, exact=exact, strict_json=others, field_accuracy=others)
+        Cell(split=split, model=model, exact=exact, repaired=exact, strict_json=others, field_accuracy=others)
         for split in splits
         for model in ("base", "tuned")
     ]
@@ -50,7 +50,10 @@ def test_the_head_is_what_the_hub_reads(card: str, tmp_path: Path) -> None:
     assert results == {
         (split, metric): value
         for split in ("test_template_ood", "real_style")
-        for metric, value in (("exact_match", 0.8), ("strict_json", 0.95), ("accuracy", 0.95))
+        for metric, value in (
+            *(("exact_match", 0.8), ("repaired_exact_match", 0.8)),
+            *(("strict_json", 0.95), ("accuracy", 0.95)),
+        )
     }
 
 
@@ -86,6 +89,17 @@ def test_it_says_how_to_ask_and_what_was_measured(card: str, scenario: Scenario)
     assert "prefix_tokens" not in card
     assert "| seed | 17 |" in card
     assert "The loss curve: fits" in card
+
+
+def test_where_functions_are_on_offer_the_system_message_is_shown_with_those_of_one_training_case(
+    scenario: Scenario, splits: pl.DataFrame, atoms: pl.DataFrame
+) -> None:
+    tools = pl.col("split").replace_strict({"train": '[{"name": "查询订单"}]'}, default='[{"name": "只在测试里"}]')
+    text = model_card(scenario, report("test_iid"), origin(), splits.with_columns(tools=tools), atoms)
+    told = scenario.prompt("", '[{"name": "查询订单"}]')[0]["content"]
+    assert told.endswith('\n可用的函数：[{"name": "查询订单"}]')
+    assert f"```\n{told}\n```" in text
+    assert "只在测试里" not in text
 
 
 def test_the_limits_tell_of_messages_as_people_write_them_or_that_none_was_asked(

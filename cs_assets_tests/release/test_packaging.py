@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from cs_assets.learning.models import Form, trained_form
 from cs_assets.release.champion import CASES_FILE
 from cs_assets.release.model_card import Origin
-from cs_assets.release.packaging import Package, Release, ReleaseSettings, base_of
-from cs_assets_tests.release.conftest import Train
+from cs_assets.release.packaging import Package, Release, ReleaseSettings, base_identity_of
+from cs_assets_tests.release.conftest import Train, write_loud_model
 
 CASES = pl.DataFrame({"split": ["test_iid"], "exact": [1.0]})
 EVERY = {"README.md", "test_cases.parquet"}
@@ -70,10 +70,30 @@ def test_what_was_trained_goes_out_without_the_store_s_own_files_and_names_the_b
     assert str(tmp_path) not in json.dumps(config)
 
 
-def test_the_base_of_a_released_folder_is_read_from_its_manifest(tmp_path: Path) -> None:
-    assert base_of(tmp_path) == ""
-    (tmp_path / "manifest.json").write_text('{"base": "embedded", "fingerprint": "f", "metrics": {}}', encoding="utf-8")
-    assert base_of(tmp_path) == "embedded"
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_merged_model_answers_greedily_whatever_the_base_ships(train: Train, tmp_path: Path, method: str) -> None:
+    from transformers import GenerationConfig
+
+    of = write_loud_model(tmp_path / "base")
+    shipped = {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.1}
+    GenerationConfig(**shipped, eos_token_id=2, pad_token_id=0).save_pretrained(of)
+    form: Form = "full" if method == "full" else "lora"
+    folder = filled(train(method, of=of), of, tmp_path / "released", form, True)
+    config = json.loads((folder / "merged" / "generation_config.json").read_text(encoding="utf-8"))
+    assert {name: config[name] for name in ("do_sample", "repetition_penalty", "eos_token_id", "pad_token_id")} == {
+        **{"do_sample": False, "repetition_penalty": 1.0},
+        **{"eos_token_id": 2, "pad_token_id": 0},
+    }
+    assert not {"temperature", "top_p", "top_k"} & set(config)
+
+
+def test_which_base_a_released_folder_was_made_on_is_read_from_its_manifest(tmp_path: Path) -> None:
+    assert base_identity_of(tmp_path) == ""
+    manifest = {"base": "owner/model", "fingerprint": "f", "metrics": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert base_identity_of(tmp_path) == ""
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"base_identity": "owner/model@1"}), encoding="utf-8")
+    assert base_identity_of(tmp_path) == "owner/model@1"
 
 
 def test_a_decision_cannot_be_changed_afterwards() -> None:

@@ -1,12 +1,15 @@
 """The gate open and closed, and who is champion, as Dagster runs it: folder, version, alias, and what a kill leaves."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+from filelock import FileLock, Timeout
 from huggingface_hub import ModelCard
 from mlflow import MlflowClient
 
@@ -17,9 +20,11 @@ from cs_assets.evaluation.retention import Retention
 from cs_assets.evaluation.statistics import Interval
 from cs_assets.partitions import scenario_partitions
 from cs_assets.quality.filtering import filter_samples
+from cs_assets.release import assets
 from cs_assets.release.assets import release
 from cs_assets.release.packaging import Release
 from cs_assets.scenario import Scenario
+from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.conftest import copy_small_scenario
 from cs_assets_tests.release.conftest import Train
 from resources.base_model import BaseModels
@@ -51,8 +56,8 @@ class Releases:
             "base_models": BaseModels(cache=str(root / "models")),
             **io_managers(str(root / "out")),
         }
-        self._base, self._trained = str(base), trained
-        self._scenario, self.splits = scenario, splits
+        self.base, self._trained = base, trained
+        self._scenario, self.splits = scenario, with_more_cases(splits)
         self.filtered = filter_samples(labelled, {}, 0.0)
 
     def adapter(self, name: str, scenario: str = NAME) -> ModelFolder:
@@ -64,7 +69,10 @@ class Releases:
             (folder / "name.txt").write_text(name, encoding="utf-8")
             return {}
 
-        return self.store.cached_model("lora_adapter", scenario, f"{name:0<64}", self._base, make)[0]
+        base = BaseModels().resolve(str(self.base), print)
+        return self.store.cached_model(
+            "lora_adapter", scenario, f"{name:0<64}", base.name, make, base_identity=base.identity
+        )[0]
 
     def answers(self, adapter: ModelFolder, wrong: dict[str, int]) -> pl.DataFrame:
         """Return predictions: the base is always wrong, the tuned model in so many cases of a split."""
@@ -127,8 +135,19 @@ class Releases:
     def champion(self, scenario: str = NAME) -> Any:
         return self.client.get_model_version_by_alias(scenario, "champion")
 
+    def folder(self, version: Any) -> Path:
+        """Return the released folder of a version of MLflow's."""
+        return Path(version.tags["cs_assets.folder"])
+
     def versions(self) -> int:
         return len(self.client.search_model_versions(f"name = '{NAME}'"))
+
+
+def with_more_cases(splits: pl.DataFrame) -> pl.DataFrame:
+    """Return the splits with each test message a second time, a bit changed: enough to compare two models by."""
+    tested = splits.filter(pl.col("split").is_in(TEST_SPLITS))
+    again = tested.with_columns(pl.col("message") + "。。", pl.col("sample_id") + "-again")
+    return pl.concat([splits, again])
 
 
 def given(name: str, value: Any) -> dg.AssetsDefinition:
@@ -166,7 +185,8 @@ def releases(
     splits: pl.DataFrame,
     labelled: pl.DataFrame,
 ) -> Releases:
-    return Releases(tmp_path, base, train(), scenario, splits, labelled)
+    own = Path(shutil.copytree(base, tmp_path / "base"))
+    return Releases(tmp_path, own, train(), scenario, splits, labelled)
 
 
 def test_a_gain_is_packed_registered_and_champion(releases: Releases) -> None:
@@ -179,7 +199,7 @@ def test_a_gain_is_packed_registered_and_champion(releases: Releases) -> None:
     assert card.data.language == "zh"
     assert metadata["model_card"] == card.content
     champion = releases.champion()
-    assert Path(champion.source) == folder.absolute()
+    assert releases.folder(champion) == folder.absolute()
     assert made == Release(
         passed=True,
         reasons=[],
@@ -203,21 +223,26 @@ def test_a_gain_is_packed_registered_and_champion(releases: Releases) -> None:
 
 def test_a_closed_gate_registers_nothing_and_leaves_the_champion(releases: Releases) -> None:
     releases.run("a")
-    leaking = pl.concat([releases.splits, releases.splits.filter(split="train").with_columns(split=pl.lit("test_iid"))])
+    moved = releases.adapter("b").model_copy(update={"base_identity": "another"})
+    answers = releases.answers(moved.model_copy(update={"fingerprint": "c" * 64}), {})
+    tested = releases.splits.filter(split="test_iid").head(1)
+    leaking = pl.concat([releases.splits, tested.with_columns(split=pl.lit("train"))])
     closed = [
-        (releases.run("b", {GATE_SPLIT: 4}), f"exact match on {GATE_SPLIT}: tuned 0.0 %"),
-        (releases.run("b", {GATE_SPLIT: 1}, minimum=0.9), f"exact match on {GATE_SPLIT}: 0.750 is below"),
+        (releases.run("b", {GATE_SPLIT: 8}), f"exact match on {GATE_SPLIT}: tuned 0.0 %"),
+        (releases.run("b", {GATE_SPLIT: 1}, minimum=0.9), f"exact match on {GATE_SPLIT}: 0.875 is below"),
         (releases.run("b", changed={"retention": FORGOTTEN}), "general questions: the tuned model dropped"),
         (releases.run("b", changed={"judge": {"auc": 0.45, "threshold": 0.5}}), "the judge rejects samples"),
         (releases.run("b", changed={"adapter": "c" * 64}), "the report is of the adapter cccc"),
         (releases.run("b", inputs={"filtered_samples": releases.filtered.head(0)}), "0% of 0 training samples"),
         (releases.run("b", inputs={"training_splits": leaking}), "test_iid: "),
+        (releases.run("b", inputs={"predictions": answers}), f"the predictions are of the adapter {'c' * 16}"),
+        (releases.run("b", inputs={"lora_adapter": moved}), f"the base {releases.base} is "),
     ]
     for result, wanted in closed:
-        metadata = seen(result)
-        [reason] = decided(result).reasons
-        assert reason.startswith(wanted)
-        assert (metadata["passed"], metadata["champion"], metadata["reasons"]) == (False, False, reason)
+        metadata, reasons = seen(result), decided(result).reasons
+        assert reasons[0].startswith(wanted)
+        told = (metadata["passed"], metadata["champion"], metadata["reasons"])
+        assert told == (False, False, "; ".join(reasons))
         assert (metadata["version"], metadata["outcome"]) == ("none", "gate closed")
     assert (releases.versions(), releases.champion().version) == (1, 1)
 
@@ -227,7 +252,7 @@ def test_one_that_is_worse_than_the_champion_gets_a_version_and_no_alias(release
     result = releases.run("b", {"test_iid": 1})
     made, metadata = decided(result), seen(result)
     [reason] = made.reasons
-    assert reason.startswith("exact match on the 19 test cases of both: 94.7 %")
+    assert reason.startswith("exact match on the 38 test cases of both: 97.4 %")
     assert (made.passed, made.champion, made.version) == (True, False, "2")
     assert metadata["outcome"] == f"{NAME} version 2 is not champion"
     assert (releases.versions(), releases.champion().version) == (2, 1)
@@ -240,7 +265,7 @@ def test_a_better_one_takes_the_alias_and_the_old_one_keeps_its_version(releases
     assert (decided(result).version, decided(result).champion) == ("2", True)
     assert (releases.versions(), releases.champion().version) == (2, 2)
     [old] = [v for v in releases.client.search_model_versions(f"name = '{NAME}'") if v.version == 1]
-    assert named(old.source) == "a"
+    assert named(releases.folder(old)) == "a"
 
 
 def test_a_champion_that_cannot_be_compared_stays(releases: Releases) -> None:
@@ -259,7 +284,7 @@ def test_releases_that_are_as_good_take_turns_and_keep_their_versions(releases: 
         versions.append(decided(result).version)
         assert seen(result)["champion"]
         assert str(releases.champion().version) == versions[-1]
-        assert named(releases.champion().source) == adapter
+        assert named(releases.folder(releases.champion())) == adapter
     assert versions == ["1", "2", "1"]
     assert seen(result)["cache"] == "hit"
     assert releases.versions() == 2
@@ -279,6 +304,57 @@ def test_every_champion_is_served_with_the_newest_of_the_others(releases: Releas
         assert {name: named(place.resolve().parent) for name, place in places.items()} == {NAME: "b", OTHER: "c"}
 
 
+def test_champions_on_weights_that_were_exchanged_since_are_not_served_together(
+    releases: Releases, scenarios: Path
+) -> None:
+    copy_small_scenario(scenarios / "copy")
+    (scenarios / "copy" / NAME).rename(scenarios / OTHER)
+    (scenarios / "copy").rmdir()
+    releases.run("a", scenario=OTHER)
+    os.utime(releases.base / "model.safetensors", (1, 1))
+    script = (Path(seen(releases.run("b"))["folder"]) / "vllm.sh").read_text(encoding="utf-8")
+    assert f'{NAME}="$here"/' in script
+    assert f'{OTHER}="$here"/' not in script
+
+
+def test_what_mlflow_tells_of_the_training_and_what_the_gate_asks_make_no_other_release(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = releases.run()
+    monkeypatch.setattr(Tracking, "parameters_of", lambda self, url: {"seed": "18"})
+    second = releases.run(minimum=0.5)
+    assert (seen(second)["cache"], decided(second)) == ("hit", decided(first))
+    assert releases.versions() == 1
+    assert seen(releases.run(merge=True))["cache"] == "miss"
+
+
+def test_one_release_at_a_time_asks_who_is_champion_and_writes_what_is_served(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = Path(releases.store.root) / "models" / "release" / ".lock"
+    held = []
+
+    def watched(step: str, whole: Any) -> Any:
+        def watching(*arguments: Any) -> Any:
+            try:
+                with FileLock(lock, timeout=0):
+                    held.append((step, False))
+            except Timeout:
+                held.append((step, True))
+            return whole(*arguments)
+
+        return watching
+
+    for step in ("version_of", "take_alias"):
+        monkeypatch.setattr(Tracking, step, watched(step, getattr(Tracking, step)))
+    monkeypatch.setattr(assets, "write_vllm_script", watched("serve", assets.write_vllm_script))
+    assert decided(releases.run()).champion
+    assert {step for step, _ in held} == {"version_of", "take_alias", "serve"}
+    assert all(locked for _, locked in held)
+    with FileLock(lock, timeout=0):
+        pass
+
+
 @pytest.mark.parametrize("step", ["register", "set_alias"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_release_killed_after_its_folder_is_registered_once_by_the_next_run(
@@ -294,7 +370,7 @@ def test_a_release_killed_after_its_folder_is_registered_once_by_the_next_run(
         patch.setattr(Tracking, step, killed)
         assert not releases.run().success
     for version in releases.client.search_model_versions(f"name = '{NAME}'"):
-        assert Path(version.source).is_dir()
+        assert releases.folder(version).is_dir()
     result = releases.run()
     assert (seen(result)["cache"], decided(result).version) == ("hit", "1")
     assert (releases.versions(), releases.champion().version) == (1, 1)
@@ -322,11 +398,11 @@ def test_a_version_that_was_deleted_from_the_registry_is_registered_again(releas
     assert (seen(result)["cache"], decided(result).version, releases.champion().version) == ("hit", "1", 1)
 
 
-def test_a_released_adapter_names_no_place_of_this_machine(releases: Releases, base: Path) -> None:
+def test_a_released_adapter_names_no_place_of_this_machine(releases: Releases) -> None:
     folder = Path(seen(releases.run())["folder"])
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
-    assert config["base_model_name_or_path"] == base.name
-    assert str(base) not in (folder / "README.md").read_text(encoding="utf-8")
+    assert config["base_model_name_or_path"] == releases.base.name
+    assert str(releases.base) not in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_family_that_is_judged_otherwise_opens_the_gate_with_its_own_metric(releases: Releases) -> None:

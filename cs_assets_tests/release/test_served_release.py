@@ -1,4 +1,7 @@
-"""What goes out answers as what was tested: a merged model behind a real server, asked by the `openai` client."""
+"""What goes out answers as what was tested: a merged model behind a real server, asked by the `openai` client.
+
+Its base ships a penalty on repetitions, as many do, under which it was not tested.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,19 @@ from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.release.model_card import Origin
 from cs_assets.release.packaging import Package
 from cs_assets.scenario import Scenario
-from cs_assets_tests.release.conftest import Train
+from cs_assets_tests.release.conftest import Train, write_loud_model
 from cs_assets_tests.transformers_serve import MISSING, serving
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"transformers serve needs {', '.join(MISSING)}")
 def test_a_released_model_says_behind_a_server_what_base_and_adapter_say_here(
-    scenario: Scenario, base: Path, train: Train, tmp_path: Path
+    scenario: Scenario, train: Train, tmp_path: Path
 ) -> None:
-    trained, folder = train(), tmp_path / "released"
+    from transformers import GenerationConfig
+
+    base = write_loud_model(tmp_path / "base")
+    GenerationConfig(repetition_penalty=1.3, eos_token_id=2, pad_token_id=0).save_pretrained(base)
+    trained, folder = train(of=base), tmp_path / "released"
     folder.mkdir()
     origin = Origin(base="base", on_hub=False, licence="MIT", form="lora", merged=True, training={})
     Package(scenario.name, scenario.spec.system, trained, str(base), origin, "", pl.DataFrame()).fill(folder, {})

@@ -14,6 +14,8 @@ from cs_assets_tests.release.conftest import Train
 from cs_assets_tests.tiny_model import CHAT_TEMPLATE
 
 CHATML = "{% if messages[0]['role'] != 'system' %}<|im_start|>system\n你是助手。<|im_end|>\n{% endif %}" + CHAT_TEMPLATE
+# The base's generation config, with its penalty on repetitions, is not asked.
+GREEDY = ["--host", "127.0.0.1", "--generation-config", "vllm"]
 OTHER = "{% for message in messages %}[{{ message['role'] }}] {{ message['content'] }}\n{% endfor %}"
 
 
@@ -29,14 +31,6 @@ def test_a_chatml_model_has_template_system_and_stop_and_answers_greedily(base: 
     )
 
 
-def test_the_penalty_is_the_one_that_it_was_tested_with(base: Path, tmp_path: Path) -> None:
-    from transformers import GenerationConfig
-
-    load_tokenizer(str(base)).save_pretrained(tmp_path)
-    GenerationConfig(repetition_penalty=1.05).save_pretrained(tmp_path)
-    assert "PARAMETER repeat_penalty 1.05\n" in modelfile(tmp_path, "")
-
-
 @pytest.mark.parametrize(
     ("template", "system"),
     [(CHATML, "你是助手。"), (CHATML.partition("{% endif %}")[2], ""), (OTHER, None), (None, None)],
@@ -50,13 +44,10 @@ def test_a_template_is_taken_for_chatml_where_it_writes_chatml(
 
 
 def test_another_template_is_left_to_ollama_and_ends_with_the_model_s_own_token(base: Path, tmp_path: Path) -> None:
-    from transformers import GenerationConfig
-
     tokenizer = load_tokenizer(str(base))
     tokenizer.chat_template = OTHER
     tokenizer.eos_token = "<|endoftext|>"
     tokenizer.save_pretrained(tmp_path)
-    GenerationConfig().save_pretrained(tmp_path)
     text = modelfile(tmp_path, "")
     assert "TEMPLATE" not in text
     assert "SYSTEM" not in text
@@ -64,12 +55,9 @@ def test_another_template_is_left_to_ollama_and_ends_with_the_model_s_own_token(
 
 
 def test_without_a_system_message_the_one_of_the_template_stands(base: Path, tmp_path: Path) -> None:
-    from transformers import GenerationConfig
-
     tokenizer = load_tokenizer(str(base))
     tokenizer.chat_template = CHATML
     tokenizer.save_pretrained(tmp_path)
-    GenerationConfig().save_pretrained(tmp_path)
     assert 'SYSTEM """你是助手。"""\n' in modelfile(tmp_path, "")
     assert 'SYSTEM """别的"""\n' in modelfile(tmp_path, "别的")
 
@@ -116,7 +104,7 @@ def test_vllm_serves_the_release_and_the_champions_of_the_other_scenarios(tmp_pa
     others = [word for word in words if word not in modules]
     assert others == [
         *("serve", "/models/base", "--enable-lora", "--max-loras", "2", "--max-lora-rank", "32", "--lora-modules"),
-        *("--host", "127.0.0.1", "--port", "8001"),
+        *("--host", "127.0.0.1", "--generation-config", "vllm", "--port", "8001"),
     ]
 
 
@@ -134,7 +122,8 @@ def test_what_is_no_lora_module_is_served_merged_or_not_at_all(tmp_path: Path, c
     assert vllm_script("intent_routing", folder, "/models/base", champions) is None
     (folder / "merged").mkdir()
     words = called(vllm_script("intent_routing", folder, "/models/base", champions), folder, tmp_path)
-    assert words == [*("serve", str(folder / "merged"), "--served-model-name", "intent_routing", "--host", "127.0.0.1")]
+    assert words[:4] == ["serve", str(folder / "merged"), "--served-model-name", "intent_routing"]
+    assert words[4:] == GREEDY
 
 
 def test_an_adapter_as_peft_writes_it_is_served(train: Train, tmp_path: Path) -> None:
@@ -143,4 +132,4 @@ def test_an_adapter_as_peft_writes_it_is_served(train: Train, tmp_path: Path) ->
     folder.mkdir()
     (tmp_path / "adapter").rename(folder / "adapter")
     words = called(vllm_script("s", folder, "base", {}), folder, tmp_path)
-    assert words[-3:] == [f"s={folder / 'adapter'}", "--host", "127.0.0.1"]
+    assert words[-5:] == [f"s={folder / 'adapter'}", *GREEDY]

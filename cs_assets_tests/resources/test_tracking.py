@@ -98,7 +98,9 @@ def test_registering_counts_versions_and_moves_the_alias(
         tracking.set_alias("cs-地址", "champion", second)
     assert (first.number, second.number) == ("1", "2")
     champion = client.get_model_version_by_alias("cs-地址", "champion")
-    assert (champion.version, champion.run_id, champion.source) == (2, tracked.run_id, str(tmp_path / "b"))
+    assert (champion.version, champion.run_id) == (2, tracked.run_id)
+    assert champion.source == f"runs:/{tracked.run_id}"
+    assert tracking.holder("cs-地址", "champion") == second
     assert client.get_model_version("cs-地址", "1").aliases == []
 
 
@@ -112,6 +114,16 @@ def test_a_registered_folder_keeps_its_version(tracking: Tracking, client: Mlflo
     assert first.run_url == first_run.url
     assert tracking.version_of("kept", str(tmp_path / "other")) is None
     assert len(client.search_model_versions("name = 'kept'")) == 1
+
+
+def test_a_version_that_was_registered_with_its_folder_as_source_is_found_by_it(
+    tracking: Tracking, client: MlflowClient, tmp_path: Path
+) -> None:
+    client.create_registered_model("older")
+    client.create_model_version("older", source=str(tmp_path))
+    found = tracking.version_of("older", str(tmp_path))
+    assert found is not None
+    assert (found.number, found.folder) == ("1", str(tmp_path))
 
 
 def test_an_alias_is_taken_unless_its_holder_is_the_better_one(
@@ -138,7 +150,7 @@ def test_an_alias_is_taken_unless_its_holder_is_the_better_one(
     assert tracking.holder("taken", "champion") == first
     assert tracking.take_alias("taken", "champion", second, objections()) == []
     assert tracking.holder("taken", "champion") == second
-    assert second.source == str(tmp_path / "b")
+    assert second.folder == str(tmp_path / "b")
     assert client.get_model_version("taken", "1").aliases == []
 
 
