@@ -7,8 +7,13 @@ parts of `page` are HTML already.
 """
 
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+
+# A text, and whether it is marked.
+Piece = tuple[str, bool]
+_FIGURE: Final = re.compile(r"<?-?\d[\d., ]*(%.*)?")
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -22,32 +27,64 @@ def heading(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table with a header; where the window is narrow it scrolls by itself."""
-    lines = [_line("th", head), *(_line("td", row) for row in rows)]
+    """Return a table with a header, columns of figures flush right; where the window is narrow it scrolls by itself."""
+    body = list(rows)
+    columns = zip(*body, strict=True)
+    figures = [all(_FIGURE.fullmatch(cell) for cell in column if cell) for column in columns] or [False] * len(head)
+    makers = [_figure if flush else _plain for flush in figures]
+    lines = []
+    for tag, row in (("th", head), *(("td", row) for row in body)):
+        cells = (make(tag, html.escape(cell)) for make, cell in zip(makers, row, strict=True))
+        lines.append(f"<tr>{''.join(cells)}</tr>")
     return f'<div class="table"><table>{"".join(lines)}</table></div>'
 
 
-def _line(tag: str, cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+def _plain(tag: str, text: str) -> str:
+    return f"<{tag}>{text}</{tag}>"
 
 
-def entry(texts: Mapping[str, str]) -> str:
+def _figure(tag: str, text: str) -> str:
+    """Return the cell of a figure; its interval stands in small type, and below it where there is no room."""
+    mean, _, interval = text.partition(" [")
+    return f'<{tag} class="figure">{mean}{f" <small>[{interval}</small>" if interval else ""}</{tag}>'
+
+
+def entry(texts: Mapping[str, str | Sequence[Piece]]) -> str:
     """Return what there is to read of one sample: texts by name, a plain word of ours; the one named `wrong` is red."""
-    lines = (f'<dt>{name}</dt><dd class="{name}">{html.escape(text)}</dd>' for name, text in texts.items())
+    lines = (f'<dt>{name}</dt><dd class="{name}">{_text(text)}</dd>' for name, text in texts.items())
     return f"<dl>{''.join(lines)}</dl>"
+
+
+def _text(text: str | Sequence[Piece]) -> str:
+    pieces = [(text, False)] if isinstance(text, str) else text
+    return "".join(f"<mark>{html.escape(piece)}</mark>" if marked else html.escape(piece) for piece, marked in pieces)
 
 
 _PAGE: Final = """<!doctype html>
 <html lang="zh"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1d2433; }}
-h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }} img {{ max-width: 100%; }}
-.headline {{ font-size: 1.15rem; background: #eef4ff; padding: .8rem 1rem; }}
-.table {{ overflow-x: auto; }} table {{ border-collapse: collapse; width: 100%; }}
-td, th {{ padding: .35rem .6rem; border-bottom: 1px solid #dde; text-align: left; vertical-align: top; }}
-td {{ overflow-wrap: anywhere; min-width: 3rem; }}
-dl {{ border-left: 3px solid #ccd; padding-left: 1rem; margin: 1.2rem 0; }} dt {{ color: #567; font-size: .85rem; }}
-dd {{ margin: 0 0 .3rem; white-space: pre-wrap; overflow-wrap: anywhere; }} .wrong {{ color: #b3261e; }}
+:root {{ color-scheme: light dark; --text: #1d2433; --soft: #5b6778; --line: #d9deea; --tint: #eef4ff; --red: #b3261e;
+  --good: #c9efd3; --bad: #fbd3cf; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --text: #e3e7ee; --soft: #9aa6b8; --line: #39424f; --tint: #1f2b40;
+  --red: #ff8a80; --good: #1d5230; --bad: #6e2a25; }} img {{ background: #fff; border-radius: 4px; }} }}
+body {{ font: 15px/1.5 system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; max-width: 64rem;
+  margin: 2rem auto; padding: 0 1rem; color: var(--text); }}
+h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.15rem; margin-top: 2.2rem; }} img {{ max-width: 100%; }}
+.headline {{ font-size: 1.15rem; background: var(--tint); padding: .8rem 1rem; border-radius: 4px; margin: .5rem 0; }}
+.note {{ color: var(--soft); font-size: .87rem; margin: .4rem 0; max-width: 52rem; }}
+.table {{ overflow-x: auto; }} table {{ border-collapse: collapse; min-width: 50%; }}
+td, th {{ padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }}
+th {{ color: var(--soft); font-weight: 600; white-space: nowrap; }}
+.figure {{ text-align: right; font-variant-numeric: tabular-nums; }}
+small {{ color: var(--soft); white-space: nowrap; }}
+dl {{ border-left: 3px solid var(--line); padding-left: 1rem; margin: 1.4rem 0; display: grid; gap: .2rem 1rem;
+  grid-template-columns: max-content minmax(0, 1fr); align-items: baseline; }}
+dt {{ color: var(--soft); font-size: .85rem; }} .wrong {{ color: var(--red); }}
+dd {{ margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }}
+mark {{ color: inherit; background: var(--bad); border-radius: 2px; }} .wanted mark {{ background: var(--good); }}
+@media print {{ :root, body {{ font-size: 11px; }} body {{ max-width: none; margin: 0; }}
+  .table {{ overflow: visible; }} h2, dt {{ break-after: avoid; }} tr, dl, img {{ break-inside: avoid; }}
+  mark {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }} }}
 </style></head><body><h1>{title}</h1>
 {body}
 </body></html>

@@ -8,10 +8,13 @@ import base64
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 _COLOURS = {"base": "#9aa5b1", "base_few_shot": "#c9a227", "tuned": "#2f6fde", "aligned": "#1e8e5a"}
-_COLOURS |= {"own": _COLOURS["tuned"], "joint": "#8e4ec6"}
+_COLOURS |= {"best_of_n": "#8e4ec6", "own": _COLOURS["tuned"], "joint": "#8e4ec6"}
+
+# The share of the steps over which the training loss is averaged: batches scatter more than the model learns in a step.
+_SMOOTHED: Final = 0.1
 
 
 def _figure(title: str, x: str, y: str) -> tuple[Any, Any]:
@@ -37,13 +40,26 @@ def _data_uri(figure: Any) -> str:
 
 
 def loss_curve(train: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]] = ()) -> str:
-    """Return a data URI: loss by step, as (step, loss)."""
+    """Return a data URI: loss by step, as (step, loss): each step's faintly, their moving mean, validation as is."""
     figure, axes = _figure("loss", "step", "loss")
-    axes.plot(*zip(*train, strict=True), color=_COLOURS["tuned"], label="training")
+    steps, losses = [step for step, _ in train], [loss for _, loss in train]
+    half = round(_SMOOTHED * len(losses) / 2)
+    if half:
+        axes.plot(steps, losses, color=_COLOURS["tuned"], alpha=0.3, linewidth=0.8, label="training, each step")
+        label = f"training, mean of {2 * half + 1} steps"
+        axes.plot(steps, moving_mean(losses, half), color=_COLOURS["tuned"], label=label)
+    else:
+        axes.plot(steps, losses, color=_COLOURS["tuned"], label="training")
     if validation:
-        axes.plot(*zip(*validation, strict=True), "o-", color="#b3261e", label="validation")
-    axes.legend(frameon=False)
+        axes.plot(*zip(*validation, strict=True), "o-", color="#b3261e", markersize=4, label="validation")
+    axes.legend(frameon=False, loc="upper right")  # the curve leaves it free: it falls
     return _data_uri(figure)
+
+
+def moving_mean(values: Sequence[float], half: int) -> list[float]:
+    """Return for each value the mean of it and up to `half` on either side, of fewer where the values end."""
+    around = (values[max(0, i - half) : i + half + 1] for i in range(len(values)))
+    return [sum(near) / len(near) for near in around]
 
 
 def score_histogram(good: Sequence[float], bad: Sequence[float], threshold: float) -> str:

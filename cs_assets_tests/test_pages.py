@@ -46,6 +46,22 @@ def test_texts_come_out_as_they_were_handed_in(title: str, cells: list[str], sai
     ]
 
 
+def test_columns_of_figures_are_told_apart_from_those_of_texts() -> None:
+    rows = [("a", "1,200", "85.0 % [72.5, 95.0]", "<0.001", "3"), ("b", "7, 8", "-5.0 % [-9.1, 0.0]", "", "3 of 4")]
+    page = pages.table(("text", "n", "share", "p", "both"), rows)
+    assert [f'class="figure">{name}' in page for name in ("text", "n", "share", "p", "both")] == [0, 1, 1, 1, 0]
+    assert page.count("<td>") == 4
+    assert '<td class="figure">85.0 % <small>[72.5, 95.0]</small></td><td class="figure">&lt;0.001</td>' in page
+    assert pages.table(("text",), []) == '<div class="table"><table><tr><th>text</th></tr></table></div>'
+
+
+@given(pieces=st.lists(st.tuples(TEXTS, st.booleans()), min_size=1))
+def test_marked_pieces_are_texts_too(pieces: list[tuple[str, bool]]) -> None:
+    found = Texts(pages.entry({"wanted": pieces}))
+    assert "".join(found.texts[1:]) == "".join(piece for piece, _ in pieces)
+    assert found.tags.count("mark") == sum(marked for _, marked in pieces)
+
+
 def test_a_page_is_whole_and_loads_nothing() -> None:
     page = pages.page("收货 <信息> {x}", [pages.entry({"wrong": "姓名"}), "<p>{plain}</p>"])
     found = Texts(page)

@@ -2,6 +2,10 @@
 
 import base64
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cs_assets import plots
 
 
@@ -20,6 +24,27 @@ def test_loss_curve_names_both_curves() -> None:
     drawn = svg(plots.loss_curve([(1, 2.0), (2, 1.0)], [(2, 1.2)]))
     assert ">training<" in drawn
     assert ">validation<" in drawn
+
+
+def test_a_loss_curve_has_a_moving_mean_over_its_steps_once_there_are_enough() -> None:
+    drawn = svg(plots.loss_curve([(step, 1 / step) for step in range(1, 101)]))
+    assert ">training, each step<" in drawn
+    assert ">training, mean of 11 steps<" in drawn
+    assert "opacity: 0.3" in drawn
+    assert ">training<" in svg(plots.loss_curve([(step, 1 / step) for step in range(1, 11)]))
+
+
+@given(values=st.lists(st.floats(-9, 9), min_size=1, max_size=60), half=st.integers(0, 70))
+def test_a_moving_mean_goes_through_the_middle_of_what_is_around(values: list[float], half: int) -> None:
+    found = plots.moving_mean(values, half)
+    assert len(found) == len(values)
+    assert all(min(values) - 1e-9 <= mean <= max(values) + 1e-9 for mean in found)
+    assert plots.moving_mean(values[::-1], half) == pytest.approx(found[::-1])  # looks as far back as ahead
+    assert plots.moving_mean(values, 0) == values
+
+
+def test_a_moving_mean_is_of_fewer_values_at_the_ends() -> None:
+    assert plots.moving_mean([0.0, 3.0, 6.0, 0.0, 0.0], 1) == [1.5, 3.0, 3.0, 2.0, 0.0]
 
 
 def test_loss_curve_without_validation_has_none() -> None:

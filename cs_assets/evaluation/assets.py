@@ -22,11 +22,11 @@ from cs_assets.evaluation.predicting import (
 )
 from cs_assets.evaluation.preferred import Preferred, preferred
 from cs_assets.evaluation.probe import load_probe
+from cs_assets.evaluation.report_page import html_page
 from cs_assets.evaluation.reporting import (
     LEADERBOARD_SCHEMA,
     EvaluationReport,
     answered_by,
-    html_page,
     leaderboard_rows,
     make_report,
     markdown,
@@ -50,6 +50,7 @@ from cs_assets.partitions import scenario_partitions
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario, load_scenario, scenario_names
 from cs_assets.training.joint import Joint, splits_of
+from cs_assets.training.splits import families_in
 from resources.base_model import BaseModelFolder, BaseModels
 from resources.files import write_whole
 from resources.gpu import gpu
@@ -58,7 +59,7 @@ from resources.store import ModelFolder, Store, fingerprint, preview
 from resources.tracking import Tracking
 
 # How answers are asked and scored; what was asked under another version is asked again.
-_PREDICTING: Final = "1"
+_PREDICTING: Final = "2"
 
 
 class PredictionsConfig(dg.Config, PredictionSettings):
@@ -233,7 +234,7 @@ class EvaluationReportConfig(dg.Config):
     partitions_def=scenario_partitions,
     kinds={"openai", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     io_manager_key="record_io_manager",
 )
 def evaluation_report(
@@ -244,6 +245,7 @@ def evaluation_report(
     llm: LLM,
     predictions: pl.DataFrame,
     retention: pl.DataFrame,
+    training_splits: pl.DataFrame,
     lora_adapter: ModelFolder,
     kto_judge: ModelFolder,
     reward_model: ModelFolder,
@@ -256,7 +258,6 @@ def evaluation_report(
         predictions,
         kto_judge.metrics,
         reward_model.metrics,
-        family=scenario.family,
         headline=scenario.family.headline,
         adapter=answered_by(predictions, retention),
         measures=measured(predictions, scenario.family, _embed(context, llm)),
@@ -264,12 +265,15 @@ def evaluation_report(
         fit=str(fit_of(log)),
         retention=summarise(retention),
     )
-    bars = plots.field_bars({m: {f: v.mean for f, v in fields.items()} for m, fields in report.per_field.items()})
+    bars = plots.field_bars({m: {f: v.mean for f, v in report.per_field[m].items()} for m in report.models})
+    curve = loss_curve(log)
     page = html_page(
         report,
         predictions,
         f"{scenario.spec.title}：评测报告",
-        [plots.html_image(bars, "field accuracy"), plots.html_image(loss_curve(log), "loss curve")],
+        bars=plots.html_image(bars, "field accuracy"),
+        curve=plots.html_image(curve, "loss curve"),
+        about=_about(training_splits, log, llm),
     )
     path = store.location("reports", f"{scenario.name}.html")
     write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8"))
@@ -283,12 +287,34 @@ def evaluation_report(
             "figures": dg.MetadataValue.md(markdown(report)),
             "headline": report.headline_title,
             "field_accuracy": dg.MetadataValue.md(plots.markdown_image(bars, "field accuracy")),
+            "loss_curve": dg.MetadataValue.md(plots.markdown_image(curve, "loss curve")),
             "worst_failures": dg.MetadataValue.md(preview(failures)),
             "mcnemar_p": {split: f"{p:.2g}" for split, p in report.p_values.items()},
             "html_report": dg.MetadataValue.path(str(path)),
             **tracked_figures(context, store, tracking, key, figures),
         },
     )
+
+
+def _about(splits: pl.DataFrame, log: TrainingLog, llm: LLM) -> dict[str, str]:
+    """Return what the tuned model was made of, and what that cost."""
+    train = splits.filter(split="train")
+    origins = train.group_by("template_origin").len().sort("template_origin").rows()
+    resumed = f", counted from step {log.resumed_at}, where it was resumed" if log.resumed_at else ""
+    about = {
+        "training samples": f"{train.height:,}, all synthetic: no customer's message is among them",
+        "their sentences": f"{train['template_id'].n_unique():,}, in {len(families_in(train)):,} families; samples by "
+        f"origin: {', '.join(f'{origin} {count:,}' for origin, count in origins)}",
+        "training": f"{log.steps:,} steps, {log.seconds / 60:,.0f} minutes, {log.tokens:,} tokens{resumed}",
+        "LLM": "none configured",
+    }
+    if llm.configured():
+        spent = llm.client().ledger_totals()
+        about["LLM"] = (
+            f"{spent.calls:,} calls, {spent.tokens_in + spent.tokens_out:,} tokens, cost {spent.cost:,.2f} at the "
+            f"prices set, {spent.wasted_cost:,.2f} of it for what was rejected; of all scenarios and runs so far"
+        )
+    return about
 
 
 def _embed(context: dg.AssetExecutionContext, llm: LLM) -> Embed | None:
@@ -318,7 +344,7 @@ def _preferred(llm: LLM, scenario: Scenario, predictions: pl.DataFrame, messages
     deps=[evaluation_report],
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
 )
 def leaderboard(
     context: dg.AssetExecutionContext, store: Store, tracking: Tracking

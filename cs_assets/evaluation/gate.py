@@ -18,6 +18,9 @@ from cs_assets.training.splits import leakage_proof, leaks
 
 GATE_SPLIT: Final = "test_template_ood"
 _CHANCE: Final = 0.5  # AUC of a judge that knows nothing
+_SIGNIFICANT: Final = 0.05
+# Were all of so few lost, the interval of the drop would still reach zero: (1 - 3/n)^n of the resamples hold none.
+_TOO_FEW_KNOWN: Final = 3
 
 
 def gate(
@@ -55,15 +58,20 @@ def gain(report: EvaluationReport, minimum: float) -> list[str]:
     """Return why the tuned model may not go out for what it has learnt; empty when it may.
 
     On unseen templates, in the headline metric of its family: the lower end of the tuned model's interval must lie
-    above the upper end of the base's, and its mean must reach `minimum`.
+    above the upper end of the base's, the paired test must tell the two apart (the bootstrap has no width where all
+    cases agree), and the mean must reach `minimum`. Where the metric is exact match, the base may write what it likes
+    around its answer: that a model has learnt the format alone is no gain.
     """
     base, tuned = report.cell(GATE_SPLIT, "base"), report.cell(GATE_SPLIT, "tuned")
     if base is None or tuned is None:
         return [f"no base or tuned figures on {GATE_SPLIT}"]
-    title, before, after = report.headline_title, base.figure(report.headline), tuned.figure(report.headline)
+    title, after = report.headline_title, tuned.figure(report.headline)
+    before = base.figure("repaired" if report.headline == "exact" else report.headline)
     reasons = []
     if after.low <= before.high:
         reasons.append(f"{title} on {GATE_SPLIT}: tuned {after} does not clear base {before}")
+    if (p := report.p_values.get(GATE_SPLIT, 1.0)) >= _SIGNIFICANT:
+        reasons.append(f"{title} on {GATE_SPLIT}: {after.n} cases do not tell tuned from base, p = {p:.2g}")
     if after.mean < minimum:
         reasons.append(f"{title} on {GATE_SPLIT}: {after.mean:.3f} is below the wanted {minimum}")
     return reasons
@@ -72,10 +80,14 @@ def gain(report: EvaluationReport, minimum: float) -> list[str]:
 def kept(retention: Retention | None) -> list[str]:
     """Return why the tuned model may not go out for what it has forgotten; empty when it may.
 
-    On general questions it must not have dropped beyond the interval of the drop.
+    On general questions it must not have dropped beyond the interval of the drop, and the base must know enough for a
+    drop to be seen.
     """
     if retention is None:
         return ["no figures on general questions; materialize `retention`"]
+    known = round(retention.base.mean * retention.base.n)
+    if known <= _TOO_FEW_KNOWN:
+        return [f"general questions: the base answers {known} of {retention.base.n}, too few to see a drop; ask more"]
     return [f"general questions: the tuned model dropped: {retention}"] if retention.dropped else []
 
 
@@ -85,7 +97,7 @@ def judged(judge: Mapping[str, float], filtered: pl.DataFrame) -> list[str]:
     A judge whose threshold is 0 chooses nothing, and the rules alone do.
     """
     reasons = too_few_kept(filtered)
-    measured = judge.get("auc")
-    if judge.get("threshold", 0.0) > 0 and measured is not None and measured <= _CHANCE:
+    measured = judge.get("auc", 0.0)
+    if judge.get("threshold", 0.0) > 0 and measured <= _CHANCE:
         reasons.append(f"the judge rejects samples, and on its test it is no better than chance: AUC {measured:.3f}")
     return reasons

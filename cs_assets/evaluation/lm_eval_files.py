@@ -32,7 +32,7 @@ output_type: generate_until
 doc_to_text: message
 doc_to_target: answer
 process_results: !function cs_assets.evaluation.lm_eval_task.process_results
-generation_kwargs: {{until: [], do_sample: false, max_gen_toks: {max_new_tokens}}}
+generation_kwargs: {{until: [], do_sample: false, repetition_penalty: 1.0, max_gen_toks: {max_new_tokens}}}
 metric_list:
 {metrics}
 metadata: {{version: 1.0}}
@@ -51,7 +51,7 @@ def cases(split, **metadata):
 
 
 def write_tasks(scenario: Scenario, cases: pl.DataFrame, max_new_tokens: int, folder: UPath) -> dict[str, int]:
-    """Write a task for each split; return the number of cases by the task's name.
+    """Write a task for each split; return the number of cases by the task's name. Tasks of other splits are removed.
 
     Args:
         scenario: whose prompts and family they are.
@@ -67,6 +67,10 @@ def write_tasks(scenario: Scenario, cases: pl.DataFrame, max_new_tokens: int, fo
         written[f"{scenario.name}_{split}"] = write_jsonl(folder / f"{split}.jsonl", scenario, rows, case)
         task = _TASK.format(scenario=scenario.name, split=split, max_new_tokens=max_new_tokens, metrics=metrics)
         write_whole(folder / f"{split}.yaml", functools.partial(Path.write_text, data=task, encoding="utf-8"))
+    for path in folder.glob("*.yaml"):
+        if f"{scenario.name}_{path.stem}" not in written:
+            path.unlink()
+            path.with_suffix(".jsonl").unlink(missing_ok=True)
     return written
 
 

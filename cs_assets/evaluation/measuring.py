@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import polars as pl
 
-from cs_assets.evaluation.statistics import Interval, bootstrap
-from cs_assets.families.base import MeasuringFamily, ProseFamily
+from cs_assets.evaluation.statistics import Interval, bootstrap, macro_f1
+from cs_assets.families.base import ClassifyingFamily, MeasuringFamily, ProseFamily
 from cs_assets.families.similarity import similarities
 
 # split -> model -> figure
@@ -26,7 +26,8 @@ def measured(predictions: pl.DataFrame, family: object, embed: Embed | None = No
 
     Args:
         predictions: the table of `predictions`.
-        family: a `MeasuringFamily` has figures of its own; a `ProseFamily` texts that are compared by their wording.
+        family: a `MeasuringFamily` has figures of its own; a `ClassifyingFamily` a macro-F1; a `ProseFamily` texts that
+            are compared by their wording.
         embed: returns vectors of texts, some of which may be missing; None: there is no figure `cosine`.
     """
     answers = set(predictions["answer"])
@@ -34,19 +35,23 @@ def measured(predictions: pl.DataFrame, family: object, embed: Embed | None = No
     texts = predictions.filter(pl.col("answer").is_in(list(prose)))
     said = {text for text in {*prose, *texts["prediction"]} if text.strip()}
     vectors = embed(said) if embed and said else {}
-    found: dict[tuple[str, str], dict[str, list[float]]] = {}
-    rows = predictions.sort("split", "model", "sample_id").select("split", "model", "prediction", "answer").iter_rows()
-    for split, model, prediction, answer in rows:
-        figures = family.measures(prediction, answer) if isinstance(family, MeasuringFamily) else {}
-        if answer in prose:
-            figures |= similarities(prediction, answer) | _cosine(prediction, answer, vectors)
-        values = found.setdefault((split, model), {})
-        for name, value in figures.items():
-            values.setdefault(name, []).append(value)
     measures: Measures = {}
-    for (split, model), by_name in found.items():
-        if by_name:
-            measures.setdefault(split, {})[model] = {name: bootstrap(values) for name, values in by_name.items()}
+    groups = predictions.sort("sample_id").group_by("split", "model", maintain_order=True)
+    for (split, model), group in sorted(groups, key=lambda item: item[0]):
+        pairs = group.select("prediction", "answer").rows()
+        values: dict[str, list[float]] = {}
+        for prediction, answer in pairs:
+            figures = family.measures(prediction, answer) if isinstance(family, MeasuringFamily) else {}
+            if answer in prose:
+                figures |= similarities(prediction, answer) | _cosine(prediction, answer, vectors)
+            for name, value in figures.items():
+                values.setdefault(name, []).append(value)
+        intervals = {name: bootstrap(each) for name, each in values.items()}
+        if isinstance(family, ClassifyingFamily):
+            named = [family.classes_named(prediction, answer) for prediction, answer in pairs]
+            intervals["macro_f1"] = macro_f1([one for one, _ in named], [true for _, true in named])
+        if intervals:
+            measures.setdefault(str(split), {})[str(model)] = intervals
     return measures
 
 

@@ -29,6 +29,7 @@ SCHEMA: Final[dict[str, Any]] = {
     "prediction": pl.String,
     "strict_json": pl.Float64,
     "exact": pl.Float64,
+    "repaired": pl.Float64,
     "field_accuracy": pl.Float64,
     "fields": pl.String,  # JSON: field -> 1.0 or 0.0
     "tags": pl.List(pl.String),

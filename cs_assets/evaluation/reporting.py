@@ -1,6 +1,8 @@
-"""The report: per split and model each metric with interval and n, per field, per tag, and the failures to read."""
+"""The report: per split and model each metric with interval and n, per field, per tag, and the failures to read.
 
-import html
+Here belong the figures and their tables. The page that shows them is in `report_page.py`.
+"""
+
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,12 +10,12 @@ from typing import Any, Final
 import polars as pl
 from pydantic import BaseModel
 
-from cs_assets import pages
 from cs_assets.evaluation.measuring import Measures
+from cs_assets.evaluation.predicting import MODELS
 from cs_assets.evaluation.preferred import Preferred
 from cs_assets.evaluation.retention import Retention
 from cs_assets.evaluation.statistics import Interval, bootstrap, mcnemar
-from cs_assets.families.base import METRIC_TITLES, METRICS, Metric, SummarisingFamily
+from cs_assets.families.base import METRIC_TITLES, METRICS, Metric
 
 _WORST: Final = 20
 
@@ -24,6 +26,7 @@ class Cell(BaseModel):
     split: str
     model: str
     exact: Interval
+    repaired: Interval
     strict_json: Interval
     field_accuracy: Interval
 
@@ -47,10 +50,10 @@ class EvaluationReport(BaseModel):
     headline: the metric by which the scenario's family is judged; adapter: the fingerprint of the one that answered as
     `tuned`, empty where it is not known. p_values: McNemar's test base against tuned on the headline metric, per split
     (of one that is not only right or wrong, the sign test). per_field: model -> field -> accuracy over all test splits.
-    groups: the headline figure by variation tag, or format of a message, and by origin of the template. summaries:
-    split -> model -> figures of the family's own. measures: those besides right and wrong, with their intervals.
-    preferred: which replies an LLM prefers, empty where none is configured. fit: what the loss curve of the tuned model
-    says. retention: what general questions say. judge, reward: the metrics of those models.
+    groups: the headline figure by variation tag, or format of a message, and by origin of the template. measures: the
+    figures besides right and wrong. preferred: which replies an LLM prefers, empty where none is configured. fit: what
+    the loss curve of the tuned model says. retention: what general questions say. judge, reward: the metrics of those
+    models.
     """
 
     scenario: str
@@ -60,7 +63,6 @@ class EvaluationReport(BaseModel):
     p_values: dict[str, float]
     per_field: dict[str, dict[str, Interval]]
     groups: list[Group] = []
-    summaries: dict[str, dict[str, dict[str, float]]] = {}
     measures: Measures = {}
     preferred: list[Preferred] = []
     fit: str = ""
@@ -70,6 +72,11 @@ class EvaluationReport(BaseModel):
 
     def cell(self, split: str, model: str) -> Cell | None:
         return next((c for c in self.cells if c.split == split and c.model == model), None)
+
+    @property
+    def models(self) -> list[str]:
+        """Those that were asked, in the order of `MODELS`."""
+        return sorted({cell.model for cell in self.cells}, key=MODELS.index)
 
     @property
     def headline_title(self) -> str:
@@ -83,7 +90,6 @@ def make_report(
     judge: Mapping[str, float],
     reward: Mapping[str, float],
     *,
-    family: object = None,
     headline: Metric = "exact",
     adapter: str = "",
     measures: Measures | None = None,
@@ -97,8 +103,7 @@ def make_report(
         scenario: its name.
         predictions: the table of `predictions`.
         judge, reward: the metrics of those models.
-        family: the scenario's; a `SummarisingFamily` adds figures of its own.
-        headline: the metric by which it is judged.
+        headline: the metric by which the scenario is judged.
         adapter: the fingerprint of the adapter whose answers are those of `tuned`.
         measures: figures besides right and wrong.
         preferred: which replies an LLM prefers, split by split.
@@ -129,7 +134,6 @@ def make_report(
             *_groups(predictions.explode("tags"), "tag", "tags", headline),
             *_groups(predictions, "origin", "template_origin", headline),
         ],
-        summaries=_summaries(predictions, family) if isinstance(family, SummarisingFamily) else {},
         measures=measures or {},
         preferred=list(preferred),
         fit=fit,
@@ -169,14 +173,6 @@ def _groups(predictions: pl.DataFrame, by: str, column: str, headline: Metric) -
     ]
 
 
-def _summaries(predictions: pl.DataFrame, family: SummarisingFamily) -> dict[str, dict[str, dict[str, float]]]:
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for (split, model), group in sorted(predictions.group_by("split", "model"), key=lambda item: item[0]):
-        figures = family.summary(group["prediction"].to_list(), group["answer"].to_list())
-        found.setdefault(str(split), {})[str(model)] = figures
-    return found
-
-
 def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, Interval]]:
     found: dict[str, dict[str, Interval]] = {}
     for (model,), group in sorted(predictions.group_by("model"), key=lambda item: item[0]):
@@ -188,21 +184,22 @@ def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, Interval]]:
     return found
 
 
-_HEAD: Final = ("split", "model", "n", *METRIC_TITLES.values(), "p")
+def main_table(report: EvaluationReport) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of the main table: on each split each figure, the models side by side."""
+    rows = []
+    for split in dict.fromkeys(cell.split for cell in report.cells):
+        cells = [report.cell(split, model) for model in report.models]
+        n = next(cell.exact.n for cell in cells if cell)
+        for number, metric in enumerate(METRICS):
+            figures = [str(cell.figure(metric)) if cell else "" for cell in cells]
+            p = p_value(report.p_values[split]) if metric == report.headline and split in report.p_values else ""
+            rows.append(["" if number else split, METRIC_TITLES[metric], str(n), *figures, p])
+    return ["split", "figure", "n", *report.models, "p"], rows
 
 
-def _table(report: EvaluationReport) -> list[tuple[str, ...]]:
-    """Return the rows of the main table, as `_HEAD` names their cells."""
-    return [
-        (c.split, c.model, str(c.exact.n), *(str(c.figure(metric)) for metric in METRICS), _p(report, c))
-        for c in report.cells
-    ]
-
-
-def _p(report: EvaluationReport, cell: Cell) -> str:
-    """Return the p-value of the comparison with the base, in the line of the tuned model."""
-    known = cell.model == "tuned" and cell.split in report.p_values
-    return f"{report.p_values[cell.split]:.2g}" if known else ""
+def p_value(value: float) -> str:
+    """Return a p-value as it is printed."""
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
 
 
 LEADERBOARD_SCHEMA: Final[dict[str, Any]] = {
@@ -211,151 +208,40 @@ LEADERBOARD_SCHEMA: Final[dict[str, Any]] = {
     "n": pl.Int64,
     "metric": pl.String,
     "base": pl.Float64,
+    "base_low": pl.Float64,
+    "base_high": pl.Float64,
     "tuned": pl.Float64,
+    "tuned_low": pl.Float64,
+    "tuned_high": pl.Float64,
     "gain": pl.Float64,
 }
 
 
 def leaderboard_rows(report: EvaluationReport) -> list[tuple[Any, ...]]:
-    """Return a row a split that base and tuned model were asked: the headline figure, named, before and after."""
+    """Return a row a split that base and tuned model were asked: its headline figure before and after."""
     rows = []
     for tuned in report.cells:
         base = report.cell(tuned.split, "base")
         if tuned.model == "tuned" and base:
             before, after = base.figure(report.headline), tuned.figure(report.headline)
             named = (report.scenario, tuned.split, after.n, report.headline_title)
-            rows.append((*named, before.mean, after.mean, after.mean - before.mean))
+            intervals = (edge for figure in (before, after) for edge in (figure.mean, figure.low, figure.high))
+            rows.append((*named, *intervals, after.mean - before.mean))
     return rows
 
 
 def markdown(report: EvaluationReport) -> str:
     """Return the main table as Markdown."""
-    rows = [_HEAD, ["---"] * len(_HEAD), *_table(report)]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
+    head, rows = main_table(report)
+    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
     return "\n".join([*lines, *([f"\nGeneral questions: {report.retention}."] if report.retention else [])])
 
 
 def worst_failures(predictions: pl.DataFrame, model: str = "tuned") -> pl.DataFrame:
     """Return the failures of a model that get the most fields wrong, worst first."""
-    failures = predictions.filter((pl.col("model") == model) & (pl.col("exact") < 1))
-    return failures.sort("field_accuracy", "sample_id").head(_WORST)
+    return failures(predictions, model).sort("field_accuracy", "sample_id").head(_WORST)
 
 
-def html_page(report: EvaluationReport, predictions: pl.DataFrame, title: str, plots: list[str]) -> str:
-    """Return the page: headline, tables, plots (HTML), failures."""
-    failures = [_failure(row) for row in worst_failures(predictions).iter_rows(named=True)]
-    return pages.page(
-        title,
-        [
-            *_headlines(report),
-            f'<p><a href="{report.scenario}-data.html">What it was trained on</a>: the figures of the data set, and '
-            "samples to read.</p>",
-            pages.heading("Base against tuned"),
-            pages.table(_HEAD, _table(report)),
-            f"<p>Intervals: 95 % bootstrap. p: {_test(report)}, base against tuned on the same messages.</p>",
-            *plots,
-            *_preferred(report.preferred),
-            *_kept(report.retention),
-            *_details(report),
-            pages.heading("Worst failures of the tuned model"),
-            *(failures or ["<p>none</p>"]),
-        ],
-    )
-
-
-def _test(report: EvaluationReport) -> str:
-    """Return the name of the test behind the p-values."""
-    return "McNemar's exact test" if report.headline == "exact" else f"exact sign test on {report.headline_title}"
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
-def _headlines(report: EvaluationReport) -> list[str]:
-    """Return the headline figure before and after, on each split that has both and that a reader asks about first."""
-    title = _capital(report.headline_title)
-    found = []
-    for split, what in (("real_style", "messages as people write them"), ("test_template_ood", "unseen templates")):
-        base, tuned = report.cell(split, "base"), report.cell(split, "tuned")
-        if base and tuned:
-            before, after = base.figure(report.headline), tuned.figure(report.headline)
-            found.append(
-                f'<p class="headline">{title} on {what}: <b>{100 * before.mean:.0f} %</b> before, '
-                f"<b>{100 * after.mean:.0f} %</b> after tuning ({after.n} messages).</p>"
-            )
-    return found
-
-
-def _kept(retention: Retention | None) -> list[str]:
-    """Return what the tuned model can still do besides its task."""
-    if retention is None:
-        return []
-    rows = [(kind, str(by["base"].n), str(by["base"]), str(by["tuned"])) for kind, by in retention.kinds.items()]
-    return [
-        pages.heading("General questions, which have nothing to do with the task"),
-        f"<p>{html.escape(str(retention))}. The interval of the difference is of paired answers.</p>",
-        pages.table(("kind", "n", "base", "tuned"), rows),
-    ]
-
-
-def _details(report: EvaluationReport) -> list[str]:
-    """Return the figures behind the main table: of the family's own, by field, by tag and origin, and of training."""
-    models = list(report.per_field)
-    fields = dict.fromkeys(field for figures in report.per_field.values() for field in figures)
-    parts = []
-    if report.fit:
-        parts += [pages.heading("How the training went"), f"<p>{html.escape(report.fit)}</p>"]
-    for split, by_model in report.summaries.items():
-        names = dict.fromkeys(name for figures in by_model.values() for name in figures)
-        rows = [
-            (model, *(f"{100 * figures[name]:.1f} %" if name in figures else "" for name in names))
-            for model, figures in by_model.items()
-        ]
-        parts += [pages.heading(f"Of this kind of task: {split}"), pages.table(("model", *names), rows)]
-    for split, measures in report.measures.items():
-        parts += [pages.heading(f"Besides right and wrong: {split}"), pages.table(*_measures(measures))]
-    by_field = [(field, *(str(report.per_field[model].get(field, "")) for model in models)) for field in fields]
-    parts += [pages.heading("By field, over all splits"), pages.table(("field", *models), by_field)]
-    for by in dict.fromkeys(group.by for group in report.groups):
-        title = f"{_capital(report.headline_title)} by {by}"
-        parts += [pages.heading(title), pages.table((by, "n", *models), _by_group(report, by, models))]
-    return parts
-
-
-def _measures(measures: Mapping[str, Mapping[str, Interval]]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
-    """Return head and rows: a figure each with its number of cases, a model a column."""
-    sizes = {name: figure.n for figures in measures.values() for name, figure in figures.items()}
-    rows = [(name, str(n), *(str(of.get(name, "")) for of in measures.values())) for name, n in sizes.items()]
-    return ("figure", "n", *measures), rows
-
-
-def _preferred(found: Sequence[Preferred]) -> list[str]:
-    """Return which replies an LLM prefers."""
-    if not found:
-        return []
-    rows = [
-        (p.split, *map(str, (p.n, p.wins, p.ties, p.losses)), f"{p.p:.2g}", str(p.first_won or ""), str(p.unparsed))
-        for p in found
-    ]
-    left_out = sum(p.left_out for p in found)
-    return [
-        pages.heading("Which reply an LLM prefers"),
-        "<p>It was shown both replies to a message in both orders, and one is better if it is in both. p: exact sign "
-        "test on better and worse. First won: how often the reply that stood first was preferred, 50 % without a bias."
-        f"{f' The budget ended before {left_out} messages.' if left_out else ''}</p>",
-        pages.table(("split", "n", "tuned is better", "tie", "base is better", "p", "first won", "no verdict"), rows),
-    ]
-
-
-def _by_group(report: EvaluationReport, by: str, models: list[str]) -> list[tuple[str, ...]]:
-    groups = {(group.name, group.model): group.headline for group in report.groups if group.by == by}
-    sizes = {name: str(figure.n) for (name, _), figure in groups.items()}
-    return [(name, size, *(str(groups.get((name, model), "")) for model in models)) for name, size in sizes.items()]
-
-
-def _failure(row: Mapping[str, Any]) -> str:
-    wrong = ", ".join(field for field, right in json.loads(row["fields"]).items() if not right) or "format only"
-    return pages.entry(
-        {"message": row["message"], "wanted": row["answer"], "answered": row["prediction"], "wrong": wrong}
-    )
+def failures(predictions: pl.DataFrame, model: str = "tuned") -> pl.DataFrame:
+    """Return what a model got wrong."""
+    return predictions.filter((pl.col("model") == model) & (pl.col("exact") < 1))

@@ -38,7 +38,9 @@ class RetentionSettings(BaseModel):
     questions: int | None = by_profile(
         demo=20, full=None, description="Questions of the probe, taken at even distances; empty: all.", ge=1
     )
-    max_new_tokens: int = Field(default=40, description="An answer is cut there.", ge=1)
+    max_new_tokens: int = Field(
+        default=128, description="An answer is cut there; a base that works a sum out needs room for it.", ge=1
+    )
     generation_batch_size: int = by_profile(demo=20, full=64, description="Questions at a time.", ge=1)
 
 

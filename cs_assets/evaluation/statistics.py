@@ -38,6 +38,30 @@ def bootstrap(values: Sequence[float], seed: int = 7) -> Interval:
     return Interval(mean=float(data.mean()), low=float(low), high=float(high), n=len(data))
 
 
+def macro_f1(predicted: Sequence[str], true: Sequence[str], seed: int = 7) -> Interval:
+    """Return the F1 of a class, averaged over the classes that occur in `true`, with its interval over the cases.
+
+    F1 = 2 TP / (2 TP + FP + FN), with TP + FN what is of the class and TP + FP what is said to be.
+
+    Raises:
+        ValueError: there are no cases, or not as many predictions as true classes.
+    """
+    import numpy as np
+
+    if not true or len(predicted) != len(true):
+        raise ValueError(f"{len(predicted)} predictions of {len(true)} cases: needed is one a case, of at least one.")
+    classes = np.asarray(sorted(set(true)))
+    of, said = (np.asarray(names)[:, None] == classes for names in (true, predicted))
+    cases = np.full(len(true), 1 / len(true))
+    # How often each case is drawn; the first line takes each once.
+    drawn = np.vstack([np.ones_like(cases), np.random.default_rng(seed).multinomial(len(true), cases, RESAMPLES)])
+    hits, actual, named = (drawn @ flags.astype(np.float64) for flags in (of & said, of, said))
+    f1 = np.divide(2 * hits, actual + named, out=np.zeros_like(hits), where=actual > 0)
+    mean, *resampled = f1.sum(axis=1) / (actual > 0).sum(axis=1)
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Interval(mean=float(mean), low=float(low), high=float(high), n=len(true))
+
+
 def mcnemar(before: Sequence[float], after: Sequence[float]) -> float:
     """Return the exact two-sided p-value of McNemar's test on paired right (1.0) and wrong (0.0) answers."""
     gained = sum(1 for b, a in zip(before, after, strict=True) if a > b)

@@ -54,7 +54,7 @@ def data_page(
 
 
 def _section(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[str, str]:
-    return pages.heading(title), pages.table(head, rows)
+    return pages.heading(title), pages.table(head, list(rows))
 
 
 def _units(units: Mapping[str, int]) -> list[str]:

@@ -21,12 +21,18 @@ KEPT = summarise(ANSWERS_KEPT)
 
 def cell(model: str, mean: float, low: float, high: float, split: str = GATE_SPLIT) -> Cell:
     figures = Interval(mean=mean, low=low, high=high, n=40)
-    return Cell(split=split, model=model, exact=figures, strict_json=figures, field_accuracy=figures)
+    return Cell(split=split, model=model, exact=figures, repaired=figures, strict_json=figures, field_accuracy=figures)
 
 
 def report(*cells: Cell, retention: Retention | None = KEPT) -> EvaluationReport:
     return EvaluationReport(
-        scenario="s", cells=list(cells), p_values={}, per_field={}, retention=retention, judge={}, reward={}
+        scenario="s",
+        cells=list(cells),
+        p_values={GATE_SPLIT: 0.001},
+        per_field={},
+        retention=retention,
+        judge={},
+        reward={},
     )
 
 
@@ -48,6 +54,19 @@ def test_a_clear_gain_opens_the_gate() -> None:
 def test_intervals_that_touch_keep_it_closed(low: float) -> None:
     [reason] = judged_by(report(BASE, cell("tuned", 0.5, low, 0.6)))
     assert "does not clear base 30.0 % [20.0, 40.0]" in reason
+
+
+def test_what_the_base_knows_in_a_form_of_its_own_counts_for_it() -> None:
+    talkative = BASE.model_copy(update={"exact": Interval(mean=0.0, low=0.0, high=0.0, n=40)})
+    [reason] = judged_by(report(talkative, cell("tuned", 0.5, 0.35, 0.6)))
+    assert "does not clear base 30.0 % [20.0, 40.0]" in reason
+
+
+def test_a_few_cases_that_all_agree_keep_it_closed() -> None:
+    few = report(cell("base", 0.0, 0.0, 0.0), cell("tuned", 1.0, 1.0, 1.0))
+    [reason] = judged_by(few.model_copy(update={"p_values": {GATE_SPLIT: 0.125}}))
+    assert reason.endswith("40 cases do not tell tuned from base, p = 0.12")
+    assert judged_by(few.model_copy(update={"p_values": {}})) != []
 
 
 def test_a_gain_below_the_wanted_figure_keeps_it_closed() -> None:
@@ -85,6 +104,7 @@ def test_a_reply_is_judged_by_its_fields_and_what_has_one_right_answer_by_exact_
     ("retention", "reason"),
     [
         (summarise(ANSWERS_LOST), "general questions: the tuned model dropped"),
+        (summarise(table([(True, True)] * 3 + [(False, False)] * 9)), "general questions: the base answers 3 of 12"),
         (None, "no figures on general questions"),
     ],
 )
@@ -120,7 +140,7 @@ def test_a_filter_that_rejects_most_keeps_it_closed() -> None:
         ({"auc": 0.5, "threshold": 0.4}, True),
         ({"auc": 0.51, "threshold": 0.4}, False),
         ({"auc": 0.4, "threshold": 0.0}, False),
-        ({"threshold": 0.4}, False),
+        ({"threshold": 0.4}, True),
     ],
 )
 def test_a_judge_that_chooses_must_be_better_than_chance(judge: dict[str, float], closed: bool) -> None:

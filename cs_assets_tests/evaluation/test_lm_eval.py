@@ -65,7 +65,8 @@ def test_a_task_names_its_cases_prompts_and_figures(
 ) -> None:
     task = yaml.load((folder / f"{split}.yaml").read_text(encoding="utf-8"), Named)
     assert (task["task"], task["tag"]) == (f"address_extraction_{split}", "address_extraction")
-    assert task["generation_kwargs"] == {"until": [], "do_sample": False, "max_gen_toks": TOKENS}
+    greedy = {"do_sample": False, "repetition_penalty": 1.0}
+    assert task["generation_kwargs"] == {"until": [], **greedy, "max_gen_toks": TOKENS}
     assert [metric["metric"] for metric in task["metric_list"]] == list(METRICS)
     assert (task["dataset_kwargs"], task["custom_dataset"]) == ({"split": split}, "cases.cases")
     compile((folder / "cases.py").read_text(encoding="utf-8"), "cases.py", "exec")
@@ -73,6 +74,12 @@ def test_a_task_names_its_cases_prompts_and_figures(
     assert [row["prompts"] for row in rows] == [[prompt] for prompt in predicting.prompts(scenario, of_split, [])]
     for column in ("sample_id", "message", "answer"):
         assert [row[column] for row in rows] == of_split[column].to_list()
+
+
+def test_tasks_of_splits_that_are_gone_are_removed(scenario: Scenario, cases: pl.DataFrame, tmp_path: Path) -> None:
+    write_tasks(scenario, cases, TOKENS, UPath(tmp_path))
+    write_tasks(scenario, cases.filter(split="test_iid"), TOKENS, UPath(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"cases.py", "test_iid.jsonl", "test_iid.yaml"}
 
 
 def test_a_trajectory_has_a_prompt_a_step(tmp_path: Path) -> None:

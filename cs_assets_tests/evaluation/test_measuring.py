@@ -91,6 +91,37 @@ def test_each_figure_has_its_own_number_of_cases(knowledge: Scenario) -> None:
     assert {name: figure.n for name, figure in found.items()} == {"same_values": 3, "bleu": 1, "chrf": 1, "rouge_l": 1}
 
 
+def test_the_f1_of_classes_has_an_interval_over_all_cases_and_recall_one_over_its_own() -> None:
+    routing = committed("intent_routing")
+    label, outside = '{"intent": "退货"}', '{"intent": "无关问题"}'
+    both = pl.concat(
+        [
+            table(routing, label, {"tuned": [label, label, outside]}),
+            table(routing, outside, {"tuned": [outside, label]}),
+        ]
+    )
+    found = measured(both, routing.family)["test_iid"]["tuned"]
+    assert {name: (figure.mean, figure.n) for name, figure in found.items()} == {
+        "accuracy": (0.6, 5),
+        "out_of_scope_recall": (0.5, 2),
+        "macro_f1": (pytest.approx((2 / 3 + 1 / 2) / 2), 5),
+    }
+    assert all(figure.low < figure.mean < figure.high for figure in found.values())
+
+
+def test_the_levels_of_a_call_have_intervals_and_irrelevance_those_where_nothing_fits() -> None:
+    tickets = committed("ticket_tools")
+    nothing = '{"calls": [], "ask": []}'
+    call = '{"calls": [{"name": "TicketQuery", "arguments": {}}], "ask": []}'
+    both = pl.concat(
+        [table(tickets, call, {"tuned": [call, nothing]}), table(tickets, nothing, {"tuned": [nothing, call, nothing]})]
+    )
+    found = measured(both, tickets.family)["test_iid"]["tuned"]
+    assert (found["failed_at_function"].mean, found["failed_at_function"].n) == (0.4, 5)
+    assert (found["failed_at_types"].mean, found["failed_at_types"].n) == (0, 5)
+    assert (found["irrelevance"].mean, found["irrelevance"].n) == (pytest.approx(2 / 3), 3)
+
+
 def test_a_family_without_texts_and_figures_has_none(knowledge: Scenario) -> None:
     assert measured(table(knowledge, RECORD, {"tuned": [RECORD]}), object()) == {}
 

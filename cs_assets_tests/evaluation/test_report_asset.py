@@ -112,6 +112,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     return {
         "predictions": pl.concat(score_predictions(scenario, name, cases, texts) for name, texts in said.items()),
         "retention": pl.DataFrame(answers, schema=retention.SCHEMA, orient="row"),
+        "training_splits": SAMPLES.with_columns(template_id=pl.lit("t"), unit_families=pl.lit(["f"])),
         "lora_adapter": model,
         "kto_judge": model,
         "reward_model": model,
@@ -127,10 +128,16 @@ def test_a_report_has_what_an_llm_and_an_embedding_model_say(run: Run, llm: LLM,
     page = Path(seen["html_report"]).read_text(encoding="utf-8")
     assert "Which reply an LLM prefers" in page
     assert "<td>cosine</td>" in page
+    assert "9, all synthetic" in page
+    assert "1, in 1 families; samples by origin: seed 9" in page
+    assert "1 steps, 0 minutes, 9 tokens" in page
+    assert "calls, " in page
 
 
 def test_a_report_without_any_has_neither(run: Run, inputs: dict[str, Any], endpoint: Endpoint) -> None:
-    report = run(evaluation_report, inputs, LLM())["value"]
+    seen = run(evaluation_report, inputs, LLM())
+    report = seen["value"]
+    assert "none configured" in Path(seen["html_report"]).read_text(encoding="utf-8")
     assert report.preferred == []
     assert list(report.measures["test_iid"]["tuned"]) == ["bleu", "chrf", "rouge_l"]
     off = run(evaluation_report, inputs, LLM(api_key="sk-1", base_url=endpoint.url, model="m"), judged_messages=0)

@@ -1,7 +1,6 @@
-"""The report: figures per split and model, the failures worth reading, one page."""
+"""The report: figures per split and model, and the failures worth reading."""
 
 import json
-from collections.abc import Sequence
 
 import polars as pl
 import pytest
@@ -11,13 +10,15 @@ from cs_assets.evaluation.reporting import (
     LEADERBOARD_SCHEMA,
     EvaluationReport,
     answered_by,
-    html_page,
     leaderboard_rows,
+    main_table,
     make_report,
     markdown,
+    p_value,
     worst_failures,
 )
 from cs_assets.evaluation.retention import summarise
+from cs_assets.families.base import METRIC_TITLES, METRICS
 from cs_assets_tests.evaluation.test_retention import table as answers
 
 SPLIT = "test_template_ood"
@@ -34,6 +35,7 @@ def row(model: str, number: int, wrong: tuple[str, ...] = (), split: str = SPLIT
         "prediction": f"<i>{model}</i>",
         "strict_json": strict,
         "exact": float(not wrong and strict == 1),
+        "repaired": float(not wrong),
         "field_accuracy": sum(fields.values()) / 2,
         "fields": json.dumps(fields, ensure_ascii=False),
         "tags": ["polite"] if number else [],
@@ -108,20 +110,47 @@ def test_no_predictions_are_answered_with_what_to_do() -> None:
         make_report("s", table(), {}, {})
 
 
-def test_markdown_has_a_line_a_cell(report: EvaluationReport) -> None:
+def test_the_main_table_has_the_models_side_by_side_and_p_at_the_headline_figure(report: EvaluationReport) -> None:
+    head, rows = main_table(report)
+    assert head == ["split", "figure", "n", "base", "tuned", "p"]
+    assert [row[:3] for row in rows] == [
+        [split if metric == "exact" else "", METRIC_TITLES[metric], n]
+        for split, n in (("test_iid", "1"), (SPLIT, "4"))
+        for metric in METRICS
+    ]
+    whole = "100.0 % [100.0, 100.0]"
+    assert rows[0] == ["test_iid", "exact match", "1", whole, whole, "1.000"]
+    first = rows[len(METRICS)]
+    assert [figure.split()[0] for figure in first[3:5]] == ["25.0", "75.0"]
+    assert [row[5] for row in rows[len(METRICS) :]] == ["0.500", *[""] * (len(METRICS) - 1)]
+
+
+def test_models_stand_in_the_order_in_which_they_are_made(predictions: pl.DataFrame) -> None:
+    asked = pl.concat(
+        [predictions, *(table(row(model, 0, split="test_iid")) for model in ("best_of_n", "aligned", "base_few_shot"))]
+    )
+    found = make_report("s", asked, {}, {})
+    assert found.models == ["base", "base_few_shot", "tuned", "aligned", "best_of_n"]
+    head, rows = main_table(found)
+    assert {len(line) for line in (head, *rows)} == {len(head)}
+    assert rows[-1][head.index("aligned")] == ""  # was not asked on that split
+
+
+def test_a_tiny_p_value_is_told_as_a_bound() -> None:
+    told = {1.0: "1.000", 0.0213: "0.021", 0.001: "0.001", 0.00099: "<0.001", 1e-40: "<0.001", 0.0: "<0.001"}
+    assert {p: p_value(p) for p in told} == told
+
+
+def test_markdown_has_a_line_a_figure(report: EvaluationReport) -> None:
     lines = markdown(report).splitlines()
-    assert len(lines) == 2 + len(report.cells)
-    assert lines[2].startswith("| test_iid | base | 1 | 100.0 % [100.0, 100.0] |")
+    assert len(lines) == 2 + 2 * len(METRICS)
+    assert lines[2] == "| test_iid | exact match | 1 | 100.0 % [100.0, 100.0] | 100.0 % [100.0, 100.0] | 1.000 |"
 
 
-def test_what_general_questions_say_stands_in_table_and_page(predictions: pl.DataFrame) -> None:
+def test_what_general_questions_say_stands_below_the_table(predictions: pl.DataFrame) -> None:
     kept = summarise(answers([(True, True), (True, False)]))
     found = make_report("s", predictions, {}, {}, retention=kept)
-    told = "base 100.0 % [100.0, 100.0], tuned 50.0 %"
-    assert told in markdown(found)
-    page = html_page(found, predictions, "t", [])
-    assert told in page
-    assert "<td>kind1</td><td>1</td><td>100.0 % [100.0, 100.0]</td><td>0.0 % [0.0, 0.0]</td>" in page
+    assert "base 100.0 % [100.0, 100.0], tuned 50.0 %" in markdown(found)
 
 
 def test_failures_come_worst_first_and_of_one_model_only() -> None:
@@ -134,34 +163,6 @@ def test_failures_come_worst_first_and_of_one_model_only() -> None:
     assert found["sample_id"][0] == f"{SPLIT}-99"
     assert set(found["model"]) == {"tuned"}
     assert (found["exact"] == 0).all()
-
-
-def test_the_page_says_before_and_after_and_escapes_what_customers_and_models_wrote(
-    report: EvaluationReport, predictions: pl.DataFrame
-) -> None:
-    page = html_page(report, predictions, "收货 <信息>", ["<p>plot</p>"])
-    assert "<b>25 %</b> before, <b>75 %</b> after tuning (4 messages)" in page
-    assert "收货 &lt;信息&gt;" in page
-    assert "<p>plot</p>" in page
-    assert "&lt;b&gt;3&lt;/b&gt;" in page
-    assert "<b>3</b>" not in page
-    assert "<i>tuned</i>" not in page
-    assert "姓名, 电话" in page
-    assert "http" not in page
-
-
-def test_a_failure_of_format_alone_is_called_so(report: EvaluationReport) -> None:
-    page = html_page(report, table(row("tuned", 1, strict=0.0)), "t", [])
-    assert "format only" in page
-
-
-def test_a_page_without_failures_says_none(report: EvaluationReport) -> None:
-    assert "<p>none</p>" in html_page(report, table(row("tuned", 1)), "t", [])
-
-
-def test_a_page_without_the_headline_split_has_no_headline(predictions: pl.DataFrame) -> None:
-    iid = predictions.filter(pl.col("split") == "test_iid")
-    assert "after tuning" not in html_page(make_report("s", iid, {}, {}), iid, "t", [])
 
 
 def test_a_field_is_averaged_over_the_samples_that_have_it() -> None:
@@ -182,40 +183,24 @@ def test_the_headline_figure_is_told_by_tag_and_by_origin_of_the_template(report
     }
 
 
-def test_a_family_adds_figures_of_its_own_and_the_page_shows_them(predictions: pl.DataFrame) -> None:
-    class Counting:
-        def summary(self, predictions: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
-            return {"cases": len(predictions) / 4}
-
-    found = make_report("s", predictions, {}, {}, family=Counting(), fit="fits: <level>")
-    assert found.summaries == {
-        "test_iid": {"base": {"cases": 0.25}, "tuned": {"cases": 0.25}},
-        SPLIT: {"base": {"cases": 1.0}, "tuned": {"cases": 1.0}},
-    }
-    page = html_page(found, predictions, "t", [])
-    assert "<td>base</td><td>25.0 %</td>" in page
-    assert "fits: &lt;level&gt;" in page
-    assert make_report("s", predictions, {}, {}, family=object()).summaries == {}
-
-
-def test_a_family_may_be_judged_by_another_metric_and_the_reader_is_told_which(predictions: pl.DataFrame) -> None:
+def test_a_family_may_be_judged_by_another_metric(predictions: pl.DataFrame) -> None:
     found = make_report("s", predictions, {}, {}, headline="field_accuracy")
     by_tag = {(group.name, group.model): group.headline.mean for group in found.groups if group.by == "tag"}
     assert by_tag == {("polite", "base"): 0.5, ("polite", "tuned"): 2 / 3}
     assert found.p_values == {"test_iid": 1.0, SPLIT: 1.0}  # two gained half, one lost half: 2 of 3, two-sided
-    page = html_page(found, predictions, "t", [])
-    assert "Field accuracy on unseen templates: <b>62 %</b> before, <b>75 %</b> after" in page
-    assert "p: exact sign test on field accuracy" in page
-    assert "Field accuracy by tag" in page
-    assert "Exact match by" not in page
 
 
 def test_the_leaderboard_names_the_metric(predictions: pl.DataFrame) -> None:
     rows = leaderboard_rows(make_report("s", predictions, {}, {}, headline="field_accuracy"))
     board = pl.DataFrame(rows, schema=LEADERBOARD_SCHEMA, orient="row")
-    assert board.filter(split=SPLIT).rows() == [("s", SPLIT, 4, "field accuracy", 0.625, 0.75, 0.125)]
-    exact = leaderboard_rows(make_report("s", predictions, {}, {}))
-    assert ("s", SPLIT, 4, "exact match", 0.25, 0.75, 0.5) in exact
+    figures = board.filter(split=SPLIT).select("scenario", "n", "metric", "base", "tuned", "gain")
+    assert figures.rows() == [("s", 4, "field accuracy", 0.625, 0.75, 0.125)]
+    found = make_report("s", predictions, {}, {})
+    tuned = found.cell(SPLIT, "tuned")
+    assert tuned is not None
+    exact = pl.DataFrame(leaderboard_rows(found), schema=LEADERBOARD_SCHEMA, orient="row").row(1, named=True)
+    assert (exact["metric"], exact["split"], exact["base"], exact["gain"]) == ("exact match", SPLIT, 0.25, 0.5)
+    assert [exact[f"tuned{edge}"] for edge in ("", "_low", "_high")] == [0.75, tuned.exact.low, tuned.exact.high]
 
 
 def test_the_adapter_is_told_where_all_tables_agree_on_it(predictions: pl.DataFrame) -> None:

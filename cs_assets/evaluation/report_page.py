@@ -1,0 +1,217 @@
+"""The page about a model: what was measured, what it still gets wrong, what it was made of.
+
+It is written for someone who was not there: whatever the main table names is explained below it.
+
+    html_page(report, predictions, "收货信息：评测报告", about={"training samples": "1,560"})    # "<!doctype html>..."
+"""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Final
+
+import polars as pl
+
+from cs_assets import pages
+from cs_assets.evaluation.preferred import Preferred
+from cs_assets.evaluation.reporting import EvaluationReport, failures, main_table, p_value, worst_failures
+from cs_assets.evaluation.retention import Retention
+from cs_assets.evaluation.statistics import Interval
+from cs_assets.families.base import METRIC_TITLES, Metric
+
+_MARKED: Final = '<p class="note">Marked: where answer and wanted answer differ, unless they have little in common.</p>'
+# What a reader is told of the splits, figures and models that a report names.
+_SPLITS: Final[Mapping[str, str]] = {
+    "real_style": "messages as people write them, written and labelled by hand, never trained on",
+    "test_iid": "new messages of sentences and values such as were trained on",
+    "test_template_ood": "sentences unlike any that was trained on",
+    "test_entity_ood": "names, addresses, goods and so on that were not trained on",
+    "test_noise": "kinds of typing errors and noise that were not trained on",
+}
+_METRICS: Final[Mapping[Metric, str]] = {
+    "exact": "the whole answer is right, and in the wanted form",
+    "repaired": "the whole answer is right, whatever stands around it",
+    "strict_json": "the answer has the wanted form and nothing else",
+    "field_accuracy": "share of the parts of an answer that are right, also of one that is not in the wanted form",
+}
+_MODELS: Final[Mapping[str, str]] = {
+    "base": "the model before training",
+    "base_few_shot": "the same, shown examples",
+    "tuned": "with what was trained",
+    "aligned": "trained further by preferences",
+    "best_of_n": "of several answers of the tuned model the one that the reward model likes best",
+}
+_GROUPS: Final[Mapping[str, tuple[str, str]]] = {
+    "tag": ("noise or format of the message", "A message may have several tags, or none."),
+    "origin": (
+        "origin of the sentence",
+        "seed: written by a person; rewrite: varied by fixed rules; llm: by a language model; real_style: as above.",
+    ),
+}
+# Of two texts that have less in common, everything would be marked.
+_IN_COMMON: Final = 0.5
+
+
+def html_page(
+    report: EvaluationReport,
+    predictions: pl.DataFrame,
+    title: str,
+    *,
+    bars: str = "",
+    curve: str = "",
+    about: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page.
+
+    Args:
+        report: what is told.
+        predictions: those that the report was made of.
+        title: of the page.
+        bars, curve: images as HTML, of the fields and of the losses.
+        about: what the tuned model was made of and what it cost, by name.
+    """
+    worst = [_failure(row) for row in worst_failures(predictions).iter_rows(named=True)]
+    shown = f": the worst {len(worst)} of {failures(predictions).height}" if worst else ""
+    return pages.page(
+        title,
+        [
+            *_headlines(report),
+            pages.heading("Base against tuned"),
+            pages.table(*main_table(report)),
+            *_legend(report),
+            *_preferred(report.preferred),
+            *_kept(report.retention),
+            pages.heading("By field, over all splits"),
+            bars,
+            _by_model("field", report.per_field, report.models),
+            *_details(report),
+            pages.heading("Training, data and costs"),
+            f"<p>{html.escape(_capital(report.fit))}</p>" if report.fit else "",
+            curve,
+            pages.table(("what", "how much"), (about or {}).items()),
+            f'<p class="note">More figures of the data, and samples to read: <a href="{report.scenario}-data.html">'
+            f"{report.scenario}-data.html</a>, a file beside this one.</p>",
+            pages.heading(f"Failures of the tuned model{shown}"),
+            *([_MARKED, *worst] if worst else ["<p>none</p>"]),
+        ],
+    )
+
+
+def _legend(report: EvaluationReport) -> list[str]:
+    """Return what the names in the main table mean, and how its figures were got."""
+    known = {cell.split for cell in report.cells}
+    told = [
+        {split: what for split, what in _SPLITS.items() if split in known},
+        {METRIC_TITLES[metric]: what for metric, what in _METRICS.items()},
+        {model: _MODELS[model] for model in report.models},
+    ]
+    lines = ["; ".join(f"<b>{name}</b>: {what}" for name, what in terms.items()) for terms in told]
+    tested = f" p: {_test(report)}, base against tuned on the same messages." if report.p_values else ""
+    return [
+        *(f'<p class="note">{line}.</p>' for line in lines if line),
+        f'<p class="note">In brackets: 95 % bootstrap interval over the n messages. It has no width where all agree; '
+        f"even then a share may be off by up to 3/n.{tested}</p>",
+    ]
+
+
+def _test(report: EvaluationReport) -> str:
+    """Return the name of the test behind the p-values."""
+    return "McNemar's exact test" if report.headline == "exact" else f"exact sign test on {report.headline_title}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _headlines(report: EvaluationReport) -> list[str]:
+    """Return the headline figure before and after, on each split that has both and that a reader asks about first."""
+    title = _capital(report.headline_title)
+    found = []
+    for split, what in (("real_style", "messages as people write them"), ("test_template_ood", "unseen sentences")):
+        base, tuned = report.cell(split, "base"), report.cell(split, "tuned")
+        if base and tuned:
+            before, after = base.figure(report.headline), tuned.figure(report.headline)
+            found.append(
+                f'<p class="headline">{title} on {what}: <b>{100 * before.mean:.0f} %</b> before, '
+                f"<b>{100 * after.mean:.0f} %</b> [{100 * after.low:.0f}, {100 * after.high:.0f}] after tuning "
+                f"({after.n} messages)</p>"
+            )
+    return found
+
+
+def _kept(retention: Retention | None) -> list[str]:
+    """Return what the tuned model can still do besides its task."""
+    if retention is None:
+        return []
+    rows = [(kind, str(by["base"].n), str(by["base"]), str(by["tuned"])) for kind, by in retention.kinds.items()]
+    return [
+        pages.heading("General questions, which have nothing to do with the task"),
+        f"<p>{_capital(str(retention))}; its interval is of paired answers."
+        f"{' The tuned model has lost more than chance explains.' if retention.dropped else ''}</p>",
+        pages.table(("kind", "n", "base", "tuned"), rows),
+    ]
+
+
+def _details(report: EvaluationReport) -> list[str]:
+    """Return more figures: those besides right and wrong, and the headline one by tag and by origin."""
+    parts = []
+    for split, measures in report.measures.items():
+        parts += [pages.heading(f"Besides right and wrong: {split}"), _by_model("figure", measures, report.models)]
+    for by in dict.fromkeys(group.by for group in report.groups):
+        figures: dict[str, dict[str, Interval]] = {}
+        for group in (group for group in report.groups if group.by == by):
+            figures.setdefault(group.model, {})[group.name] = group.headline
+        what, note = _GROUPS[by]
+        title = f"{_capital(report.headline_title)} by {what}, over all splits"
+        parts += [pages.heading(title), _by_model(by, figures, report.models), f'<p class="note">{note}</p>']
+    return parts
+
+
+def _by_model(what: str, figures: Mapping[str, Mapping[str, Interval]], models: Sequence[str]) -> str:
+    """Return a table of figures (model -> name -> figure), a model a column."""
+    rows = []
+    for name in dict.fromkeys(name for of in figures.values() for name in of):
+        found = [figures.get(model, {}).get(name) for model in models]
+        cases = dict.fromkeys(str(figure.n) for figure in found if figure)
+        rows.append((name, ", ".join(cases), *(str(figure or "") for figure in found)))
+    return pages.table((what, "n", *models), rows)
+
+
+def _preferred(found: Sequence[Preferred]) -> list[str]:
+    """Return which replies an LLM prefers."""
+    if not found:
+        return []
+    rows = [
+        (p.split, *map(str, (p.n, p.wins, p.ties, p.losses)), p_value(p.p), str(p.first_won or ""), str(p.unparsed))
+        for p in found
+    ]
+    left_out = sum(p.left_out for p in found)
+    return [
+        pages.heading("Which reply an LLM prefers"),
+        "<p>It was shown both replies to a message in both orders, and one is better if it is in both. p: exact sign "
+        "test on better and worse. First won: how often the reply that stood first was preferred, 50 % without a bias."
+        f"{f' The budget ended before {left_out} messages.' if left_out else ''}</p>",
+        pages.table(("split", "n", "tuned is better", "tie", "base is better", "p", "first won", "no verdict"), rows),
+    ]
+
+
+def _failure(row: Mapping[str, Any]) -> str:
+    wrong = ", ".join(field for field, right in json.loads(row["fields"]).items() if not right) or "format only"
+    wanted, answered = differences(row["answer"], row["prediction"] or "(nothing)")
+    case = " · ".join((row["split"], *row["tags"]))
+    return pages.entry(
+        {"case": case, "message": row["message"], "wanted": wanted, "answered": answered, "wrong": wrong}
+    )
+
+
+def differences(wanted: str, answered: str) -> tuple[list[pages.Piece], list[pages.Piece]]:
+    """Return both texts in pieces, those marked that the other has not; none where they have little in common."""
+    matcher = SequenceMatcher(None, wanted, answered, autojunk=False)
+    if matcher.ratio() < _IN_COMMON:
+        return [(wanted, False)], [(answered, False)]
+    codes = matcher.get_opcodes()
+    return (
+        [(wanted[start:end], code != "equal") for code, start, end, _, _ in codes if end > start],
+        [(answered[start:end], code != "equal") for code, _, _, start, end in codes if end > start],
+    )

@@ -1,0 +1,129 @@
+"""The page about a model: what a reader is told, in which words, and that nothing on it is taken for HTML."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cs_assets.evaluation.report_page import differences, html_page
+from cs_assets.evaluation.reporting import EvaluationReport, make_report
+from cs_assets.evaluation.retention import summarise
+from cs_assets.evaluation.statistics import Interval
+from cs_assets_tests.evaluation.test_reporting import SPLIT, row, table
+from cs_assets_tests.evaluation.test_retention import table as answers
+
+SHARE = Interval(mean=0.5, low=0.25, high=0.75, n=8)
+
+
+@pytest.fixture
+def predictions() -> pl.DataFrame:
+    """Base: one of four right. Tuned: three of four, the fourth with both fields wrong."""
+    base = [row("base", 0), *(row("base", n, ("电话",)) for n in (1, 2, 3))]
+    tuned = [*(row("tuned", n) for n in (0, 1, 2)), row("tuned", 3, ("姓名", "电话"))]
+    return table(*base, *tuned)
+
+
+@pytest.fixture
+def report(predictions: pl.DataFrame) -> EvaluationReport:
+    return make_report("address_extraction", predictions, {"auc": 0.9}, {"accuracy": 0.8})
+
+
+def test_the_page_says_before_and_after_and_escapes_what_customers_and_models_wrote(
+    report: EvaluationReport, predictions: pl.DataFrame
+) -> None:
+    page = html_page(report, predictions, "收货 <信息>", curve="<p>plot</p>", about={"LLM": "<none>"})
+    assert "<b>25 %</b> before, <b>75 %</b> [25, 100] after tuning (4 messages)" in page
+    assert "收货 &lt;信息&gt;" in page
+    assert "<p>plot</p>" in page
+    assert "<td>LLM</td><td>&lt;none&gt;</td>" in page
+    assert "&lt;b&gt;3&lt;/b&gt;" in page
+    assert "<b>3</b>" not in page
+    assert "<i>tuned</i>" not in page
+    assert "姓名, 电话" in page
+    assert "http" not in page
+
+
+def test_the_page_explains_the_names_that_its_main_table_has_and_no_others(
+    report: EvaluationReport, predictions: pl.DataFrame
+) -> None:
+    page = html_page(report, predictions, "t")
+    for name in (SPLIT, "exact match", "field accuracy", "base", "tuned"):
+        assert f"<b>{name}</b>: " in page
+    for name in ("real_style", "aligned"):
+        assert f"<b>{name}</b>" not in page
+    assert "McNemar's exact test, base against tuned" in page
+
+
+def test_the_worst_failures_are_counted_and_tell_their_case(
+    report: EvaluationReport, predictions: pl.DataFrame
+) -> None:
+    page = html_page(report, predictions, "t")
+    assert "Failures of the tuned model: the worst 1 of 1" in page
+    assert f'<dd class="case">{SPLIT} · polite</dd>' in page
+
+
+def test_a_failure_of_format_alone_is_called_so(report: EvaluationReport) -> None:
+    assert "format only" in html_page(report, table(row("tuned", 1, strict=0.0)), "t")
+
+
+def test_a_page_without_failures_says_none(report: EvaluationReport) -> None:
+    assert "<p>none</p>" in html_page(report, table(row("tuned", 1)), "t")
+
+
+def test_an_answer_that_says_nothing_is_called_so(report: EvaluationReport) -> None:
+    silent = row("tuned", 1, ("电话",)) | {"prediction": ""}
+    assert '<dd class="answered">(nothing)</dd>' in html_page(report, table(silent), "t")
+
+
+def test_a_page_without_the_headline_split_has_no_headline(predictions: pl.DataFrame) -> None:
+    iid = predictions.with_columns(split=pl.lit("test_iid"))
+    assert "after tuning" not in html_page(make_report("s", iid, {}, {}), iid, "t")
+
+
+def test_the_reader_is_told_by_which_metric_a_family_is_judged(predictions: pl.DataFrame) -> None:
+    found = make_report("s", predictions, {}, {}, headline="field_accuracy", fit="fits: <level>")
+    page = html_page(found, predictions, "t")
+    assert "Field accuracy on unseen sentences: <b>62 %</b> before, <b>75 %</b> [25, 100] after" in page
+    assert "p: exact sign test on field accuracy" in page
+    assert "Field accuracy by noise or format of the message" in page
+    assert "Exact match by" not in page
+    assert "Fits: &lt;level&gt;" in page
+
+
+def test_each_figure_stands_beside_its_number_of_cases(report: EvaluationReport, predictions: pl.DataFrame) -> None:
+    fewer = SHARE.model_copy(update={"n": 7})
+    measures = {SPLIT: {"base": {"macro_f1": SHARE, "cosine": fewer}, "tuned": {"macro_f1": SHARE, "cosine": SHARE}}}
+    page = html_page(report.model_copy(update={"measures": measures}), predictions, "t")
+    share = '<td class="figure">50.0 % <small>[25.0, 75.0]</small></td>'
+    assert f'<td>macro_f1</td><td class="figure">8</td>{share}{share}' in page
+    assert f'<td>cosine</td><td class="figure">7, 8</td>{share}{share}' in page
+    assert '<td>姓名</td><td class="figure">4</td>' in page
+    assert '<td>rewrite</td><td class="figure">2</td>' in page
+
+
+def test_what_general_questions_say_stands_on_the_page(predictions: pl.DataFrame) -> None:
+    kept = summarise(answers([(True, True), (True, False)]))
+    page = html_page(make_report("s", predictions, {}, {}, retention=kept), predictions, "t")
+    assert "<p>Base 100.0 % [100.0, 100.0], tuned 50.0 %" in page
+    assert "more than chance explains" not in page
+    lost = summarise(answers([(True, False)] * 6))
+    told = html_page(make_report("s", predictions, {}, {}, retention=lost), predictions, "t")
+    assert "The tuned model has lost more than chance explains." in told
+    figures = ("1", "100.0 % <small>[100.0, 100.0]</small>", "0.0 % <small>[0.0, 0.0]</small>")
+    assert "<td>kind1</td>" + "".join(f'<td class="figure">{figure}</td>' for figure in figures) in page
+
+
+@given(wanted=st.text("张三李四省市，"), answered=st.text("张三李四省市，"))
+def test_differences_leave_the_texts_as_they_are_and_what_is_not_marked_is_the_same(wanted: str, answered: str) -> None:
+    found = differences(wanted, answered)
+    assert tuple("".join(piece for piece, _ in pieces) for pieces in found) == (wanted, answered)
+    if any(marked for pieces in found for _, marked in pieces):
+        one, other = ("".join(piece for piece, marked in pieces if not marked) for pieces in found)
+        assert one == other
+
+
+def test_only_what_differs_is_marked() -> None:
+    wanted, answered = differences("张三，省市", "李三，省")
+    assert wanted == [("张", True), ("三，省", False), ("市", True)]
+    assert answered == [("李", True), ("三，省", False)]
+    assert differences("张三，省市", "没有") == ([("张三，省市", False)], [("没有", False)])
