@@ -3,21 +3,24 @@
     python -m benchmarks.judge --labelled 600 --json --output benchmarks/results/judge.json
 
 `--labelled` rendered samples of a scenario and their corrupted twins are labelled as `labelled_samples` does. The judge
-is trained by KTO, and a reward head on the same labels, as pairs of twins. All are measured on the same test part, in
-which half of the pairs are of corruption families that nobody was trained on. What was trained or read is kept in
-`--work`: a run that was killed goes on where it was, and a run with other settings wants another folder.
+is trained by KTO, and a reward head on the same labels, as pairs of twins, with as many sequences a step and as many
+steps; the learning rate is that of each in the profile, as a new head takes another, unless one is given for both. All
+are measured on the same test part, in which half of the pairs are of corruption families that nobody was trained on.
+What was trained or read is kept in `--work`: a run that was killed goes on where it was, and a run with other settings
+wants another folder.
 
 The last line of `--json` is one object. Figures with `_seen` and `_unseen` are by corruption family:
 
-- judge: the figures of `kto_judge` (see `judging.judge_metrics`), with the bins of its reliability and the threshold.
+- judge: the figures of `kto_judge` (see `judging.judge_metrics`), the bins of its reliability, the threshold and what
+  it adds to the rules.
 - base: AUC of the same question to the base model without training.
-- implicit: AUC of the implicit reward of the verdict, beta * log(p(right) / p_base(right)).
+- implicit: AUC of the implicit reward of 正确 less that of 错误; see `implicit_rewards`.
 - reward_head: AUC of its reward over all answers, and the share of pairs whose good answer has the higher one.
+- settings: of the judge, and of the reward head where it was trained.
 """
 
 import argparse
 import json
-import math
 import os
 import platform
 import tempfile
@@ -29,11 +32,14 @@ from typing import Any
 
 import polars as pl
 
+from cs_assets.learning.inference import verdict_log_odds, verdict_probability
 from cs_assets.learning.kto import JudgeSettings, train_judge
 from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
 from cs_assets.quality.judging import (
     WORDS,
     CalibrationSettings,
+    added_to_rules,
+    after_rules,
     auc,
     calibrated,
     judge_metrics,
@@ -41,6 +47,7 @@ from cs_assets.quality.judging import (
     verdicts_to_learn,
     with_unseen,
 )
+from cs_assets.quality.labelling import GATE
 from cs_assets.quality.reliability import reliability
 from cs_assets.scenario import Scenario, load_scenario
 
@@ -55,7 +62,7 @@ def labelled_by(scenario_name: str, labelled: int) -> tuple[Scenario, pl.DataFra
     from cs_assets.templates.variants import template_variants
 
     nothing_else = dict.fromkeys(("test_iid", "test_template_ood", "test_entity_ood", "test_noise", "validation"), 0)
-    scenario = load_scenario(scenario_name).with_counts(judge=labelled, train=1, **nothing_else)
+    scenario = load_scenario(scenario_name).with_counts(judge=labelled, train=4, **nothing_else)
     atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
     rendered = render_samples(scenario, template_variants(scenario, atoms.head(6).to_dicts()), atoms)
     table = label_samples(scenario, rendered).filter(pl.col("part") != "")
@@ -73,12 +80,24 @@ def kept(path: Path, make: Callable[[], Sequence[float]]) -> list[float]:
 
 def scores_of(scenario: Scenario, rows: pl.DataFrame, base: str, adapter: str | None) -> list[float]:
     """Return the raw score of each row, by the base model or with the judge's adapter."""
+    return [verdict_probability(log_odds) for log_odds in log_odds_of(scenario, rows, base, adapter)]
+
+
+def log_odds_of(scenario: Scenario, rows: pl.DataFrame, base: str, adapter: str | None) -> list[float]:
+    """Return the log-odds of 正确 against 错误 for each row, by the base model or with the judge's adapter."""
     from cs_assets.families.base import Sample
-    from cs_assets.learning.inference import verdict_scores
     from cs_assets.learning.models import load_causal_lm, load_tokenizer
 
     prompts = [judge_prompt(scenario, Sample.model_validate(row)) for row in rows.iter_rows(named=True)]
-    return verdict_scores(load_causal_lm(base, adapter), load_tokenizer(base), prompts, WORDS, batch_size=_BATCH)
+    return verdict_log_odds(load_causal_lm(base, adapter), load_tokenizer(base), prompts, WORDS, batch_size=_BATCH)
+
+
+def implicit_rewards(base: Sequence[float], judge: Sequence[float], beta: float) -> list[float]:
+    """Return the implicit reward of 正确 less that of 错误 for each case, from the log-odds of base and judge.
+
+    The reward of a reply is beta * log(p / p_base) (KTO, arXiv 2402.01306); of the difference only the log-odds remain.
+    """
+    return [beta * (after - before) for before, after in zip(base, judge, strict=True)]
 
 
 def judged(scenario: Scenario, table: pl.DataFrame, base: str, settings: JudgeSettings, work: Path) -> dict[str, Any]:
@@ -88,17 +107,19 @@ def judged(scenario: Scenario, table: pl.DataFrame, base: str, settings: JudgeSe
 
     def trained() -> Sequence[float]:
         train_judge(base, verdicts_to_learn(scenario, table), WORDS, settings, model, work / "judge_work", print)
-        return scores_of(scenario, held_back, base, str(model))
+        return log_odds_of(scenario, held_back, base, str(model))
 
-    before = kept(work / "base_scores.json", lambda: scores_of(scenario, held_back, base, None))
-    after = kept(work / "judge_scores.json", trained)
-    implicit = [settings.beta * math.log(max(q, 1e-12) / max(p, 1e-12)) for p, q in zip(before, after, strict=True)]
-    calibration, scaled = calibrated(held_back.with_columns(score=pl.Series(after)), CalibrationSettings())
+    before = kept(work / "base_log_odds.json", lambda: log_odds_of(scenario, held_back, base, None))
+    after = kept(work / "judge_log_odds.json", trained)
+    implicit = implicit_rewards(before, after, settings.beta)
+    scores = pl.Series([verdict_probability(log_odds) for log_odds in after])
+    calibration, scaled = calibrated(held_back.with_columns(score=scores), CalibrationSettings())
     tested = scaled.filter(part="test")
-    bins = reliability(tested["score"].to_list(), tested["label"].to_list())
+    metrics = judge_metrics(tested, calibration.threshold) | {"threshold": calibration.threshold}
+    seen = after_rules(tested)
+    bins = reliability(seen["score"].to_list(), seen["label"].to_list())
     return {
-        "judge": judge_metrics(tested, calibration.threshold)
-        | {"threshold": calibration.threshold, "reliability": bins.to_dicts()},
+        "judge": {**metrics, "added_to_rules": added_to_rules(metrics), "reliability": bins.to_dicts()},
         "base": by_family(held_back.with_columns(score=pl.Series(before)).filter(part="test")),
         "implicit": by_family(held_back.with_columns(score=pl.Series(implicit)).filter(part="test")),
     }
@@ -138,7 +159,7 @@ def reward_head(
 
 def twins(scenario: Scenario, labelled: pl.DataFrame) -> list[Preference]:
     """Return each good sample with its corrupted twin, which follows it in the table."""
-    good, bad = labelled.filter("label"), labelled.filter(~pl.col("label"))
+    good, bad = labelled.filter("label"), labelled.filter(~pl.col("label") & (pl.col("corruption_family") != GATE))
     return [
         Preference(prompt=scenario.prompt(message, tools), chosen=chosen, rejected=rejected)
         for (message, tools, chosen), rejected in zip(
@@ -151,6 +172,15 @@ def by_family(tested: pl.DataFrame) -> dict[str, float | None]:
     """Return the AUC of `score`, over all and by whether the corruption family was trained on."""
     seen, unseen = tested.filter(~pl.col("unseen")), tested.filter("unseen")
     return {"auc": auc(tested), "auc_seen": auc(seen), "auc_unseen": auc(unseen)}
+
+
+def trained_alike(judge: JudgeSettings, learning_rate: float | None) -> RewardSettings:
+    """Return the judge's settings for the reward head: a pair is two sequences, so that half as many make a step."""
+    shared = judge.model_dump(include=set(RewardSettings.model_fields) - {"learning_rate"})
+    shared["batch_size"] = max(judge.batch_size // 2, 1)
+    if learning_rate is not None:
+        shared["learning_rate"] = learning_rate
+    return RewardSettings(**shared)
 
 
 def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
@@ -166,15 +196,18 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     }
     settings = JudgeSettings(base_model=arguments.base, **given)
     found = judged(scenario, table, base.path, settings, work)
+    used: dict[str, Any] = {"judge": settings.model_dump()}
     if arguments.reward_head:
-        found |= reward_head(scenario, table, base.path, RewardSettings(base_model=arguments.base), work)
+        alike = trained_alike(settings, arguments.learning_rate)
+        found |= reward_head(scenario, table, base.path, alike, work)
+        used["reward_head"] = alike.model_dump()
     return {
         "base_model": base.name,
         "scenario": arguments.scenario,
         "labelled": table.height,
         **{part: table.filter(part=part).height for part in ("train", "calibration", "test")},
         **found,
-        "settings": settings.model_dump(),
+        "settings": used,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
         | {"python": platform.python_version()},
@@ -193,11 +226,11 @@ def main() -> None:
     parser.add_argument("--base", default="embedded", help="a name of data/base_models.yaml, a folder, or a hub id")
     parser.add_argument("--scenario", default="address_extraction")
     parser.add_argument("--labelled", type=int, default=600, help="good samples; each has a corrupted twin")
-    parser.add_argument("--epochs", type=float, help="of the judge; the profile's if not given, as all below")
-    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--epochs", type=float, help="of judge and reward head; if not given, the profile's, as below")
+    parser.add_argument("--batch-size", type=int, help="samples, or half as many pairs")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--top-layers", type=float)
-    parser.add_argument("--beta", type=float)
+    parser.add_argument("--beta", type=float, help="of the judge alone")
     parser.add_argument("--reward-head", action="store_true", help="train the reward head as well")
     parser.add_argument("--work", type=Path, help="keeps models and figures, so that a killed run goes on")
     parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")

@@ -4,6 +4,7 @@
 
 Of the training pairs of a scenario a share (0, 10, 20, 30 %) is given the wrong label; the test pairs stay right. On
 each share a reward model is trained with each setting of `label_noise` (none, flip, smooth, margin), all else equal.
+The margins of the pairs are left out: they are computed from the truth, and a label that is wrong has none.
 The strengths that three of them rest on are computed once a share. Every model, cut or complete, is kept in `--work`: a
 run that was killed goes on where it was, and a run with other settings wants another folder.
 
@@ -21,6 +22,8 @@ import argparse
 import json
 import os
 import platform
+import shlex
+import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -48,7 +51,7 @@ SPARE: Final = 1.5
 
 
 def pairs_of(scenario_name: str, train: int, test: int) -> tuple[list[Preference], Any, list[Preference]]:
-    """Return training pairs, the table of the test pairs, and these as the trainers take them."""
+    """Return training pairs without margin, the table of the test pairs, and these as the trainers take them."""
     import polars as pl
 
     from cs_assets.atoms.bundles import sample_atoms
@@ -74,7 +77,8 @@ def pairs_of(scenario_name: str, train: int, test: int) -> tuple[list[Preference
     splits = make_splits(filter_samples(label_samples(scenario, rendered), {}, 0.0))
     table = make_pairs(scenario, splits, PairSettings(train_pairs=train, test_pairs=test))
     tested = table.filter(pl.col("part") != "train")
-    return preferences(scenario, table.filter(pl.col("part") == "train")), tested, preferences(scenario, tested)
+    trained = table.filter(pl.col("part") == "train").with_columns(margin=0.0)
+    return preferences(scenario, trained), tested, preferences(scenario, tested)
 
 
 def curve(
@@ -152,8 +156,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
         | {"python": platform.python_version()},
-        "command": f"python -m benchmarks.reward_noise --base {arguments.base} --scenario {arguments.scenario} "
-        f"--pairs {arguments.pairs} --test-pairs {arguments.test_pairs} --json",
+        "command": shlex.join(["python", "-m", "benchmarks.reward_noise", *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
     }
 

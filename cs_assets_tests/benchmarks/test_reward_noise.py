@@ -7,11 +7,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks import reward_noise
+from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
 
 
 def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def train(base: str, pairs: list[Preference], settings: RewardSettings, folder: Path, work: Path) -> None:
+        trained[work.name] = {pair.margin for pair in pairs}
+        train_reward_model(base, pairs, settings, folder, work)
+
+    trained: dict[str, set[float]] = {}
+    monkeypatch.setattr(reward_noise, "train_reward_model", train)
+    # Strengths of eight untaught pairs know nothing; these change every pair that a remedy may change.
+    monkeypatch.setattr(reward_noise, "out_of_fold_strengths", lambda *arguments: [-3.0, 0.1, *[3.0] * 6])
     monkeypatch.setattr(reward_noise, "SHARES", (0.25,))
     command = f"reward_noise --base {tiny_model} --pairs 8 --test-pairs 4 --batch-size 8 --work {tmp_path} --json"
     monkeypatch.setattr(sys, "argv", command.split())
@@ -25,6 +34,12 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
         assert cell["n"] == 4
         assert {"accuracy_seen", "accuracy_unseen", "confidence", "calibration_error"} <= cell.keys()
     assert found["curve"][0]["wrong"] == 0.25
+    assert found["command"] == f"python -m benchmarks.{command}"
+
+    # A margin is computed from the truth, which nobody knows of a pair whose label is wrong.
+    assert {remedy: margins == {0.0} for remedy, margins in trained.items()} == {
+        "none": True, "flip": True, "smooth": True, "margin": False,
+    }  # fmt: skip
 
     monkeypatch.setattr(reward_noise, "train_reward_model", None)
     reward_noise.main()

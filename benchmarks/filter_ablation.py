@@ -1,0 +1,245 @@
+"""Is the filter worth it? Adapters trained on what it kept, on that and what it rejected, and on everything unfiltered.
+
+    python -m benchmarks.filter_ablation --base embedded --work /tmp/ablation --json
+
+20 % of the template variants are damaged after the gates (see `damage.py`). From all variants come `POOL` times as many
+samples as an adapter learns from, and those of the judge: what breaks a rule among these is a bad case to it, and of
+the others nobody tells its training and calibration which ones are damaged. The test cases are undamaged. No message
+has noise, so that nothing but the damage differs.
+
+The arms, as in the ablation of APIGen (arXiv 2406.18518), which adds back what was rejected:
+
+- kept: samples that rules and judge kept.
+- kept_rejected: half of them kept, half rejected, or as many as there are. In the shares in which the filter finds
+  them, these would be the unfiltered ones again; in equal parts they tell whether what it rejects does harm.
+- unfiltered: samples as they come.
+
+Each arm has `--train` samples, so that the steps are as many, and answers the same test. The seed decides which
+samples, their order and the adapter's first weights; pool and judge are the same for all. What was trained or answered
+is kept in `--work`: a run that was killed goes on where it was, and a run with other settings wants another folder.
+
+The last line of `--json` is one object:
+
+- arms: exact match, a test case counting with its mean over the seeds, and the 95 % bootstrap interval over the cases;
+  `seeds` has the same for each, with the steps and the shares of its training samples that are wrong and were rejected.
+- differences: of two arms, case by case, the first less the second.
+- caught: precision and recall in finding the wrong samples of the pool, by the rules, by the judge, and by either; null
+  where nothing was rejected. `damage` has the recalls by kind; `judge_auc` is that of the judge's score on what the
+  rules let through.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Final
+
+import polars as pl
+
+from benchmarks.damage import with_damage
+from benchmarks.judge import kept, scores_of
+from cs_assets.atoms.bundles import sample_atoms
+from cs_assets.evaluation.predicting import Exam, PredictionSettings
+from cs_assets.evaluation.statistics import bootstrap
+from cs_assets.learning.inference import nobody
+from cs_assets.learning.kto import JudgeSettings, train_judge
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
+from cs_assets.learning.training import TrainingLog
+from cs_assets.quality.filtering import candidates, filter_samples
+from cs_assets.quality.judging import WORDS, CalibrationSettings, auc, calibrated, verdicts_to_learn
+from cs_assets.quality.labelling import label_samples
+from cs_assets.samples.render import render_samples
+from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.templates.gates import rejected_by_gate
+from cs_assets.templates.variants import template_variants
+from cs_assets.training.splits import make_splits
+
+ARMS: Final = ("kept", "kept_rejected", "unfiltered")
+TESTS: Final = ("test_iid", "test_template_ood")
+POOL: Final = 3
+# Of the rendered test samples some are near-duplicates: so many more are rendered.
+SPARE: Final = 1.5
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A scenario's labelled samples, of which damaged variants made some wrong: `damage` is sample_id -> kind."""
+
+    scenario: Scenario
+    labelled: pl.DataFrame
+    damage: dict[str, str]
+    variants: dict[str, int]
+
+
+def damaged_twin(scenario_name: str, train: int, test: int, judge: int) -> Twin:
+    """Render and label the pool, the tests and the judge's samples."""
+    a_test = round(SPARE * test / len(TESTS))
+    nothing_else = dict.fromkeys(("validation", "test_entity_ood", "test_noise"), 0)
+    counts = {"judge": judge, "train": POOL * train, **dict.fromkeys(TESTS, a_test), **nothing_else}
+    scenario = load_scenario(scenario_name).with_counts(**counts)
+    scenario = Scenario(scenario.folder, scenario.spec.model_copy(update={"noise_share": 0.0}))
+    atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
+    variants = template_variants(scenario, atoms.head(6).to_dicts()).filter("accepted")
+    rendered, damage, damaged = with_damage(scenario, variants, render_samples(scenario, variants, atoms), atoms)
+    figures = {"variants": variants.height, "damaged_variants": len(damaged)}
+    return Twin(scenario, label_samples(scenario, rendered), damage, figures)
+
+
+def filtered_by_chain(twin: Twin, base: str, settings: JudgeSettings, work: Path) -> tuple[pl.DataFrame, float]:
+    """Train and calibrate the judge; return what the filter makes of pool and tests, and the judge's threshold.
+
+    The judge reads what the rules reject, too: it is to be measured alone as well.
+    """
+    held_back = twin.labelled.filter(~pl.col("part").is_in(["", "train"]))
+    pool = candidates(twin.labelled).filter(fold="train")
+
+    def trained() -> list[float]:
+        model, cases = work / "judge", verdicts_to_learn(twin.scenario, twin.labelled)
+        train_judge(base, cases, WORDS, settings, model, work / "judge_work", print)
+        return scores_of(twin.scenario, pl.concat([held_back, pool]), base, str(model))
+
+    scores = kept(work / "judge_scores.json", trained)
+    read = held_back.with_columns(score=pl.Series(scores[: held_back.height]))
+    calibration, _ = calibrated(read, CalibrationSettings())
+    scaled = calibration.scaling.probabilities(scores[held_back.height :])
+    by_id = dict(zip(pool["sample_id"], scaled, strict=True))
+    return filter_samples(twin.labelled, by_id, calibration.threshold), calibration.threshold
+
+
+def arms(pool: pl.DataFrame, train: int, seed: int) -> dict[str, pl.DataFrame]:
+    """Draw the training samples of each arm; what two arms can share, they share.
+
+    Raises:
+        ValueError: the filter has kept fewer than are wanted.
+    """
+    order = pool[random.Random(seed).sample(range(pool.height), pool.height)]
+    good, bad = order.filter("kept"), order.filter(~pl.col("kept"))
+    if good.height < train:
+        raise ValueError(
+            f"the filter kept {good.height} of {pool.height} samples, an arm needs {train}; it rejected for: "
+            f"{rejected_by_gate(pool, 'kept')}. Give the judge more samples (--judge)."
+        )
+    added = bad.head(train // 2)
+    mixed = pl.concat([good.head(train - added.height), added])
+    return dict(zip(ARMS, (good.head(train), mixed, order.head(train)), strict=True))
+
+
+def examined(exam: Exam, base: str, samples: pl.DataFrame, settings: FineTuningSettings, place: Path) -> list[float]:
+    """Train an adapter and return, of each case of the exam, whether its answer is right; done once for a folder."""
+
+    def trained() -> list[float]:
+        train_adapter(base, samples["messages"].to_list(), [], settings, place / "model", place, print)
+        return exam.answered(base, str(place / "model"), nobody)["exact"].to_list()
+
+    return kept(place / "exact.json", trained)
+
+
+def compared(
+    twin: Twin, filtered: pl.DataFrame, base: str, arguments: argparse.Namespace, work: Path
+) -> dict[str, Any]:
+    """Train and examine every arm with every seed."""
+    settings = FineTuningSettings(base_model=arguments.base)
+    splits = make_splits(filtered).sort("sample_id")
+    tests = pl.concat([splits.filter(split=name).head(arguments.test // len(TESTS)) for name in TESTS])
+    exam = Exam.of(twin.scenario, "tuned", tests, PredictionSettings())
+    found: dict[str, list[dict[str, Any]]] = {arm: [] for arm in ARMS}
+    exact: dict[str, list[list[float]]] = {arm: [] for arm in ARMS}
+    for seed in range(settings.seed, settings.seed + arguments.seeds):
+        for arm, samples in arms(filtered.filter(fold="train"), arguments.train, seed).items():
+            place = work / f"{arm}-{seed}"
+            right = examined(exam, base, samples, settings.model_copy(update={"seed": seed}), place)
+            learned = {
+                "steps": TrainingLog.load(place / "model").steps,
+                "wrong": fmean(name in twin.damage for name in samples["sample_id"]),
+                "rejected": 1 - fmean(samples["kept"]),
+            }
+            exact[arm].append(right)
+            found[arm].append({"seed": seed, **learned, **bootstrap(right).model_dump()})
+            print(f"{arm}, seed {seed}: exact match {bootstrap(right)}", flush=True)
+    mean = {arm: [fmean(case) for case in zip(*of_seeds, strict=True)] for arm, of_seeds in exact.items()}
+    less = {f"{a} - {b}": [x - y for x, y in zip(mean[a], mean[b], strict=True)] for a, b in combinations(ARMS, 2)}
+    return {
+        "arms": {arm: bootstrap(mean[arm]).model_dump() | {"seeds": found[arm]} for arm in ARMS},
+        "differences": {pair: bootstrap(values).model_dump() for pair, values in less.items()},
+        "settings": settings.model_dump(),
+    }
+
+
+def catches(filtered: pl.DataFrame, damage: dict[str, str], threshold: float) -> dict[str, Any]:
+    """Return how well rules and judge tell the wrong samples of the pool."""
+    kind = pl.col("sample_id").replace_strict(damage, default="", return_dtype=pl.String)
+    rules, judge = pl.col("violations").list.len() > 0, pl.col("score") < threshold
+    pool = filtered.filter(fold="train").with_columns(damage=kind, rules=rules, judge=judge, either=rules | judge)
+    wrong = pool.filter(pl.col("damage") != "")
+    ways = ("rules", "judge", "either")
+    return {
+        "pool": pool.height,
+        "wrong": wrong.height,
+        "rejected_for": rejected_by_gate(pool, "kept"),
+        "caught": {
+            way: {"precision": pool.filter(way)["damage"].ne("").mean(), "recall": wrong[way].mean()} for way in ways
+        },
+        "judge_auc": auc(pool.filter(~pl.col("rules")).with_columns(label=pl.col("damage") == "")),
+        "damage": wrong.group_by("damage").agg(pl.len().alias("wrong"), pl.col(ways).mean()).sort("damage").to_dicts(),
+    }
+
+
+def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """Damage, filter, train and compare."""
+    from resources.base_model import resolve_base_model
+
+    base = resolve_base_model(arguments.base, report=print)
+    twin = damaged_twin(arguments.scenario, arguments.train, arguments.test, arguments.judge)
+    filtered, threshold = filtered_by_chain(twin, base.path, JudgeSettings(base_model=arguments.base), work)
+    options = {name: getattr(arguments, name) for name in ("scenario", "train", "test", "judge", "seeds")}
+    return {
+        "base_model": base.name,
+        **options,
+        **twin.variants,
+        "threshold": threshold,
+        **catches(filtered, twin.damage, threshold),
+        **compared(twin, filtered, base.path, arguments, work),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
+        | {"python": platform.python_version()},
+        "command": f"python -m benchmarks.filter_ablation --base {arguments.base} "
+        + "".join(f"--{name} {value} " for name, value in options.items())
+        + "--json",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default="embedded", help="a name of data/base_models.yaml, a folder, or a hub id")
+    parser.add_argument("--scenario", default="address_extraction", help="one with the atoms `shipping`")
+    parser.add_argument("--train", type=int, default=160, help="samples that an adapter learns from")
+    parser.add_argument("--test", type=int, default=60, help="test cases, half of them with unseen templates")
+    parser.add_argument("--judge", type=int, default=160, help="good samples of the judge; each has a corrupted twin")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--work", type=Path, help="keeps models and figures, so that a killed run goes on")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
+    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = arguments.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        found = measure(arguments, work)
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
