@@ -28,7 +28,7 @@ demo: install
 	@$(BIN)/python -m cs_assets.demo
 
 test: install
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: install
 	@$(BIN)/ruff check .
