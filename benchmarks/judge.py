@@ -56,16 +56,12 @@ _BATCH = 16
 
 def labelled_by(scenario_name: str, labelled: int) -> tuple[Scenario, pl.DataFrame]:
     """Return the scenario and the judge's labelled samples: so many good ones, and their twins."""
-    from cs_assets.atoms.bundles import sample_atoms
     from cs_assets.quality.labelling import label_samples
-    from cs_assets.samples.render import render_samples
-    from cs_assets.templates.variants import template_variants
+    from cs_assets.samples.twin import make_twin
 
     nothing_else = dict.fromkeys(("test_iid", "test_template_ood", "test_entity_ood", "test_noise", "validation"), 0)
     scenario = load_scenario(scenario_name).with_counts(judge=labelled, train=4, **nothing_else)
-    atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
-    rendered = render_samples(scenario, template_variants(scenario, atoms.head(6).to_dicts()), atoms)
-    table = label_samples(scenario, rendered).filter(pl.col("part") != "")
+    table = label_samples(scenario, make_twin(scenario).samples).filter(pl.col("part") != "")
     return scenario, with_unseen(table, scenario.spec.holdout_corruptions)
 
 

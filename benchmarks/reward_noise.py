@@ -54,12 +54,10 @@ def pairs_of(scenario_name: str, train: int, test: int) -> tuple[list[Preference
     """Return training pairs without margin, the table of the test pairs, and these as the trainers take them."""
     import polars as pl
 
-    from cs_assets.atoms.bundles import sample_atoms
     from cs_assets.quality.filtering import filter_samples
     from cs_assets.quality.labelling import label_samples
-    from cs_assets.samples.render import render_samples
+    from cs_assets.samples.twin import make_twin
     from cs_assets.scenario import load_scenario
-    from cs_assets.templates.variants import template_variants
     from cs_assets.training.splits import make_splits
 
     scenario = load_scenario(scenario_name).with_counts(
@@ -71,10 +69,7 @@ def pairs_of(scenario_name: str, train: int, test: int) -> tuple[list[Preference
         test_entity_ood=0,
         test_noise=0,
     )
-    # As many as `atomic_table` makes: each fold may use its own blocks only, and not every row suits every template.
-    atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
-    rendered = render_samples(scenario, template_variants(scenario, atoms.head(3).to_dicts()), atoms)
-    splits = make_splits(filter_samples(label_samples(scenario, rendered), {}, 0.0))
+    splits = make_splits(filter_samples(label_samples(scenario, make_twin(scenario).samples), {}, 0.0))
     table = make_pairs(scenario, splits, PairSettings(train_pairs=train, test_pairs=test))
     tested = table.filter(pl.col("part") != "train")
     trained = table.filter(pl.col("part") == "train").with_columns(margin=0.0)

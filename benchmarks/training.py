@@ -84,13 +84,9 @@ class Run(BaseModel):
 
 def conversations_of(name: str, count: int) -> list[list[Message]]:
     """Return `count` training conversations of a scenario, noise and all."""
-    from cs_assets.atoms.bundles import sample_atoms
-    from cs_assets.samples.render import render_samples
-    from cs_assets.templates.variants import template_variants
+    from cs_assets.samples.twin import make_twin
 
-    scenario = load_scenario(name).with_counts(train=count)
-    atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
-    samples = render_samples(scenario, template_variants(scenario, atoms.head(6).to_dicts()), atoms)
+    samples = make_twin(load_scenario(name).with_counts(train=count)).samples
     conversations: list[list[Message]] = samples.filter(fold="train")["messages"].to_list()
     return conversations
 

@@ -242,6 +242,11 @@ class Counts(BaseModel):
         """How many samples are to be rendered for all folds together."""
         return sum(self.model_dump(exclude={"variants_per_seed", "real_style"}).values())
 
+    @property
+    def atoms(self) -> int:
+        """How many rows of atoms they need: a fold has blocks of its own, and not every row suits every template."""
+        return 8 * self.samples + 400
+
 
 class ScenarioSpec(BaseModel):
     """The content of `scenario.yaml`."""

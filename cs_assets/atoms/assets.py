@@ -35,7 +35,7 @@ def atomic_table(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """原子数据: one row is one coherent customer — name, phone, postcode, region and door that belong together."""
     scenario = load_scenario(context.partition_key)
-    rows = config.rows or 8 * scenario.counts.samples + 400
+    rows = config.rows or scenario.counts.atoms
     table = sample_atoms(scenario.spec.atoms, rows, scenario.spec.seed)
     key = fingerprint(table=table)
     return dg.MaterializeResult(

@@ -11,13 +11,12 @@ from cs_assets.scenario import load_scenario
 from cs_assets.templates.history import example_templates
 from cs_assets.templates.llm_pairs import LLMPairs, llm_pairs
 from cs_assets.templates.llm_variants import LLMVariants, llm_variants, mark_rejected
+from cs_assets.templates.variants import PROBES, variant_figures
 from cs_assets.templates.variants import template_variants as make_variants
-from cs_assets.templates.variants import variant_figures
 from resources.llm import LLM, SETTINGS
 from resources.store import Store, fingerprint
 from resources.tracking import Tracking
 
-_PROBES = 6
 # Enough that every value of a short list, such as the times, occurs.
 _SAMPLED_ATOMS = 500
 
@@ -74,7 +73,7 @@ def template_variants(
     _, broken_examples = scenario.examples()
     for problem in [*(f"LLM: {problem}" for problem in (*written.problems, *paired.problems)), *broken_examples]:
         context.log.warning(problem)
-    table = make_variants(scenario, atoms[:_PROBES], written.texts, history.templates, paired.pairs)
+    table = make_variants(scenario, atoms[:PROBES], written.texts, history.templates, paired.pairs)
     wasted = written.wasted + paired.wasted + (mark_rejected(written, table, client) if client is not None else 0.0)
     key = fingerprint(table=table)
     return dg.MaterializeResult(

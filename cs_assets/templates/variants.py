@@ -28,6 +28,8 @@ SCHEMA: Final[dict[str, Any]] = {
     "reply": pl.String,  # of a pair that an LLM wrote: the answer's template; empty elsewhere
     "cost": pl.Float64,  # money of the LLM call, shared among its variants
 }
+# Rows of atoms with which the slots of a template are tried.
+PROBES: Final = 6
 # Families whose messages no customer opens a talk with: an angry one needs no greeting, a record no thanks.
 _PLAIN_FAMILIES: Final = ("reply", "knowledge")
 
