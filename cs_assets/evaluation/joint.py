@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cs_assets.evaluation.statistics import bootstrap
+from cs_assets.evaluation.statistics import bootstrap, mcnemar
 from cs_assets.families.base import METRICS
 
 SCHEMA: Final[dict[str, Any]] = {
@@ -24,11 +24,14 @@ SCHEMA: Final[dict[str, Any]] = {
     "gain": pl.Float64,  # joint - base, with its 95 % interval
     "gain_low": pl.Float64,
     "gain_high": pl.Float64,
+    "gain_p": pl.Float64,  # of the exact sign test; an interval has no width where few cases agree
     "transfer": pl.Float64,  # joint - own, with its 95 % interval
     "transfer_low": pl.Float64,
     "transfer_high": pl.Float64,
+    "transfer_p": pl.Float64,
     "verdict": pl.String,  # of the transfer: gain, interference, undecided; null where there is none
 }
+_SIGNIFICANT: Final = 0.05
 _CASE: Final = ("split", "sample_id", "message", "answer")
 
 
@@ -56,12 +59,15 @@ def _figures(group: pl.DataFrame, metric: str) -> dict[str, Any]:
     gain = bootstrap((joint - base).to_list())
     figures = {"n": group.height, "base": base.mean(), "joint": joint.mean()}
     figures |= {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+    figures["gain_p"] = mcnemar(base.to_list(), joint.to_list())
     if own.has_nulls():
         return figures
     transfer = bootstrap((joint - own).to_list())
-    verdict = "gain" if transfer.low > 0 else "interference" if transfer.high < 0 else "undecided"
+    p = mcnemar(own.to_list(), joint.to_list())
+    beyond = "gain" if transfer.low > 0 else "interference" if transfer.high < 0 else "undecided"
     transferred = {"transfer": transfer.mean, "transfer_low": transfer.low, "transfer_high": transfer.high}
-    return {**figures, "own": own.mean(), **transferred, "verdict": verdict}
+    verdict = beyond if p < _SIGNIFICANT else "undecided"
+    return {**figures, "own": own.mean(), **transferred, "transfer_p": p, "verdict": verdict}
 
 
 def bars(compared: pl.DataFrame, metric: str) -> Mapping[str, Mapping[str, float]]:
@@ -86,7 +92,7 @@ def outcome(compared: pl.DataFrame, headlines: Mapping[str, str]) -> str:
         headlines: scenario -> the metric that it is judged by.
     """
     judged = _judged(compared, headlines)
-    better = judged.filter(pl.col("gain_low") > 0).height
+    better = judged.filter(pl.col("gain_low") > 0, pl.col("gain_p") < _SIGNIFICANT).height
     counts = dict(judged.drop_nulls("verdict").group_by("verdict").len().iter_rows())
     against = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("gain", "interference", "undecided"))
     return f"better than the base in {better} of {judged.height} tests; against the own adapters: {against}"
