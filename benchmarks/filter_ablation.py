@@ -46,7 +46,6 @@ import polars as pl
 
 from benchmarks.damage import with_damage
 from benchmarks.judge import kept, scores_of
-from cs_assets.atoms.bundles import sample_atoms
 from cs_assets.evaluation.predicting import Exam, PredictionSettings
 from cs_assets.evaluation.statistics import bootstrap
 from cs_assets.learning.inference import nobody
@@ -56,10 +55,9 @@ from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.filtering import candidates, filter_samples
 from cs_assets.quality.judging import WORDS, CalibrationSettings, auc, calibrated, verdicts_to_learn
 from cs_assets.quality.labelling import label_samples
-from cs_assets.samples.render import render_samples
+from cs_assets.samples.twin import make_twin
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.gates import rejected_by_gate
-from cs_assets.templates.variants import template_variants
 from cs_assets.training.splits import make_splits
 
 ARMS: Final = ("kept", "kept_rejected", "unfiltered")
@@ -70,7 +68,7 @@ SPARE: Final = 1.5
 
 
 @dataclass(frozen=True)
-class Twin:
+class DamagedTwin:
     """A scenario's labelled samples, of which damaged variants made some wrong: `damage` is sample_id -> kind."""
 
     scenario: Scenario
@@ -79,21 +77,20 @@ class Twin:
     variants: dict[str, int]
 
 
-def damaged_twin(scenario_name: str, train: int, test: int, judge: int) -> Twin:
+def damaged_twin(scenario_name: str, train: int, test: int, judge: int) -> DamagedTwin:
     """Render and label the pool, the tests and the judge's samples."""
     a_test = round(SPARE * test / len(TESTS))
     nothing_else = dict.fromkeys(("validation", "test_entity_ood", "test_noise"), 0)
     counts = {"judge": judge, "train": POOL * train, **dict.fromkeys(TESTS, a_test), **nothing_else}
     scenario = load_scenario(scenario_name).with_counts(**counts)
     scenario = Scenario(scenario.folder, scenario.spec.model_copy(update={"noise_share": 0.0}))
-    atoms = sample_atoms(scenario.spec.atoms, 8 * scenario.counts.samples + 400, scenario.spec.seed)
-    variants = template_variants(scenario, atoms.head(6).to_dicts()).filter("accepted")
-    rendered, damage, damaged = with_damage(scenario, variants, render_samples(scenario, variants, atoms), atoms)
-    figures = {"variants": variants.height, "damaged_variants": len(damaged)}
-    return Twin(scenario, label_samples(scenario, rendered), damage, figures)
+    twin = make_twin(scenario)
+    rendered, damage, damaged = with_damage(scenario, twin.variants, twin.samples, twin.atoms)
+    figures = {"variants": twin.variants.height, "damaged_variants": len(damaged)}
+    return DamagedTwin(scenario, label_samples(scenario, rendered), damage, figures)
 
 
-def filtered_by_chain(twin: Twin, base: str, settings: JudgeSettings, work: Path) -> tuple[pl.DataFrame, float]:
+def filtered_by_chain(twin: DamagedTwin, base: str, settings: JudgeSettings, work: Path) -> tuple[pl.DataFrame, float]:
     """Train and calibrate the judge; return what the filter makes of pool and tests, and the judge's threshold.
 
     The judge reads what the rules reject, too: it is to be measured alone as well.
@@ -137,13 +134,13 @@ def examined(exam: Exam, base: str, samples: pl.DataFrame, settings: FineTuningS
 
     def trained() -> list[float]:
         train_adapter(base, samples["messages"].to_list(), [], settings, place / "model", place, print)
-        return exam.answered(base, str(place / "model"), nobody)["exact"].to_list()
+        return exam.scored(exam.said(base, str(place / "model"), nobody))["exact"].to_list()
 
     return kept(place / "exact.json", trained)
 
 
 def compared(
-    twin: Twin, filtered: pl.DataFrame, base: str, arguments: argparse.Namespace, work: Path
+    twin: DamagedTwin, filtered: pl.DataFrame, base: str, arguments: argparse.Namespace, work: Path
 ) -> dict[str, Any]:
     """Train and examine every arm with every seed."""
     settings = FineTuningSettings(base_model=arguments.base)

@@ -1,6 +1,6 @@
 """`predictions`, `retention`, `evaluation_report`, `leaderboard`, `joint_comparison`."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import polars as pl
 from cs_assets import plots
 from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation import joint
+from cs_assets.evaluation.general_tasks import load_tasks, task_inputs
 from cs_assets.evaluation.lm_eval_files import write_tasks
 from cs_assets.evaluation.measuring import Embed, Vectors, measured
 from cs_assets.evaluation.predicting import (
@@ -58,8 +59,8 @@ from resources.llm import LLM
 from resources.store import ModelFolder, Store, fingerprint, preview
 from resources.tracking import Tracking
 
-# How answers are asked and scored; what was asked under another version is asked again.
-_PREDICTING: Final = "2"
+# How models are asked; what was asked under another version is asked again.
+_ASKING: Final = "3"
 
 
 class PredictionsConfig(dg.Config, PredictionSettings):
@@ -71,7 +72,7 @@ class PredictionsConfig(dg.Config, PredictionSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version=_PREDICTING,
+    code_version=f"{_ASKING}.1",
     op_tags=gpu(1),
 )
 def predictions(
@@ -101,19 +102,19 @@ def predictions(
         if model != "best_of_n":
             return _answers(context, store, tracking, exam, base, adapters.get(model))
         key = fingerprint(
-            code=_PREDICTING,
+            code=_ASKING,
             base=base.identity,
             adapter=lora_adapter.fingerprint,
             reward_model=reward_model.fingerprint,
             **exam.inputs(),
         )
 
-        def make() -> pl.DataFrame:
+        def make() -> list[str]:
             judge = base_models.resolve(reward_model.base, context.log.info).path, store.path_of(reward_model)
             tuned = base.path, store.path_of(lora_adapter)
             return exam.chosen(tuned, judge, batch_reporter(context, f"answered by {model}"))
 
-        return tracked_table(context, store, tracking, key, make)
+        return _scored(context, store, tracking, exam, key, make)
 
     table, key, metadata = asked_models({model: answered(model) for model in config.models}, adapters)
     means = mean_scores(table)
@@ -136,16 +137,31 @@ def _answers(
     base: BaseModelFolder,
     adapter: ModelFolder | None,
 ) -> tuple[pl.DataFrame, bool, str]:
-    """Return the scored answers of a model as `tracked_table` does, asked once, whichever asset wants to know."""
-    key = fingerprint(
-        code=_PREDICTING, base=base.identity, adapter=adapter.fingerprint if adapter else "", **exam.inputs()
-    )
+    """Return the scored answers of a model, asked once, whichever asset wants to know."""
+    key = fingerprint(code=_ASKING, base=base.identity, adapter=adapter.fingerprint if adapter else "", **exam.inputs())
 
-    def make() -> pl.DataFrame:
+    def make() -> list[str]:
         folder = store.path_of(adapter) if adapter else None
-        return exam.answered(base.path, folder, batch_reporter(context, f"answered by {exam.model}"))
+        return exam.said(base.path, folder, batch_reporter(context, f"answered by {exam.model}"))
 
-    return tracked_table(context, store, tracking, key, make, kept_as="predictions")
+    return _scored(context, store, tracking, exam, key, make)
+
+
+def _scored(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tracking: Tracking,
+    exam: Exam,
+    key: str,
+    make: Callable[[], list[str]],
+) -> tuple[pl.DataFrame, bool, str]:
+    """Return as `tracked_table` does, scored: kept is what was said, so that another way of scoring asks nobody."""
+
+    def make_table() -> pl.DataFrame:
+        return pl.DataFrame({"said": make()})
+
+    kept, hit, url = tracked_table(context, store, tracking, key, make_table, kept_as="predictions")
+    return exam.scored(kept["said"].to_list()), hit, url
 
 
 def _require_models(config: PredictionsConfig, aligned: Alignment) -> None:
@@ -161,7 +177,7 @@ def _require_models(config: PredictionsConfig, aligned: Alignment) -> None:
 
 
 class RetentionConfig(dg.Config, RetentionSettings):
-    """How much of the probe is asked, and how."""
+    """How much of the probe is asked, which general tasks besides, and how."""
 
 
 @dg.asset(
@@ -183,6 +199,7 @@ def retention(
     """能力保持: what base and tuned model answer to general questions that have nothing to do with the scenario."""
     settings = settings_of(config, RetentionSettings)
     items = load_probe(settings.questions)
+    tasks = load_tasks(settings.tasks, settings.task_limit, settings.task_folder)
     base = base_models.resolve(lora_adapter.base, context.log.info)
     adapters: dict[RetentionModel, ModelFolder | None] = {"base": None, "tuned": lora_adapter}
 
@@ -195,11 +212,13 @@ def retention(
             adapter=adapter.fingerprint if adapter else "",
             items=[item.model_dump() for item in items],
             max_new_tokens=settings.max_new_tokens,
+            **task_inputs(tasks, settings.task_folder),
         )
 
         def make() -> pl.DataFrame:
             folder = store.path_of(adapter) if adapter else None
-            return ask(model, base.path, folder, items, settings, batch_reporter(context, f"answered by {model}"))
+            report = batch_reporter(context, f"answered by {model}")
+            return ask(model, base.path, folder, items, settings, tasks, report)
 
         return tracked_table(context, store, tracking, key, make)
 
@@ -376,7 +395,7 @@ class JointComparisonConfig(dg.Config, AnsweringSettings):
     deps=["training_splits", predictions],
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
 )
 def joint_comparison(

@@ -115,19 +115,16 @@ class Exam:
         return cls(scenario, model, cases, prompts(scenario, cases, shots), settings)
 
     def inputs(self) -> dict[str, Any]:
-        """Return what the answers depend on besides the weights, to be fingerprinted."""
+        """Return what is fingerprinted: what is said depends on it and on the weights. How it is scored is no part."""
         return {
-            "model": self.model,
-            "cases": self.cases,
             "prompts": self.asked,
-            "generation": self.settings.model_dump(include={"max_new_tokens", "shots"}),
-            "scenario": self.scenario.spec,
+            "max_new_tokens": self.settings.tokens(self.scenario),
             **(self._sampling().model_dump() if self.model == "best_of_n" else {}),
             **({"served": [served.url, served.model]} if (served := self.settings.served(self.model)) else {}),
         }
 
-    def answered(self, base: str, adapter: str | None, report: ReportBatch) -> pl.DataFrame:
-        """Return the scored answers of the model in the folder `base`, with the adapter in its folder, if any.
+    def said(self, base: str, adapter: str | None, report: ReportBatch) -> list[str]:
+        """Return what the model in the folder `base`, with the adapter in its folder, if any, says to each prompt.
 
         Where the settings name an endpoint, it answers, and the folders are not read.
 
@@ -136,20 +133,18 @@ class Exam:
         """
         served, tokens = self.settings.served(self.model), self.settings.tokens(self.scenario)
         if served:
-            said = generate_at(served, self.asked, max_new_tokens=tokens, report=report)
-        else:
-            said = generate(
-                load_causal_lm(base, adapter),
-                load_tokenizer(base),
-                self.asked,
-                max_new_tokens=tokens,
-                batch_size=self.settings.generation_batch_size,
-                report=report,
-            )
-        return self._scored(said)
+            return generate_at(served, self.asked, max_new_tokens=tokens, report=report)
+        return generate(
+            load_causal_lm(base, adapter),
+            load_tokenizer(base),
+            self.asked,
+            max_new_tokens=tokens,
+            batch_size=self.settings.generation_batch_size,
+            report=report,
+        )
 
-    def chosen(self, tuned: tuple[str, str], reward_model: tuple[str, str], report: ReportBatch) -> pl.DataFrame:
-        """Return the scored favourites of the reward model among sampled answers of the tuned one.
+    def chosen(self, tuned: tuple[str, str], reward_model: tuple[str, str], report: ReportBatch) -> list[str]:
+        """Return the favourite of the reward model among sampled answers of the tuned one, for each prompt.
 
         Args:
             tuned: folders of its base and adapter.
@@ -165,14 +160,15 @@ class Exam:
             report=report,
         )
         tokenizer, size = load_tokenizer(reward_model[0]), self.settings.generation_batch_size
-        return self._scored(best(load_reward_lm(*reward_model), tokenizer, self.asked, answers, batch_size=size))
+        return best(load_reward_lm(*reward_model), tokenizer, self.asked, answers, batch_size=size)
+
+    def scored(self, said: Sequence[str]) -> pl.DataFrame:
+        """Return the scored answers of what was said to each prompt."""
+        predicted = assembled(self.scenario, self.cases, said)
+        return score_predictions(self.scenario, self.model, self.cases, predicted)
 
     def _sampling(self) -> SamplingSettings:
         return SamplingSettings.model_validate(self.settings.model_dump(include=set(SamplingSettings.model_fields)))
-
-    def _scored(self, said: Sequence[str]) -> pl.DataFrame:
-        predicted = assembled(self.scenario, self.cases, said)
-        return score_predictions(self.scenario, self.model, self.cases, predicted)
 
 
 def test_cases(splits: pl.DataFrame) -> pl.DataFrame:

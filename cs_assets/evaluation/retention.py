@@ -1,7 +1,8 @@
 """Retention: what the tuned model can still do of what the base could, on questions far from its task.
 
 Here belong asking a model the probe, and what base and tuned model's answers say when they are compared question by
-question. The questions and their checks stand in `probe.py`. Asked is in plain chat, without the scenario's words.
+question. The questions and their checks stand in `probe.py`, tasks of lm-eval in `general_tasks.py`. Asked is in plain
+chat, without the scenario's words.
 
     items = load_probe(20)
     table = pl.concat([ask("base", folder, None, items, settings), ask("tuned", folder, adapter, items, settings)])
@@ -14,6 +15,7 @@ from typing import Any, Final, Literal
 import polars as pl
 from pydantic import BaseModel, Field
 
+from cs_assets.evaluation.general_tasks import Part, ask_tasks
 from cs_assets.evaluation.probe import ProbeItem
 from cs_assets.evaluation.statistics import Interval, bootstrap
 from cs_assets.learning.inference import ReportBatch, generate, nobody
@@ -33,7 +35,7 @@ SCHEMA: Final[dict[str, Any]] = {
 
 
 class RetentionSettings(BaseModel):
-    """How much of the probe is asked, and how."""
+    """How much of the probe is asked, which general tasks besides, and how."""
 
     questions: int | None = by_profile(
         demo=20, full=None, description="Questions of the probe, taken at even distances; empty: all.", ge=1
@@ -42,6 +44,17 @@ class RetentionSettings(BaseModel):
         default=128, description="An answer is cut there; a base that works a sum out needs room for it.", ge=1
     )
     generation_batch_size: int = by_profile(demo=20, full=64, description="Questions at a time.", ge=1)
+    tasks: list[str] = Field(
+        default=[],
+        description="Tasks of lm-eval that are asked besides, such as ceval-valid, cmmlu, arc_easy; they need the "
+        "extra lm-eval, and for their data a hub. Empty: the probe alone.",
+    )
+    task_limit: int | None = Field(
+        default=100, description="Questions of each of `tasks`, taken at even distances; empty: all.", ge=1
+    )
+    task_folder: str = Field(
+        default="", description="Folder with the YAML of `tasks` of your own; empty: the tasks that come with lm-eval."
+    )
 
 
 class Retention(BaseModel):
@@ -71,20 +84,23 @@ def ask(
     adapter: str | None,
     items: Sequence[ProbeItem],
     settings: RetentionSettings,
+    tasks: Sequence[Part] = (),
     report: ReportBatch = nobody,
 ) -> pl.DataFrame:
-    """Return what a model answers to the items, and whether it is right.
+    """Return what a model answers to the items and the questions of the tasks, and whether it is right.
 
     Args:
         model: the name that its rows bear.
         base, adapter: folders of the weights; no adapter for the base.
-        items: the questions.
+        items: the questions of the probe.
         settings: how they are asked.
-        report: as of `generate`.
+        tasks: what `load_tasks` returned.
+        report: as of `generate`; told of the probe.
     """
+    lm, tokenizer = load_causal_lm(base, adapter), load_tokenizer(base)
     said = generate(
-        load_causal_lm(base, adapter),
-        load_tokenizer(base),
+        lm,
+        tokenizer,
         [[{"role": "user", "content": item.question}] for item in items],
         max_new_tokens=settings.max_new_tokens,
         batch_size=settings.generation_batch_size,
@@ -94,6 +110,7 @@ def ask(
         (model, item.id, item.kind, item.question, answer, float(item.is_right(answer)))
         for item, answer in zip(items, said, strict=True)
     ]
+    rows += [(model, *answer) for answer in ask_tasks(lm, tokenizer, tasks)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 

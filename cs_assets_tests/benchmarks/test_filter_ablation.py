@@ -21,13 +21,13 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked: list[list[str]] = []
-    answered = Exam.answered
+    said = Exam.said
 
-    def recorded(self: Exam, *arguments: Any) -> pl.DataFrame:
+    def recorded(self: Exam, *arguments: Any) -> list[str]:
         asked.append(self.cases["message"].to_list())
-        return answered(self, *arguments)
+        return said(self, *arguments)
 
-    monkeypatch.setattr(Exam, "answered", recorded)
+    monkeypatch.setattr(Exam, "said", recorded)
     command = f"filter_ablation --base {tiny_model} --train 8 --test 4 --judge 16 --seeds 2 --work {tmp_path} --json"
     monkeypatch.setattr(sys, "argv", command.split())
     filter_ablation.main()

@@ -122,7 +122,7 @@ def test_stock_lm_eval_hears_and_scores_what_predictions_does(
     monkeypatch.setenv("CS_SCENARIOS", str(scenario.folder.parent))
     base, adapter = talkative
     exam = predicting.Exam.of(scenario, "tuned", splits, predicting.PredictionSettings(max_new_tokens=TOKENS))
-    mine = exam.answered(str(base), str(adapter) if tuned else None, nobody)
+    mine = exam.scored(exam.said(str(base), str(adapter) if tuned else None, nobody))
     assert mine["prediction"].n_unique() > mine.height / 2
     arguments = f"pretrained={base},dtype=float32" + (f",peft={adapter}" if tuned else "")
     options = {"model_args": arguments, "device": device_name(), "batch_size": 4}

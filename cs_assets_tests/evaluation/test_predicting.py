@@ -74,14 +74,26 @@ def test_an_endpoint_gives_the_table_that_transformers_gives(
     here = predicting.PredictionSettings(max_new_tokens=8)
     there = here.model_copy(update={"endpoint": endpoint.url, "served_models": {"tuned": "address"}, "concurrency": 3})
     base, adapter = talkative
-    wanted = predicting.Exam.of(scenario, "tuned", splits, here).answered(str(base), str(adapter), nobody)
-    says = dict(zip(cases["message"], wanted["prediction"], strict=True))
+    wanted = predicting.Exam.of(scenario, "tuned", splits, here).said(str(base), str(adapter), nobody)
+    says = dict(zip(cases["message"], wanted, strict=True))
     asked = {scenario.prompt(message)[-1]["content"]: said for message, said in says.items()}
     endpoint.reply = lambda prompt, nth: completion(asked[prompt])
     exam = predicting.Exam.of(scenario, "tuned", splits, there)
-    assert exam.answered("no such folder", None, nobody).equals(wanted)
+    assert exam.said("no such folder", None, nobody) == wanted
     assert sorted((body["messages"] for body in endpoint.bodies), key=str) == sorted(exam.asked, key=str)
     assert {(body["model"], body["max_tokens"]) for body in endpoint.bodies} == {("address", 8)}
+
+
+def test_another_truth_scores_what_was_said_anew_and_asks_nobody(
+    scenario: Scenario, splits: pl.DataFrame, cases: pl.DataFrame
+) -> None:
+    settings = predicting.PredictionSettings()
+    was = predicting.Exam.of(scenario, "tuned", splits, settings)
+    now = predicting.Exam.of(scenario, "tuned", splits.with_columns(answer=pl.lit(cases["answer"][0])), settings)
+    assert fingerprint(**was.inputs()) == fingerprint(**now.inputs())
+    said = cases["answer"].to_list()
+    assert was.scored(said)["exact"].to_list() == [1.0] * cases.height
+    assert now.scored(said)["exact"].sum() == 1
 
 
 def test_who_answers_counts_for_the_answers_and_how_fast_does_not(scenario: Scenario, splits: pl.DataFrame) -> None:
@@ -147,7 +159,7 @@ def test_best_of_n_is_scored_as_any_model_and_depends_on_how_it_is_sampled(
     few = splits.filter(pl.col("split") == "test_iid").head(2)
     settings = predicting.PredictionSettings(best_of=2, max_new_tokens=8)
     exam = predicting.Exam.of(scenario, "best_of_n", few, settings)
-    table = exam.chosen((str(tiny_model), str(tiny_model)), (str(tiny_model), str(tiny_model)), nobody)
+    table = exam.scored(exam.chosen((str(tiny_model), str(tiny_model)), (str(tiny_model), str(tiny_model)), nobody))
     assert table["model"].to_list() == ["best_of_n"] * 2
     assert dict(table.schema) == predicting.SCHEMA
     keys = set()

@@ -17,10 +17,11 @@ def test_a_served_model_gets_the_same_table(
 ) -> None:
     base = str(talkative[0])
     here = PredictionSettings(max_new_tokens=8)
-    mine = Exam.of(scenario, "base", splits, here).answered(base, None, nobody)
+    exam = Exam.of(scenario, "base", splits, here)
+    mine = exam.scored(exam.said(base, None, nobody))
     with serving(talkative[0], tmp_path / "serve.log") as url:
         there = here.model_copy(update={"endpoint": url, "served_models": {"base": base}})
-        served = Exam.of(scenario, "base", splits, there).answered(base, None, nobody)
+        served = exam.scored(Exam.of(scenario, "base", splits, there).said(base, None, nobody))
     assert mine["prediction"].n_unique() > mine.height / 2
     # transformers serve takes blanks from both ends of an answer.
     assert served["prediction"].to_list() == [said.strip() for said in mine["prediction"]]
