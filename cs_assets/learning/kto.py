@@ -2,8 +2,13 @@
 
 A labelled sample becomes one verdict: half of them the right one, which is desirable, half the wrong one, which is
 undesirable. So both words are learnt in both directions, at the price of one sequence per sample.
+
+A good sample and its corrupted twin are shown the same word in the same batch: it is desirable for the one and not for
+the other. What the two have in common cancels out, and what tells them apart is learnt. With twins in different
+batches the judge swings between saying one word to everything and saying the other.
 """
 
+import itertools
 import random
 from pathlib import Path
 
@@ -25,22 +30,30 @@ from cs_assets.profiles import by_profile
 
 
 class Verdict(BaseModel):
-    """A labelled case for the judge: what it is asked, and whether 正确 is the right word."""
+    """A labelled case for the judge: what it is asked, and whether 正确 is the right word.
+
+    Cases with the same `twins` are shown together; one without it stands alone.
+    """
 
     prompt: list[Message]
     correct: bool
+    twins: str = ""
 
 
 class JudgeSettings(TrainingSettings):
     """Numbers of the judge's training."""
 
     learning_rate: float = by_profile(
-        demo=2e-4, full=1e-4, description="Peak learning rate; TRL's 1e-6 is for full tuning.", gt=0
+        demo=4e-4, full=2e-4, description="Peak learning rate; TRL's 1e-6 is for full tuning.", gt=0
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the labelled samples.", gt=0)
     top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
-    batch_size: int = by_profile(demo=4, full=16, description="Samples per step; KTO needs two at least.", ge=2)
-    beta: float = Field(default=0.5, description="How close to the base model the judge stays; higher is closer.", gt=0)
+    batch_size: int = by_profile(demo=4, full=16, description="Samples per step, twins together.", ge=2, multiple_of=2)
+    beta: float = Field(
+        default=0.1,
+        description="How soon a verdict counts as learnt, and is left alone: at 0.5 also a wrong one, which then stays.",
+        gt=0,
+    )
     loss: str = Field(
         default="apo_zero_unpaired",
         description="apo_zero_unpaired needs no KL pass, which would cost a third of the time; kto estimates the KL.",
@@ -88,6 +101,7 @@ def train_judge(
             loss_type=settings.loss,
             desirable_weight=desirable,
             undesirable_weight=undesirable,
+            train_sampling_strategy="sequential",
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
@@ -105,17 +119,32 @@ def train_judge(
 
 
 def _verdict_rows(cases: list[Verdict], words: tuple[str, str], seed: int) -> list[dict[str, object]]:
-    """Turn cases into KTO rows: alternately the right verdict (label True) and the wrong one (label False)."""
-    ordered = list(cases)
-    random.Random(seed).shuffle(ordered)
-    rows = []
-    turn = {True: 0, False: 0}
-    for case in ordered:
-        desirable = turn[case.correct] % 2 == 0
-        turn[case.correct] += 1
-        word = words[0] if case.correct == desirable else words[1]
-        rows.append({"prompt": case.prompt, "completion": [{"role": "assistant", "content": word}], "label": desirable})
-    return rows
+    """Turn cases into KTO rows: of twins both, else a good and a bad one, alternately with either word.
+
+    What is no pair comes last, so that a batch of an even size parts none.
+    """
+    chance = random.Random(seed)
+    twins: dict[str, list[Verdict]] = {}
+    for case in cases:
+        if case.twins:
+            twins.setdefault(case.twins, []).append(case)
+    good, bad = ([case for case in cases if not case.twins and case.correct is label] for label in (True, False))
+    chance.shuffle(good)
+    chance.shuffle(bad)
+    paired = min(len(good), len(bad))
+    alone = [*itertools.chain(*zip(good, bad, strict=False)), *good[paired:], *bad[paired:]]
+    groups = [*twins.values(), *(alone[place : place + 2] for place in range(0, len(alone), 2))]
+    chance.shuffle(groups)
+    groups.sort(key=lambda group: len(group) % 2)
+    return [
+        {
+            "prompt": case.prompt,
+            "completion": [{"role": "assistant", "content": word}],
+            "label": case.correct == (word == words[0]),
+        }
+        for group, word in zip(groups, itertools.cycle(words), strict=False)
+        for case in group
+    ]
 
 
 def _weights(labels: list[bool]) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cs_assets.families.base import Sample
 from cs_assets.learning.kto import Verdict
 from cs_assets.profiles import by_profile
+from cs_assets.quality.labelling import GATE
 from cs_assets.quality.reliability import calibration_error, reliability
 from cs_assets.scenario import Scenario
 
@@ -154,8 +155,14 @@ def calibrated(scored: pl.DataFrame, settings: CalibrationSettings) -> tuple[Cal
 
 def verdicts_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[Verdict]:
     """Return the training part of the judge's labelled samples as it is trained on them."""
-    rows = labelled.filter(pl.col("part") == "train").iter_rows(named=True)
-    return [Verdict(prompt=judge_prompt(scenario, Sample.model_validate(r)), correct=r["label"]) for r in rows]
+    return [
+        Verdict(
+            prompt=judge_prompt(scenario, Sample.model_validate(row)),
+            correct=row["label"],
+            twins=row["sample_id"].removesuffix("-bad") if row["corruption_family"] != GATE else "",
+        )
+        for row in labelled.filter(pl.col("part") == "train").iter_rows(named=True)
+    ]
 
 
 def with_unseen(tested: pl.DataFrame, held_out: Sequence[str]) -> pl.DataFrame:

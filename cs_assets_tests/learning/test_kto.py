@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cs_assets.learning.inference import verdict_scores
 from cs_assets.learning.kto import JudgeSettings, Verdict, _verdict_rows, _weights, train_judge
@@ -16,7 +18,7 @@ WORDS = ("正确", "错误")
 
 def case(i: int, correct: bool) -> Verdict:
     text = f"{'{}' if correct else '##'} {i}"
-    return Verdict(prompt=[{"role": "user", "content": text}], correct=correct)
+    return Verdict(prompt=[{"role": "user", "content": text}], correct=correct, twins=str(i))
 
 
 CASES = [case(i, correct) for i in range(8) for correct in (True, False)]
@@ -38,10 +40,40 @@ def test_each_kind_of_case_is_shown_with_the_right_and_the_wrong_word_equally_of
     }
 
 
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.booleans()), max_size=20), st.integers(0, 9))
+def test_every_case_is_shown_once_and_twins_beside_each_other_with_one_word(
+    drawn: list[tuple[str, bool]], seed: int
+) -> None:
+    cases = [
+        Verdict(prompt=[{"role": "user", "content": str(place)}], correct=correct, twins=twins)
+        for place, (twins, correct) in enumerate(drawn)
+    ]
+    rows: list[Any] = list(_verdict_rows(cases, WORDS, seed))
+    shown = [int(row["prompt"][0]["content"]) for row in rows]
+    assert sorted(shown) == list(range(len(cases)))
+    for twins in {case.twins for case in cases} - {""}:
+        places = [place for place, number in enumerate(shown) if cases[number].twins == twins]
+        assert places == list(range(places[0], places[0] + len(places)))
+        assert len({rows[place]["completion"][0]["content"] for place in places}) == 1
+    assert all(
+        row["label"] == (cases[number].correct == (row["completion"][0]["content"] == WORDS[0]))
+        for row, number in zip(rows, shown, strict=True)
+    )
+
+
+def test_a_batch_of_an_even_size_parts_no_twins_whatever_stands_alone() -> None:
+    alone = [Verdict(prompt=[{"role": "user", "content": f"x{i}"}], correct=False) for i in range(5)]
+    rows: list[Any] = list(_verdict_rows([alone[0], *CASES, *alone[1:]], WORDS, seed=3))
+    content = [row["prompt"][0]["content"].split()[-1] for row in rows]
+    pairs = list(zip(content[::2], content[1::2], strict=False))
+    assert sum(one == other for one, other in pairs) == len(CASES) / 2
+    assert content[-1].startswith("x")
+
+
 @pytest.mark.parametrize("good", [2, 3, 7, 40])
 @pytest.mark.parametrize("bad", [1, 2, 9, 40])
 def test_weights_balance_desirable_and_undesirable_rows(good: int, bad: int) -> None:
-    cases = [case(i, correct=i < good) for i in range(good + bad)]
+    cases = [case(i, correct=i < good).model_copy(update={"twins": ""}) for i in range(good + bad)]
     labels = [bool(row["label"]) for row in _verdict_rows(cases, WORDS, seed=17)]
     desirable, undesirable = _weights(labels)
     assert 1.0 <= desirable * sum(labels) / (undesirable * labels.count(False)) <= 1.5
@@ -54,9 +86,9 @@ def test_verdicts_that_are_all_too_long_are_an_error_that_names_the_setting(tiny
         train_judge(str(tiny_model), long, WORDS, settings, tmp_path / "model", tmp_path / "work")
 
 
-def test_one_case_of_each_kind_is_shown_with_the_right_word_and_weighs_the_same() -> None:
-    rows: list[Any] = list(_verdict_rows([case(0, True), case(1, False)], WORDS, seed=17))
-    assert sorted((row["completion"][0]["content"], row["label"]) for row in rows) == [("正确", True), ("错误", True)]
+def test_one_case_of_each_kind_is_shown_with_the_same_word_and_weighs_the_same() -> None:
+    rows: list[Any] = list(_verdict_rows([case(0, True), case(0, False)], WORDS, seed=17))
+    assert sorted((row["completion"][0]["content"], row["label"]) for row in rows) == [("正确", False), ("正确", True)]
     assert _weights([row["label"] for row in rows]) == (1.0, 1.0)
 
 
