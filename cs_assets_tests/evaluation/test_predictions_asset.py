@@ -1,4 +1,4 @@
-"""`best_of_n` as Dagster runs it: a row of `predictions` beside the tuned model's, and refused where it cannot be."""
+"""`predictions` as Dagster runs it: which adapter answered, and `best_of_n` beside the tuned model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,7 @@ from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation.assets import predictions
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer, save_adapter
 from cs_assets.partitions import scenario_partitions
+from cs_assets_tests.llm_endpoint import Endpoint, completion
 from resources.base_model import BaseModels
 from resources.store import ModelFolder, Store, io_managers
 from resources.tracking import Tracking
@@ -75,6 +76,16 @@ def test_the_favourites_of_the_reward_model_stand_beside_the_greedy_answers(pred
     assert table["model"].to_list() == ["tuned"] * 2 + ["best_of_n"] * 2
     greedy, chosen = (table.filter(model=model)["prediction"].to_list() for model in ("tuned", "best_of_n"))
     assert greedy != chosen
+
+
+def test_answers_are_of_the_adapter_that_gave_them_and_those_of_a_server_of_none(
+    predicted: Any, endpoint: Endpoint
+) -> None:
+    here = predicted(models=["base", "tuned"]).output_for_node("predictions")
+    assert dict(here.select("model", "adapter").iter_rows()) == {"base": "", "tuned": "a" * 64}
+    endpoint.reply = lambda prompt, nth: completion("{}")
+    served = predicted(models=["tuned"], endpoint=endpoint.url, served_models={"tuned": "an older one"})
+    assert served.output_for_node("predictions")["adapter"].to_list() == [""] * 2
 
 
 def test_an_endpoint_does_not_sample(predicted: Any) -> None:
