@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from dagster import ConfigurableResource
 from filelock import FileLock
@@ -17,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 # Where `make dev` starts the MLflow UI for the SQLite file.
 LOCAL_UI = "http://127.0.0.1:5000"
 _FOLDER_TAG: Final = "cs_assets.folder"
+# What the URI of a store begins with that lies on this machine; a plain path has no scheme.
+_LOCAL: Final = ("sqlite", "file", "")
 
 
 def default_tracking_uri() -> str:
@@ -138,11 +141,15 @@ class Tracking(ConfigurableResource):
     def register(self, name: str, folder: str, run: TrackedRun) -> RegisteredVersion:
         """Register a model folder as a new version made by `run`; a folder that has a version keeps it.
 
-        The version's source is the run, and its folder a tag: a server takes no folder outside its own for a source.
+        A tag of the version is its folder. So is its source where MLflow's files are on this machine, and by the
+        version's name it can be loaded. A server takes no folder outside its own for a source: there it is the run,
+        which holds no files.
         """
         from mlflow import MlflowClient
 
         client = MlflowClient(self.uri)
+        local = urlsplit(self.uri).scheme in _LOCAL
+        source = folder if local else f"runs:/{run.run_id}"
         with self._one_at_a_time():
             known = self.version_of(name, folder)
             if known is not None:
@@ -150,7 +157,7 @@ class Tracking(ConfigurableResource):
             with _unless_it_exists():
                 client.create_registered_model(name)
             made = client.create_model_version(
-                name, f"runs:/{run.run_id}", run_id=run.run_id, run_link=run.url, tags={_FOLDER_TAG: folder}
+                name, source, run_id=run.run_id, run_link=run.url, tags={_FOLDER_TAG: folder}
             )
         return _registered(made)
 

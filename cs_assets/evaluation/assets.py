@@ -255,7 +255,7 @@ class EvaluationReportConfig(dg.Config):
     partitions_def=scenario_partitions,
     kinds={"openai", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="3",
+    code_version="4",
     io_manager_key="record_io_manager",
 )
 def evaluation_report(

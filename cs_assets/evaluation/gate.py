@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from cs_assets.evaluation.reporting import EvaluationReport
+from cs_assets.evaluation.reporting import EvaluationReport, base_metric
 from cs_assets.evaluation.retention import Retention
 from cs_assets.quality.filtering import too_few_kept
 from cs_assets.training.splits import leakage_proof, leaks
@@ -58,19 +58,20 @@ def gain(report: EvaluationReport, minimum: float) -> list[str]:
     """Return why the tuned model may not go out for what it has learnt; empty when it may.
 
     On unseen templates, in the headline metric of its family: the lower end of the tuned model's interval must lie
-    above the upper end of the base's, the paired test must tell the two apart (the bootstrap has no width where all
-    cases agree), and the mean must reach `minimum`. Where the metric is exact match, the base may write what it likes
-    around its answer: that a model has learnt the format alone is no gain.
+    above the upper end of the base's, the paired test of the same figures must tell the two apart (the bootstrap has no
+    width where all cases agree), and the mean must reach `minimum`. What is compared of the base, `base_metric` says.
     """
     base, tuned = report.cell(GATE_SPLIT, "base"), report.cell(GATE_SPLIT, "tuned")
     if base is None or tuned is None:
         return [f"no base or tuned figures on {GATE_SPLIT}"]
     title, after = report.headline_title, tuned.figure(report.headline)
-    before = base.figure("repaired" if report.headline == "exact" else report.headline)
+    before, p = base.figure(base_metric(report.headline)), report.gain_p_values.get(GATE_SPLIT)
     reasons = []
     if after.low <= before.high:
         reasons.append(f"{title} on {GATE_SPLIT}: tuned {after} does not clear base {before}")
-    if (p := report.p_values.get(GATE_SPLIT, 1.0)) >= _SIGNIFICANT:
+    if p is None:
+        reasons.append(f"the report has no p-value of the gain on {GATE_SPLIT}; materialize evaluation_report again")
+    elif p >= _SIGNIFICANT:
         reasons.append(f"{title} on {GATE_SPLIT}: {after.n} cases do not tell tuned from base, p = {p:.2g}")
     if after.mean < minimum:
         reasons.append(f"{title} on {GATE_SPLIT}: {after.mean:.3f} is below the wanted {minimum}")

@@ -49,11 +49,12 @@ class EvaluationReport(BaseModel):
 
     headline: the metric by which the scenario's family is judged; adapter: the fingerprint of the one that answered as
     `tuned`, empty where it is not known. p_values: McNemar's test base against tuned on the headline metric, per split
-    (of one that is not only right or wrong, the sign test). per_field: model -> field -> accuracy over all test splits.
-    groups: the headline figure by variation tag, or format of a message, and by origin of the template. measures: the
-    figures besides right and wrong. preferred: which replies an LLM prefers, empty where none is configured. fit: what
-    the loss curve of the tuned model says. retention: what general questions say. judge, reward: the metrics of those
-    models.
+    (of one that is not only right or wrong, the sign test). gain_p_values: the same of the figures that the gate
+    compares: the base's `base_metric` against the tuned model's headline metric. per_field: model -> field -> accuracy
+    over all test splits. groups: the headline figure by variation tag, or format of a message, and by origin of the
+    template. measures: the figures besides right and wrong. preferred: which replies an LLM prefers, empty where none
+    is configured. fit: what the loss curve of the tuned model says. retention: what general questions say. judge,
+    reward: the metrics of those models.
     """
 
     scenario: str
@@ -61,6 +62,7 @@ class EvaluationReport(BaseModel):
     adapter: str = ""
     cells: list[Cell]
     p_values: dict[str, float]
+    gain_p_values: dict[str, float] = {}  # a report of an older run has none
     per_field: dict[str, dict[str, Interval]]
     groups: list[Group] = []
     measures: Measures = {}
@@ -128,7 +130,8 @@ def make_report(
         cells=cells,
         headline=headline,
         adapter=adapter,
-        p_values=_p_values(predictions, headline),
+        p_values=_p_values(predictions, headline, headline),
+        gain_p_values=_p_values(predictions, base_metric(headline), headline),
         per_field=_per_field(predictions),
         groups=[
             *_groups(predictions.explode("tags"), "tag", "tags", headline),
@@ -141,6 +144,14 @@ def make_report(
         judge=dict(judge),
         reward=dict(reward),
     )
+
+
+def base_metric(headline: Metric) -> Metric:
+    """Return the metric of the base that a gain in the headline metric is measured from.
+
+    Where that is exact match, the base may write what it likes around its answer: to learn the format alone is no gain.
+    """
+    return "repaired" if headline == "exact" else headline
 
 
 def answered_by(*tables: pl.DataFrame) -> str:
@@ -156,10 +167,12 @@ def answered_by(*tables: pl.DataFrame) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _p_values(predictions: pl.DataFrame, headline: Metric) -> dict[str, float]:
+def _p_values(predictions: pl.DataFrame, before: Metric, after: Metric) -> dict[str, float]:
+    """Return the p-value of each split: `before` of the base against `after` of the tuned model, case by case."""
     found = {}
-    for (split,), group in sorted(predictions.group_by("split"), key=lambda item: item[0]):
-        wide = group.pivot(on="model", index="sample_id", values=headline).sort("sample_id")
+    compared = predictions.with_columns(figure=pl.when(model="base").then(before).otherwise(after))
+    for (split,), group in sorted(compared.group_by("split"), key=lambda item: item[0]):
+        wide = group.pivot(on="model", index="sample_id", values="figure").sort("sample_id")
         if {"base", "tuned"} <= set(wide.columns):
             found[str(split)] = mcnemar(wide["base"].to_list(), wide["tuned"].to_list())
     return found

@@ -17,7 +17,15 @@ from cs_assets.partitions import scenario_partitions
 from cs_assets.release.champion import ALIAS, cases_of, objections
 from cs_assets.release.evidence import mismatches
 from cs_assets.release.model_card import Origin, model_card
-from cs_assets.release.packaging import CARD, Package, Release, ReleaseSettings, base_identity_of, write_vllm_script
+from cs_assets.release.packaging import (
+    CARD,
+    Package,
+    Release,
+    ReleaseSettings,
+    base_identity_of,
+    write_card,
+    write_vllm_script,
+)
 from cs_assets.scenario import load_scenario, scenario_names
 from resources.base_model import BaseModelFolder, BaseModels, hub_repository
 from resources.store import ModelFolder, Store, fingerprint
@@ -33,7 +41,7 @@ class ReleaseConfig(dg.Config, ReleaseSettings):
     partitions_def=scenario_partitions,
     kinds={"mlflow", "huggingface"},
     owners=["team:cs-assets"],
-    code_version="4",
+    code_version="5",
     io_manager_key="record_io_manager",
 )
 def release(
@@ -50,11 +58,12 @@ def release(
     atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[Release]:
     """发布: if the gate opens, a folder to serve and a registry version; `champion` if it is no worse than that one."""
+    scenario = load_scenario(context.partition_key)
     base, splits = base_models.resolve(lora_adapter.base, context.log.info), pl.read_parquet(training_splits)
     if not (lora_adapter.base_identity and lora_adapter.data):
         context.log.warning("the adapter was trained before its base and data were kept with it: these go unchecked")
     reasons = [
-        *mismatches(lora_adapter, base, evaluation_report, predictions, training_splits),
+        *mismatches(scenario, lora_adapter, base, evaluation_report, predictions, training_splits),
         *gate(
             evaluation_report,
             adapter=lora_adapter.fingerprint,
@@ -67,11 +76,11 @@ def release(
         context.log.warning("the gate is closed: %s", "; ".join(reasons))
         closed = Release(passed=False, reasons=reasons)
         return dg.MaterializeResult(value=closed, metadata=_decision(closed))
-    scenario, trained = load_scenario(context.partition_key), Path(store.path_of(lora_adapter))
+    trained = Path(store.path_of(lora_adapter))
     origin = _origin(base, trained, config.merge, tracking)
     card = model_card(scenario, evaluation_report, origin, splits, atomic_table)
     package = Package(scenario.name, scenario.spec.system, trained, base.path, origin, card, cases_of(predictions))
-    # Not the card: what MLflow tells of the training today makes no other model.
+    # Not the card: a figure measured again, or what MLflow tells of the training today, makes no other model.
     key = fingerprint(
         code=code_version(context), adapter=lora_adapter.fingerprint, cases=package.cases, merge=config.merge
     )
@@ -81,6 +90,7 @@ def release(
         return {}
 
     packed, hit = store.cached_model("release", scenario.name, key, base.name, make, base_identity=base.identity)
+    write_card(Path(store.path_of(packed)), card)
     # One release at a time asks who is champion and writes down what follows; a tracking server has no lock for that.
     with FileLock(Path(store.path_of(packed)).parents[1] / ".lock"):
         made, url = _registered(context, tracking, store, packed, package.cases, scenario.family)

@@ -108,7 +108,7 @@ class Package:
         for weights in folder.rglob("*.safetensors"):
             weights.chmod(0o644)  # as safetensors writes them, nobody else can read them, and a server is somebody else
         self.cases.write_parquet(folder / CASES_FILE)
-        (folder / CARD).write_text(self.card, encoding="utf-8")
+        write_card(folder, self.card)
         write_vllm_script(self.name, folder, self.base, champions)
 
 
@@ -116,6 +116,11 @@ def base_identity_of(folder: Path) -> str:
     """Return which base a released folder was made on, empty where the folder is gone or does not tell."""
     path = folder / MANIFEST
     return json.loads(path.read_text(encoding="utf-8")).get("base_identity", "") if path.is_file() else ""
+
+
+def write_card(folder: Path, card: str) -> None:
+    """Write the model card into a released folder, in the place of an older one."""
+    write_whole(UPath(folder / CARD), lambda path: path.write_text(card, encoding="utf-8"))
 
 
 def write_vllm_script(name: str, folder: Path, base: str, champions: Mapping[str, Path]) -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from cs_assets.evaluation.checks import general_ability_is_kept, tuned_beats_base
 from cs_assets.evaluation.gate import GATE_SPLIT, gate
-from cs_assets.evaluation.reporting import Cell, EvaluationReport
+from cs_assets.evaluation.reporting import Cell, EvaluationReport, make_report
 from cs_assets.evaluation.retention import Retention, summarise
 from cs_assets.evaluation.statistics import Interval
 from cs_assets.scenario import load_scenario, scenario_names
 from cs_assets.training.splits import SCHEMA
 from cs_assets_tests.conftest import evaluated
+from cs_assets_tests.evaluation import test_reporting
 from cs_assets_tests.evaluation.test_retention import table
 
 ANSWERS_KEPT, ANSWERS_LOST = table([(True, True)] * 12), table([(True, False)] * 12)
@@ -29,6 +30,7 @@ def report(*cells: Cell, retention: Retention | None = KEPT) -> EvaluationReport
         scenario="s",
         cells=list(cells),
         p_values={GATE_SPLIT: 0.001},
+        gain_p_values={GATE_SPLIT: 0.001},
         per_field={},
         retention=retention,
         judge={},
@@ -64,9 +66,32 @@ def test_what_the_base_knows_in_a_form_of_its_own_counts_for_it() -> None:
 
 def test_a_few_cases_that_all_agree_keep_it_closed() -> None:
     few = report(cell("base", 0.0, 0.0, 0.0), cell("tuned", 1.0, 1.0, 1.0))
-    [reason] = judged_by(few.model_copy(update={"p_values": {GATE_SPLIT: 0.125}}))
+    [reason] = judged_by(few.model_copy(update={"gain_p_values": {GATE_SPLIT: 0.125}}))
     assert reason.endswith("40 cases do not tell tuned from base, p = 0.12")
-    assert judged_by(few.model_copy(update={"p_values": {}})) != []
+
+
+def test_a_report_without_the_p_value_of_the_gain_keeps_it_closed() -> None:
+    older = report(BASE, cell("tuned", 0.8, 0.7, 0.9)).model_copy(update={"gain_p_values": {}})
+    [reason] = judged_by(older)
+    assert reason == f"the report has no p-value of the gain on {GATE_SPLIT}; materialize evaluation_report again"
+
+
+@pytest.mark.parametrize(("known", "p"), [(20, "0.12"), (18, "")])
+def test_the_test_is_of_the_same_figures_as_the_intervals(known: int, p: str) -> None:
+    """A base that writes around its answers is exact in none of 24; what it knows is what a gain is measured from."""
+    rows = [
+        *(test_reporting.row("base", n, () if n < known else ("电话",), strict=0.0) for n in range(24)),
+        *(test_reporting.row("tuned", n) for n in range(24)),
+    ]
+    found = make_report("s", test_reporting.table(*rows), {}, {}, retention=KEPT)
+    base, tuned = found.cell(GATE_SPLIT, "base"), found.cell(GATE_SPLIT, "tuned")
+    assert base is not None
+    assert tuned is not None
+    assert (base.exact.mean, base.repaired.mean, tuned.exact.mean) == (0.0, known / 24, 1.0)
+    assert tuned.exact.low > base.repaired.high
+    assert found.p_values[GATE_SPLIT] < 1e-6
+    wanted = [f"exact match on {GATE_SPLIT}: 24 cases do not tell tuned from base, p = {p}"] if p else []
+    assert judged_by(found) == wanted
 
 
 def test_a_gain_below_the_wanted_figure_keeps_it_closed() -> None:

@@ -32,7 +32,7 @@ SAMPLES = pl.DataFrame(
         "tools": "",
         "answer": GOOD,
         "tags": [["plain"]] * 9,
-        "template_family": "f",
+        "template_family": [f"f{number}" for number in range(9)],
         "template_origin": "seed",
     }
 )

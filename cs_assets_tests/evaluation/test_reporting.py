@@ -84,9 +84,17 @@ def test_base_and_tuned_are_compared_pair_by_pair(report: EvaluationReport) -> N
     assert report.p_values == {"test_iid": 1.0, SPLIT: 0.5}
 
 
+def test_a_gain_in_exact_match_is_tested_against_what_the_base_knows_in_any_form() -> None:
+    base = [row("base", n, ("电话",) if n > 3 else (), strict=0.0) for n in range(10)]
+    rows = table(*base, *(row("tuned", n) for n in range(10)))
+    exact, fields = (make_report("s", rows, {}, {}, headline=metric) for metric in ("exact", "field_accuracy"))
+    assert (exact.p_values, exact.gain_p_values) == ({SPLIT: 2 / 2**10}, {SPLIT: 2 / 2**6})
+    assert fields.gain_p_values == fields.p_values == {SPLIT: 2 / 2**6}
+
+
 def test_without_a_base_there_is_no_comparison(predictions: pl.DataFrame) -> None:
-    tuned = predictions.filter(pl.col("model") == "tuned")
-    assert make_report("s", tuned, {}, {}).p_values == {}
+    found = make_report("s", predictions.filter(pl.col("model") == "tuned"), {}, {})
+    assert (found.p_values, found.gain_p_values) == ({}, {})
 
 
 def test_accuracy_by_field_goes_over_all_splits(report: EvaluationReport) -> None:

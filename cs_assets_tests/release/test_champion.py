@@ -66,10 +66,21 @@ def test_one_that_is_worse_by_a_single_case_may_not(champion: RegisteredVersion)
 
 
 def test_a_clear_loss_on_one_split_is_not_made_good_by_another(champion: RegisteredVersion) -> None:
-    before = {"real_style": [1.0] * 12, "test_iid": [0.0] * 40}
-    [reason] = compared(before, {"real_style": [0.0] * 6 + [1.0] * 6, "test_iid": [1.0] * 40}, champion)
-    assert reason.startswith("exact match on real_style: -50.0 % [")
-    assert compared(before, {"real_style": [0.0] + [1.0] * 11, "test_iid": [1.0] * 40}, champion) == []
+    before = {"test_noise": [1.0] * 12, "test_iid": [0.0] * 40}
+    [reason] = compared(before, {"test_noise": [0.0] * 6 + [1.0] * 6, "test_iid": [1.0] * 40}, champion)
+    assert reason.startswith("exact match on test_noise: -50.0 % [")
+    assert compared(before, {"test_noise": [0.0] + [1.0] * 11, "test_iid": [1.0] * 40}, champion) == []
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_no_loss_on_the_hand_written_messages_is_made_good_by_synthetic_ones(
+    champion: RegisteredVersion, lost: int
+) -> None:
+    before = {"real_style": [1.0] * 30 + [0.0] * 10, "test_iid": [0.0] * 400}
+    worse, turned = [0.0] * lost + [1.0] * (30 - lost), [1.0] * lost + [0.0] * (10 - lost)
+    [reason] = compared(before, {"real_style": [*worse, *before["real_style"][30:]], "test_iid": [1.0] * 400}, champion)
+    assert reason.startswith(f"exact match on real_style: {-100 * lost / 40:.1f} % [")
+    assert compared(before, {"real_style": [*worse, *turned], "test_iid": before["test_iid"]}, champion) == []
 
 
 def test_it_is_compared_in_the_metric_of_the_family(champion: RegisteredVersion) -> None:
@@ -91,8 +102,9 @@ def test_the_hand_written_messages_alone_let_an_equal_one_that_learned_other_dat
 
     assert compared(before, retrained(35), champion) == []
     assert compared(before, retrained(36), champion) == []
-    [reason] = compared(before, retrained(34), champion)
-    assert reason.startswith("exact match on the 40 test cases of both: 85.0 % [")
+    of_both, of_real = compared(before, retrained(34), champion)
+    assert of_both.startswith("exact match on the 40 test cases of both: 85.0 % [")
+    assert of_real.startswith("exact match on real_style: -2.5 % [")
 
 
 def test_one_that_was_not_asked_half_of_the_hand_written_messages_may_not(champion: RegisteredVersion) -> None:
@@ -112,6 +124,15 @@ def test_few_cases_of_both_decide_nothing_unless_the_gain_is_clear(
         [reason] = compared(before, {"test_iid": [1.0] * right + [0.0] * (10 - right)}, champion)
         assert reason.startswith("only 10 test cases can be compared, which show no clear gain; look at both reports")
     assert compared(before, {"test_iid": [1.0] * 6 + [0.0] * 4}, champion) == []
+
+
+def test_few_cases_that_lose_more_often_than_they_win_show_no_gain(champion: RegisteredVersion) -> None:
+    """Two large gains and ten small losses: the mean is above, the sign test (p = 0.039) speaks of a loss."""
+    before = {"test_iid": [1 / 6] * 2 + [1.0] * 10}
+    [reason] = compared(before, {"test_iid": [1.0] * 2 + [5 / 6] * 10}, champion, "field_accuracy")
+    assert reason.startswith("only 12 test cases can be compared, which show no clear gain; ")
+    before, after = {"test_iid": [1.0] * 2 + [5 / 6] * 10}, {"test_iid": [5 / 6] * 2 + [1.0] * 10}
+    assert compared(before, after, champion, "field_accuracy") == []
 
 
 def test_few_cases_that_show_a_loss_say_so(champion: RegisteredVersion) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from cs_assets.evaluation import predicting
 from cs_assets.evaluation.reporting import make_report
+from cs_assets.families.base import Sample
 from cs_assets.partitions import scenario_partitions
 from cs_assets.release.evidence import mismatches
 from cs_assets.scenario import Scenario
@@ -41,9 +42,11 @@ def answers(scenario: Scenario, splits: pl.DataFrame, adapter: str) -> pl.DataFr
     return scored.with_columns(adapter=pl.lit(adapter))
 
 
-def found(model: ModelFolder, base: BaseModelFolder, predictions: pl.DataFrame, splits: Path) -> list[str]:
+def found(
+    scenario: Scenario, model: ModelFolder, base: BaseModelFolder, predictions: pl.DataFrame, splits: Path
+) -> list[str]:
     """Return the mismatches where the report is of the predictions."""
-    return mismatches(model, base, make_report(NAME, predictions, {}, {}), predictions, splits)
+    return mismatches(scenario, model, base, make_report(NAME, predictions, {}, {}), predictions, splits)
 
 
 def train(root: Path, base: Path, **config: Any) -> ModelFolder:
@@ -80,19 +83,19 @@ def test_a_training_keeps_what_it_learned_from_and_on_which_base(
     model = train(tmp_path, tiny_model, shuffle_buffer=shuffle_buffer)
     predictions = answers(scenario, splits, model.fingerprint)
     assert (model.base_identity, bool(model.data)) == (base.identity, True)
-    assert found(model, base, predictions, table) == []
+    assert found(scenario, model, base, predictions, table) == []
     first = splits.filter(split="train")["sample_id"].min()
     changed = written(splits.filter(pl.col("sample_id") != first), tmp_path)
-    [reason] = found(model, base, predictions, changed)
+    [reason] = found(scenario, model, base, predictions, changed)
     assert reason.startswith("it learned from other samples than training_splits holds; materialize lora_adapter")
 
 
 def test_a_base_that_was_exchanged_since_is_named(scenario: Scenario, splits: pl.DataFrame, table: Path) -> None:
     predictions = answers(scenario, splits, MODEL.fingerprint)
     moved = MODEL.model_copy(update={"base_identity": "owner/model@1"})
-    [reason] = found(moved, BASE, predictions, table)
+    [reason] = found(scenario, moved, BASE, predictions, table)
     assert reason.startswith("the base owner/model is owner/model@2 now, and it was trained on owner/model@1; ")
-    assert found(moved.model_copy(update={"base_identity": BASE.identity}), BASE, predictions, table) == []
+    assert found(scenario, moved.model_copy(update={"base_identity": BASE.identity}), BASE, predictions, table) == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ def test_a_base_that_was_exchanged_since_is_named(scenario: Scenario, splits: pl
 def test_answers_of_another_adapter_are_named(
     scenario: Scenario, splits: pl.DataFrame, table: Path, adapter: str, told: str
 ) -> None:
-    [reason] = found(MODEL, BASE, answers(scenario, splits, adapter), table)
+    [reason] = found(scenario, MODEL, BASE, answers(scenario, splits, adapter), table)
     assert reason.startswith(f"the predictions are {told}, not of {'a' * 16}; materialize predictions")
 
 
@@ -109,7 +112,7 @@ def test_answers_to_other_test_messages_are_named(scenario: Scenario, splits: pl
     other = splits.with_columns(pl.when(split="test_iid").then(pl.lit("在吗")).otherwise("message").alias("message"))
     fewer = splits.filter(pl.col("split") != "test_noise")
     for asked in (other, fewer):
-        [reason] = found(MODEL, BASE, answers(scenario, asked, MODEL.fingerprint), table)
+        reason, *_ = found(scenario, MODEL, BASE, answers(scenario, asked, MODEL.fingerprint), table)
         assert reason.startswith("the predictions are not of the test messages that training_splits holds; ")
 
 
@@ -118,9 +121,36 @@ def test_a_report_of_other_answers_is_named(scenario: Scenario, splits: pl.DataF
     first = pl.int_range(pl.len()) == 0
     better = predictions.with_columns(exact=pl.when(first).then(1.0).otherwise("exact"))
     for other in (better, predictions.tail(-1)):
-        [reason] = mismatches(MODEL, BASE, make_report(NAME, other, {}, {}), predictions, table)
+        [reason] = mismatches(scenario, MODEL, BASE, make_report(NAME, other, {}, {}), predictions, table)
         assert reason.startswith("the report is of other answers than predictions holds; ")
 
 
 def test_what_was_not_kept_is_not_compared(scenario: Scenario, splits: pl.DataFrame, table: Path) -> None:
-    assert found(MODEL, BASE, answers(scenario, splits, MODEL.fingerprint), table) == []
+    assert found(scenario, MODEL, BASE, answers(scenario, splits, MODEL.fingerprint), table) == []
+
+
+@pytest.mark.parametrize("changed", [{"instruction": "抽取地址。"}, {"system": "你是客服。"}])
+def test_a_prompt_that_was_changed_since_is_named(
+    scenario: Scenario, splits: pl.DataFrame, table: Path, changed: dict[str, str]
+) -> None:
+    today = Scenario(scenario.folder, scenario.spec.model_copy(update=changed))
+    predictions = answers(scenario, splits, MODEL.fingerprint)
+    [reason] = found(today, MODEL, BASE, predictions, table)
+    assert reason == (
+        "scenario.yaml gives another prompt (`system`, `instruction`) than training_splits holds in real_style, "
+        "test_entity_ood, test_iid, test_noise, test_template_ood, train, validation; undo the change, or materialize "
+        "rendered_samples and all that follows again"
+    )
+
+
+def test_a_prompt_that_is_new_in_one_split_alone_is_named(
+    scenario: Scenario, splits: pl.DataFrame, table: Path
+) -> None:
+    """As where the hand-written messages were read again, and the samples were not rendered again."""
+    before = Scenario(scenario.folder, scenario.spec.model_copy(update={"instruction": "抽取地址。"}))
+    first = splits.filter(split="train").row(0, named=True)
+    old = before.conversation(Sample(message=first["message"], answer=first["answer"]))
+    rows = [row | ({"messages": old} if row["split"] == "train" else {}) for row in splits.to_dicts()]
+    changed = written(pl.DataFrame(rows, schema=splits.schema), table.parents[2])
+    [reason] = found(scenario, MODEL, BASE, answers(scenario, splits, MODEL.fingerprint), changed)
+    assert "than training_splits holds in train; " in reason

@@ -247,6 +247,15 @@ def test_a_closed_gate_registers_nothing_and_leaves_the_champion(releases: Relea
     assert (releases.versions(), releases.champion().version) == (1, 1)
 
 
+def test_a_prompt_that_the_model_never_saw_is_not_released(releases: Releases, scenarios: Path) -> None:
+    spec = scenarios / NAME / "scenario.yaml"
+    changed = spec.read_text(encoding="utf-8").replace("\ninstruction: ", "\ninstruction: 你好，")
+    spec.write_text(changed, encoding="utf-8")
+    [reason] = decided(releases.run()).reasons
+    assert reason.startswith("scenario.yaml gives another prompt")
+    assert releases.versions() == 0
+
+
 def test_one_that_is_worse_than_the_champion_gets_a_version_and_no_alias(releases: Releases) -> None:
     releases.run("a")
     result = releases.run("b", {"test_iid": 1})
@@ -326,6 +335,18 @@ def test_what_mlflow_tells_of_the_training_and_what_the_gate_asks_make_no_other_
     assert (seen(second)["cache"], decided(second)) == ("hit", decided(first))
     assert releases.versions() == 1
     assert seen(releases.run(merge=True))["cache"] == "miss"
+
+
+def test_a_release_that_was_there_tells_the_newest_figures(releases: Releases) -> None:
+    first = releases.run()
+    half = KEPT.model_copy(update={"tuned": Interval(mean=0.85, low=0.75, high=0.95, n=20)})
+    second = releases.run(changed={"retention": half})
+    assert (seen(second)["cache"], seen(second)["folder"]) == ("hit", seen(first)["folder"])
+    card = (Path(seen(second)["folder"]) / "README.md").read_text(encoding="utf-8")
+    assert f"General questions: {half}." in card
+    assert f"General questions: {KEPT}." in seen(first)["model_card"]
+    assert card == seen(second)["model_card"]
+    assert seen(second)["holds"] == seen(first)["holds"]
 
 
 def test_one_release_at_a_time_asks_who_is_champion_and_writes_what_is_served(

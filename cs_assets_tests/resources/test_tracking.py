@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 
 from resources.tracking import LOCAL_UI, RegisteredVersion, Tracking
 
@@ -99,9 +100,25 @@ def test_registering_counts_versions_and_moves_the_alias(
     assert (first.number, second.number) == ("1", "2")
     champion = client.get_model_version_by_alias("cs-地址", "champion")
     assert (champion.version, champion.run_id) == (2, tracked.run_id)
-    assert champion.source == f"runs:/{tracked.run_id}"
+    assert champion.source == str(tmp_path / "b")
     assert tracking.holder("cs-地址", "champion") == second
     assert client.get_model_version("cs-地址", "1").aliases == []
+
+
+def test_the_champion_of_a_local_registry_is_downloaded_by_its_name(tracking: Tracking, tmp_path: Path) -> None:
+    folder = tmp_path / "模型 1"
+    (folder / "adapter").mkdir(parents=True)
+    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
+    (folder / "README.md").write_text("a card", encoding="utf-8")
+    with tracking.run("release", "downloaded", {}, {}) as tracked:
+        version = tracking.register("downloaded", str(folder), tracked)
+    tracking.set_alias("downloaded", "champion", version)
+    uri = "models:/downloaded@champion"
+    loaded = Path(download_artifacts(uri, dst_path=str(tmp_path / "loaded"), tracking_uri=tracking.uri))
+    files = {str(path.relative_to(loaded)): path.read_bytes() for path in loaded.rglob("*") if path.is_file()}
+    assert files == {"adapter/adapter_model.safetensors": b"weights", "README.md": b"a card"}
+    assert download_artifacts(uri, tracking_uri=tracking.uri).rstrip("/") == str(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "adapter"]
 
 
 def test_a_registered_folder_keeps_its_version(tracking: Tracking, client: MlflowClient, tmp_path: Path) -> None:

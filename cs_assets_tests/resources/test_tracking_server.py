@@ -71,7 +71,8 @@ def test_a_folder_of_the_store_is_registered_found_again_and_holds_the_alias(ser
     assert server.take_alias("scenario", "champion", made, lambda present: ["never asked"]) == []
     assert server.take_alias("scenario", "champion", other, lambda present: [present.folder]) == [first]
     assert server.holder("scenario", "champion") == made
-    assert MlflowClient(server.uri).get_model_version("scenario", "1").run_id == run.run_id
+    version = MlflowClient(server.uri).get_model_version("scenario", "1")
+    assert (version.run_id, version.source) == (run.run_id, f"runs:/{run.run_id}")
 
 
 def test_an_experiment_that_another_run_creates_in_between_is_taken(
