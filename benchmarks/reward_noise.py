@@ -5,8 +5,9 @@
 Of the training pairs of a scenario a share (0, 10, 20, 30 %) is given the wrong label; the test pairs stay right. On
 each share a reward model is trained with each setting of `label_noise` (none, flip, smooth, margin), all else equal.
 The margins of the pairs are left out: they are computed from the truth, and a label that is wrong has none.
-The strengths that three of them rest on are computed once a share. Every model, cut or complete, is kept in `--work`: a
-run that was killed goes on where it was, and a run with other settings wants another folder.
+The strengths that three of them rest on are computed once a share. Every model, cut or complete, is kept in `--work`,
+in a folder for each base, settings and pairs: a run that was killed goes on where it was, and one with other settings
+finds nothing of it.
 
 The last line of `--json` is one object; `curve` has a cell for each share and setting:
 
@@ -43,6 +44,7 @@ from cs_assets.learning.label_noise import (
 from cs_assets.learning.reward import Preference, RewardSettings, reward_differences, train_reward_model
 from cs_assets.reward.calibration import calibration
 from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy, preferences
+from resources.store import fingerprint
 
 SHARES: Final = (0.0, 0.1, 0.2, 0.3)
 NOISE_SEED: Final = 11
@@ -82,6 +84,7 @@ def curve(
     tested: Any,
     test: Sequence[Preference],
     settings: RewardSettings,
+    noise: NoiseSettings,
     work: Path,
 ) -> list[dict[str, Any]]:
     """Train and test a reward model for each share and remedy; what `work` holds is not done again."""
@@ -89,9 +92,9 @@ def curve(
     for share in SHARES:
         noisy, places = with_planted_noise(train, share, NOISE_SEED)
         place = work / f"flipped_{round(100 * share)}"
-        strengths = out_of_fold_strengths(base, noisy, settings, NoiseSettings(), place)
+        strengths = out_of_fold_strengths(base, noisy, settings, noise, place)
         for remedy in REMEDIES:
-            pairs = remedied(noisy, strengths, NoiseSettings(label_noise=remedy))
+            pairs = remedied(noisy, strengths, noise.model_copy(update={"label_noise": remedy}))
             differences = _tested(base, pairs, test, settings, place / remedy)
             hits = bootstrap([float(difference > 0) for difference in differences])
             cells.append(
@@ -140,14 +143,19 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     base = resolve_base_model(arguments.base, report=print)
     changed = {name: value for name in ("epochs", "batch_size") if (value := getattr(arguments, name)) is not None}
     settings = RewardSettings(base_model=arguments.base, **changed)
+    noise = NoiseSettings()
     train, tested, test = pairs_of(arguments.scenario, arguments.pairs, arguments.test_pairs)
+    key = fingerprint(
+        base=base.identity, settings=settings, noise=noise, noise_seed=NOISE_SEED, train=train, tested=tested
+    )
     return {
         "base": base.name,
         "scenario": arguments.scenario,
         "pairs": len(train),
         "test_pairs": len(test),
-        "curve": curve(base.path, train, tested, test, settings, work),
+        "curve": curve(base.path, train, tested, test, settings, noise, work / key[:16]),
         "settings": settings.model_dump(),
+        "noise": noise.model_dump(exclude={"label_noise"}),  # each of these is a cell
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
         | {"python": platform.python_version()},

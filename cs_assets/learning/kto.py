@@ -11,6 +11,7 @@ batches the judge swings between saying one word to everything and saying the ot
 import itertools
 import random
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -51,7 +52,7 @@ class JudgeSettings(TrainingSettings):
     batch_size: int = by_profile(demo=4, full=16, description="Samples per step, twins together.", ge=2, multiple_of=2)
     beta: float = Field(
         default=0.1,
-        description="How soon a verdict counts as learnt, and is left alone: at 0.5 also a wrong one, which then stays.",
+        description="How soon a verdict counts as learnt, and is left alone: at 0.5 also a wrong one, which stays.",
         gt=0,
     )
     loss: str = Field(
@@ -81,7 +82,7 @@ def train_judge(
         report: is told the progress.
 
     Raises:
-        ValueError: one of the two labels is missing.
+        ValueError: one of the two labels is missing, or every verdict is too long.
     """
     if len({case.correct for case in cases}) < 2:
         raise ValueError("the judge needs both good and bad samples; look at labelled_samples.")
@@ -90,9 +91,11 @@ def train_judge(
     from trl import KTOConfig, KTOTrainer
 
     set_seed(settings.seed)
+    tokenizer = load_tokenizer(base)
+    cases = _within(settings.max_length, cases, tokenizer)
     rows = _verdict_rows(cases, words, settings.seed)
     desirable, undesirable = _weights([bool(row["label"]) for row in rows])
-    model, tokenizer = load_trainable(base, settings), load_tokenizer(base)
+    model = load_trainable(base, settings)
     trainer = KTOTrainer(
         model=model,
         args=KTOConfig(
@@ -107,8 +110,6 @@ def train_judge(
         processing_class=tokenizer,
         peft_config=peft_config(model, settings, "CAUSAL_LM"),
     )
-    if not len(trainer.train_dataset):
-        raise ValueError(f"every verdict is longer than max_length {settings.max_length}; raise it.")
     project_answers_only(trainer.model)
     log = run_training(trainer, len(cases), work, report)
     save_adapter(trainer.model, tokenizer, folder)
@@ -116,6 +117,23 @@ def train_judge(
     del model, trainer
     release_memory()
     return log
+
+
+def _within(max_length: int, cases: list[Verdict], tokenizer: Any) -> list[Verdict]:
+    """Return the cases whose prompt leaves room for a word; of twins of which one does not, none.
+
+    TRL drops the long ones without a word, and the gap that one of two twins leaves parts all that come after it.
+    """
+    long = {
+        place
+        for place, case in enumerate(cases)
+        if len(tokenizer.apply_chat_template(case.prompt, add_generation_prompt=True, return_dict=False)) >= max_length
+    }
+    parted = {cases[place].twins for place in long} - {""}
+    left = [case for place, case in enumerate(cases) if place not in long and case.twins not in parted]
+    if not left:
+        raise ValueError(f"every verdict is longer than max_length {max_length}; raise it.")
+    return left
 
 
 def _verdict_rows(cases: list[Verdict], words: tuple[str, str], seed: int) -> list[dict[str, object]]:

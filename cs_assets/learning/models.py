@@ -108,15 +108,20 @@ def _on_device(model: Any) -> Any:
 def _with_exact_head(model: Any, path: str) -> Any:
     """Tell the head which token is padding, for it reads the last one that is not, and let it compute in float32.
 
-    In bfloat16 rewards of about 4 lie 0.03 apart, so that different answers tie.
+    In bfloat16 rewards of about 4 lie 0.03 apart, so that different answers tie. A training in bfloat16 computes every
+    linear layer in it, whatever the type of its weights; so it is switched off here.
     """
+    import torch
+
+    class ExactHead(torch.nn.Linear):
+        def forward(self, states: Any) -> Any:
+            with torch.autocast(states.device.type, enabled=False):
+                return super().forward(states.float())
+
     model.config.pad_token_id = load_tokenizer(path).pad_token_id
-    model.score.float().register_forward_pre_hook(_in_float32)
+    # Not a wrapper: its weights keep their name, and the copy that PEFT trains is as exact.
+    model.score.float().__class__ = ExactHead
     return model
-
-
-def _in_float32(head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(states.float() for states in inputs)
 
 
 def _is_peft(folder: str | Path) -> bool:

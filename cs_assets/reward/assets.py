@@ -42,7 +42,7 @@ class PreferencePairsConfig(dg.Config, PairSettings):
     partitions_def=scenario_partitions,
     kinds={"openai", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
 )
 def preference_pairs(
     context: dg.AssetExecutionContext,
@@ -83,7 +83,7 @@ class RewardModelConfig(dg.Config, RewardSettings, NoiseSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )

@@ -10,15 +10,21 @@ from cs_assets.reward.assets import preference_pairs
 
 @dg.asset_check(asset=preference_pairs, blocking=True, partitions_def=scenario_partitions)
 def pairs_are_sound(context: dg.AssetCheckExecutionContext, preference_pairs: pl.DataFrame) -> dg.AssetCheckResult:
-    """There are pairs to train on and to test on, chosen and rejected differ, and no message stands in both parts."""
+    """There are pairs to train on and to test on, which share no message and no template family; answers differ."""
     same = preference_pairs.filter(pl.col("chosen") == pl.col("rejected")).height
-    train = preference_pairs.filter(pl.col("part") == "train")["message"]
+    train = preference_pairs.filter(pl.col("part") == "train")
     tested = preference_pairs.filter(pl.col("part") != "train")
-    shared = tested.filter(pl.col("message").is_in(train.implode())).height
+    shared = tested.join(train, on="message", how="semi").height
+    families = tested.join(train, on="template_family", how="semi")["template_family"].n_unique()
     complaints = []
     if train.is_empty():
         complaints.append("there are no training pairs: raise `train` in the counts of scenario.yaml")
-    if tested.is_empty():
+    if tested.is_empty() and train["template_family"].n_unique() == 1:
+        complaints.append(
+            "there are no test pairs, for all samples are of one template family: write a second template, or raise "
+            "`train` in the counts of scenario.yaml until two occur"
+        )
+    elif tested.is_empty():
         complaints.append(
             "there are no test pairs, a third of the training samples at most: raise `train` in the counts of "
             "scenario.yaml"
@@ -27,5 +33,12 @@ def pairs_are_sound(context: dg.AssetCheckExecutionContext, preference_pairs: pl
         complaints.append(f"{same} pairs have the same answer twice: the family's `corrupt` did not change it")
     if shared:
         complaints.append(f"{shared} test pairs repeat a message of the training: training_splits holds it twice")
-    metadata = {"pairs": preference_pairs.height, "identical_answers": same, "messages_in_both": shared}
+    if families:
+        complaints.append(f"{families} template families of the test are trained on: make preference_pairs again")
+    metadata = {
+        "pairs": preference_pairs.height,
+        "identical_answers": same,
+        "messages_in_both": shared,
+        "families_in_both": families,
+    }
     return check_result(context, complaints, metadata)

@@ -1,9 +1,14 @@
 """Preference pairs: the same prompt, the true answer (score 1) and a corrupted one (score 0).
 
+The pairs of the test are made of template families that no training pair is made of, or it would tell how well the
+templates are known. Of a sample of several messages the family of the first counts: the later ones are of so many that
+there are hardly two samples without a common one.
+
 Where no truth decides which answer is the better one, `grading.py` grades both and says otherwise.
 """
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,6 +23,7 @@ from cs_assets.scenario import Scenario
 SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
     "part": pl.String,  # train, test_seen, test_unseen
+    "template_family": pl.String,  # of the template that the message begins with
     "message": pl.String,
     "tools": pl.String,
     "chosen": pl.String,
@@ -38,7 +44,9 @@ class PairSettings(BaseModel):
 
 
 def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings) -> pl.DataFrame:
-    """Make pairs from the training samples; messages of train and test pairs differ.
+    """Make pairs from the training samples; train and test pairs share no template family.
+
+    With one template family there are no test pairs; with few, their number is the nearest that whole families make.
 
     The margin is the share of fields that the corruption breaks: the worse the rejected answer, the larger.
 
@@ -52,10 +60,10 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
     seen = [family for family in scenario.family.corruption_families if family not in held_out]
     rng = random.Random(f"{scenario.spec.seed}:preference pairs")
     rng.shuffle(samples)
-    tests = min(settings.test_pairs, len(samples) // 3)
+    tested, trained = _apart(samples, settings, rng)
     rows: list[dict[str, Any]] = []
-    for number, sample in enumerate(samples[: tests + settings.train_pairs]):
-        part = "train" if number >= tests else "test_unseen" if held_out and number % 2 else "test_seen"
+    for number, sample in enumerate([*tested, *trained]):
+        part = "train" if number >= len(tested) else "test_unseen" if held_out and number % 2 else "test_seen"
         corruption, case = None, Sample.model_validate(sample)
         if part == "test_unseen":
             corruption = scenario.family.corrupt(case, rng, held_out)
@@ -68,6 +76,7 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
             {
                 "sample_id": sample["sample_id"],
                 "part": part,
+                "template_family": sample["template_family"],
                 "message": sample["message"],
                 "tools": sample["tools"],
                 "chosen": sample["answer"],
@@ -82,8 +91,38 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
+def _apart(
+    samples: list[dict[str, Any]], settings: PairSettings, rng: random.Random
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the samples of the test pairs and those of the training pairs, in their order."""
+    tests = min(settings.test_pairs, len(samples) // 3)
+    # Of more samples than are wanted the test takes its share, so that it has many families and not one full of them.
+    share = min(1 / 3, tests / (tests + settings.train_pairs))
+    held_out = _held_out_families(samples, max(tests, round(share * len(samples))), rng)
+    tested = [sample for sample in samples if sample["template_family"] in held_out]
+    trained = [sample for sample in samples if sample["template_family"] not in held_out]
+    return tested[:tests], trained[: settings.train_pairs]
+
+
+def _held_out_families(samples: list[dict[str, Any]], wanted: int, rng: random.Random) -> set[str]:
+    """Draw the template families of the test: about `wanted` samples, a third of all at most, are of them."""
+    sizes = Counter(sample["template_family"] for sample in samples)
+    drawn = rng.sample(sorted(sizes), len(sizes))
+    if not wanted or len(drawn) < 2:
+        return set()
+    held_out: set[str] = set()
+    missing = wanted
+    for family in drawn:
+        if sizes[family] < 2 * missing:  # with it the number is nearer to the wanted one
+            held_out.add(family)
+            missing -= sizes[family]
+    return held_out or {min(drawn, key=sizes.__getitem__)}
+
+
 def pairwise_accuracy(pairs: pl.DataFrame, differences: Sequence[float]) -> dict[str, float]:
     """Return the share of pairs whose chosen answer has the higher reward: over all, on seen and on unseen families.
+
+    Beside each share stands its number of pairs, n. Where there are none, the share is left out.
 
     Args:
         pairs: the table of test pairs.
@@ -93,8 +132,9 @@ def pairwise_accuracy(pairs: pl.DataFrame, differences: Sequence[float]) -> dict
         right=pl.Series([float(difference > 0) for difference in differences], dtype=pl.Float64)
     )
     figures = {"accuracy": right["right"].mean(), "n": float(right.height)}
-    for part in ("test_seen", "test_unseen"):
-        figures[f"accuracy_{part.removeprefix('test_')}"] = right.filter(pl.col("part") == part)["right"].mean()
+    for kind in ("seen", "unseen"):
+        of_kind = right.filter(pl.col("part") == f"test_{kind}")["right"]
+        figures |= {f"accuracy_{kind}": of_kind.mean(), f"n_{kind}": float(of_kind.len())}
     return {name: float(value) for name, value in figures.items() if value is not None}  # type: ignore[arg-type]
 
 

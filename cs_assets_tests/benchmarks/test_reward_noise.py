@@ -1,5 +1,6 @@
 """The reward noise benchmark at a small size: every cell is measured, and a second run repeats no training."""
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     # Strengths of eight untaught pairs know nothing; these change every pair that a remedy may change.
     monkeypatch.setattr(reward_noise, "out_of_fold_strengths", lambda *arguments: [-3.0, 0.1, *[3.0] * 6])
     monkeypatch.setattr(reward_noise, "SHARES", (0.25,))
+    monkeypatch.setattr(reward_noise, "pairs_of", functools.cache(reward_noise.pairs_of))
     command = f"reward_noise --base {tiny_model} --pairs 8 --test-pairs 4 --batch-size 8 --work {tmp_path} --json"
     monkeypatch.setattr(sys, "argv", command.split())
     reward_noise.main()
@@ -34,6 +36,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
         assert cell["n"] == 4
         assert {"accuracy_seen", "accuracy_unseen", "confidence", "calibration_error"} <= cell.keys()
     assert found["curve"][0]["wrong"] == 0.25
+    assert found["noise"] == {"strength_repeats": 1}
     assert found["command"] == f"python -m benchmarks.{command}"
 
     # A margin is computed from the truth, which nobody knows of a pair whose label is wrong.
@@ -44,6 +47,11 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     monkeypatch.setattr(reward_noise, "train_reward_model", None)
     reward_noise.main()
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["curve"] == found["curve"]
+
+    for changed in ("--epochs 2", "--pairs 6"):  # else old figures would stand under new numbers
+        monkeypatch.setattr(sys, "argv", f"{command} {changed}".split())
+        with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+            reward_noise.main()
 
 
 def test_what_the_strengths_tell_of_the_planted_labels() -> None:

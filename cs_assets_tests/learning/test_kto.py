@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cs_assets.learning import kto
 from cs_assets.learning.inference import verdict_scores
 from cs_assets.learning.kto import JudgeSettings, Verdict, _verdict_rows, _weights, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
@@ -38,6 +39,9 @@ def test_each_kind_of_case_is_shown_with_the_right_and_the_wrong_word_equally_of
         (False, "错误", True): 4,
         (False, "正确", False): 4,
     }
+
+
+SMALL_JUDGE = judge_settings(batch_size=2, epochs=1)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.booleans()), max_size=20), st.integers(0, 9))
@@ -77,6 +81,27 @@ def test_weights_balance_desirable_and_undesirable_rows(good: int, bad: int) -> 
     labels = [bool(row["label"]) for row in _verdict_rows(cases, WORDS, seed=17)]
     desirable, undesirable = _weights(labels)
     assert 1.0 <= desirable * sum(labels) / (undesirable * labels.count(False)) <= 1.5
+
+
+def test_twins_stay_in_one_batch_though_one_of_others_is_too_long(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(trainer: Any, *arguments: Any) -> Any:
+        trained.extend(row[-1]["content"].split()[-1] for row in trainer.train_dataset["prompt"])
+        return whole(trainer, *arguments)
+
+    trained: list[str] = []
+    whole = kto.run_training
+    monkeypatch.setattr(kto, "run_training", run)
+    # Of the first twins in the order of the training one is too long, so that a gap would part all others.
+    rows: list[Any] = list(_verdict_rows(CASES, WORDS, SMALL_JUDGE.seed))
+    first = rows[0]["prompt"][0]["content"].split()[-1]
+    long = [{"role": "user", "content": "很长" * 40 + f" {first}"}]
+    cases = [c.model_copy(update={"prompt": long}) if c.twins == first and c.correct else c for c in CASES]
+    log = train_judge(str(tiny_model), cases, WORDS, SMALL_JUDGE, tmp_path / "judge", tmp_path / "work")
+    assert trained[::2] == trained[1::2]
+    assert sorted({*trained}) == sorted({case.twins for case in CASES} - {first})
+    assert log.samples == len(CASES) - 2
 
 
 def test_verdicts_that_are_all_too_long_are_an_error_that_names_the_setting(tiny_model: Path, tmp_path: Path) -> None:

@@ -1,11 +1,21 @@
 """What was trained is known by its folder, and merged into the base it answers as base and adapter do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.inference import generate
-from cs_assets.learning.models import load_causal_lm, load_tokenizer, save_merged, trained_form
+from cs_assets.learning.models import (
+    load_causal_lm,
+    load_reward_lm,
+    load_tokenizer,
+    load_trainable_reward_lm,
+    save_merged,
+    trained_form,
+)
+from cs_assets.learning.reward import RewardSettings
 from cs_assets_tests.release.conftest import Train, base, train, write_loud_model
 
 __all__ = ["base", "train"]  # fixtures
@@ -53,3 +63,25 @@ def test_it_is_added_in_float32_and_saved_in_the_type_of_the_base(train: Train, 
     assert all(torch.equal(weights, exact[name].to(torch.bfloat16)) for name, weights in merged.items())
     tokenizer = load_tokenizer(str(tmp_path / "merged"))
     assert tokenizer.chat_template == load_tokenizer(str(small)).chat_template
+
+
+@pytest.mark.parametrize("loaded_for", ["training", "inference"])
+@pytest.mark.parametrize("adapted", [False, True])
+def test_the_head_is_exact_though_the_base_computes_in_bfloat16(base: Path, loaded_for: str, adapted: bool) -> None:
+    import torch
+    from peft import get_peft_model
+
+    settings = RewardSettings(base_model=str(base))
+    model = load_reward_lm(str(base)) if loaded_for == "inference" else load_trainable_reward_lm(str(base), settings)
+    head: Any = model.score
+    if adapted:  # PEFT trains a copy of the head
+        model = get_peft_model(model, peft_config(model, settings, "SEQ_CLS"))
+        head = model.base_model.model.score.modules_to_save["default"]
+    seen: list[Any] = []
+    head.register_forward_hook(lambda _, inputs, scores: seen.extend([inputs[0], scores]))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        said = model(input_ids=torch.tensor([[5, 7, 11, 13]])).logits
+    states, scores = seen
+    assert scores.dtype == said.dtype == torch.float32
+    assert torch.equal(scores, states.float() @ head.weight.T)
+    assert not torch.equal(scores, scores.bfloat16().float())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.reinforcement import Algorithm, Reinforcement, ReinforcementSettings, reinforce_adapter
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
@@ -31,10 +32,28 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     with torch.no_grad():
         model.get_input_embeddings().weight.mul_(15)
     model.save_pretrained(base)
-    settings = FineTuningSettings(**SMALL | {"learning_rate": 1e-6, "epochs": 1})
+    return base, tune(base, place / "adapter", learning_rate=1e-6, epochs=1)
+
+
+def tune(base: Path, folder: Path, **numbers: float) -> Path:
+    """Return the folder of an adapter that says one thing, trained with these numbers."""
     samples = [[*PROMPTS[0], {"role": "assistant", "content": "请说"}]]
-    train_adapter(str(base), samples, [], settings, place / "adapter", place / "work")
-    return base, place / "adapter"
+    train_adapter(str(base), samples, [], FineTuningSettings(**SMALL | numbers), folder, folder.with_name("tuning"))
+    return folder
+
+
+def divergence_from_the_base(base: Path, adapter: Path) -> float:
+    """Return the mean KL divergence of the tuned model from the base, in nats per token of a prompt."""
+    import torch
+
+    ids = load_tokenizer(str(base)).apply_chat_template(
+        PROMPTS[1], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    with torch.no_grad():
+        tuned, plain = (
+            load_causal_lm(str(base), folder)(**ids).logits.log_softmax(-1) for folder in (str(adapter), None)
+        )
+    return float((tuned.exp() * (tuned - plain)).sum(-1).mean())
 
 
 def readable(cases: Sequence[int], answers: Sequence[str]) -> list[float]:
@@ -75,6 +94,17 @@ def test_the_reward_rises_and_the_result_is_an_adapter_as_its_start(
     assert found.log.tokens > 8 * 64 * ANSWER_TOKENS  # epochs x answers; their prompts count too
     assert not [path for path in (tmp_path / "aligned").iterdir() if path.is_dir()]
     assert adapter_weights(tmp_path / "aligned").keys() == adapter_weights(start[1]).keys()
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_the_reference_is_the_tuned_adapter_and_not_the_base(
+    start: Start, tmp_path: Path, algorithm: Algorithm
+) -> None:
+    tuned = tune(start[0], tmp_path / "tuned", learning_rate=2e-2, epochs=10)
+    far = reinforce((start[0], tuned), tmp_path / "aligned", tmp_path / "work", algorithm, epochs=1, batch_size=8)
+    assert far.log.steps == 1
+    assert far.first["kl"] == pytest.approx(0, abs=1e-4)
+    assert divergence_from_the_base(start[0], tuned) > 1  # what the KL would be with the base as the reference
 
 
 @pytest.mark.parametrize("algorithm", ["rloo", "grpo"])

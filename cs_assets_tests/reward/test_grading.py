@@ -101,9 +101,10 @@ def test_an_answer_that_is_no_verdict_is_counted(family: ReplyFamily, endpoint: 
 
 def test_made_pairs_can_be_graded(family: ReplyFamily) -> None:
     scenario = committed("empathetic_reply")
+    numbers = [f"s{n}" for n in range(12)]
     samples = pl.DataFrame(
-        {"sample_id": [f"s{n}" for n in range(12)], "split": "train", "message": MESSAGE, "tools": "", "answer": GOOD}
-    )
+        {"sample_id": numbers, "split": "train", "message": MESSAGE, "tools": "", "answer": GOOD}
+    ).with_columns(template_family="sample_id")
     made = make_pairs(scenario, samples, PairSettings(train_pairs=8, test_pairs=4))
     assert set(made.select("chosen_score", "rejected_score").rows()) == {(1.0, 0.0)}
     found = graded(made, family, None).pairs

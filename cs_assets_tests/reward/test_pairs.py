@@ -2,6 +2,8 @@
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cs_assets.quality.filtering import filter_samples
 from cs_assets.reward.checks import pairs_are_sound
@@ -67,6 +69,59 @@ def test_train_and_test_share_no_message(pairs: pl.DataFrame) -> None:
     assert pairs["message"].is_unique().all()
 
 
+def of_families(sizes: list[int]) -> pl.DataFrame:
+    """Return training samples, so many of each template family, that every corruption family applies to."""
+    families = [f"family {place}" for place, size in enumerate(sizes) for _ in range(size)]
+    answer = '{{"姓名": "张三", "电话": "{}", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}}'
+    phones = [str(13800000000 + number) for number in range(len(families))]
+    return pl.DataFrame(
+        {
+            "sample_id": phones,
+            "split": "train",
+            "message": [f"张三 {phone} 人民路5号" for phone in phones],
+            "tools": "",
+            "answer": [answer.format(phone) for phone in phones],
+            "template_family": families,
+        }
+    )
+
+
+def shared(pairs: pl.DataFrame, column: str) -> set[str]:
+    tested = pl.col("part") != "train"
+    return set(pairs.filter(tested)[column]) & set(pairs.filter(~tested)[column])
+
+
+@given(st.lists(st.integers(1, 12), min_size=2, max_size=9), st.integers(2, 30), st.integers(2, 12), st.integers(0, 9))
+def test_the_template_families_of_the_test_are_not_trained_on_and_about_as_many_pairs_come_out_as_wanted(
+    scenario: Scenario, sizes: list[int], train: int, test: int, seed: int
+) -> None:
+    seeded = Scenario(scenario.folder, scenario.spec.model_copy(update={"seed": seed}))
+    settings, samples = PairSettings(train_pairs=train, test_pairs=test), of_families(sizes)
+    made = make_pairs(seeded, samples, settings)
+    assert shared(made, "template_family") == shared(made, "message") == set()
+    trained = made.filter(pl.col("part") == "train").height
+    wanted, tested = min(test, sum(sizes) // 3), made.height - trained
+    assert wanted - max(sizes) / 2 <= tested <= wanted
+    assert bool(tested) == bool(wanted)
+    assert min(train, sum(sizes) / 3) <= trained <= train
+    assert make_pairs(seeded, samples.reverse(), settings).equals(made)
+
+
+def test_one_template_family_makes_training_pairs_alone_and_the_check_says_what_is_missing(scenario: Scenario) -> None:
+    made = make_pairs(scenario, of_families([9]), SETTINGS)
+    assert made["part"].to_list() == ["train"] * 6
+    found = evaluated(pairs_are_sound, made)
+    assert not found.passed
+    assert "one template family: write a second template" in (found.description or "")
+
+
+def test_of_many_samples_the_test_has_its_share_of_the_template_families(scenario: Scenario) -> None:
+    made = make_pairs(scenario, of_families([10] * 20), SETTINGS)
+    tested = made.filter(pl.col("part") != "train")
+    assert tested.height == 4
+    assert tested["template_family"].n_unique() > 1  # one of ten samples alone would fill it
+
+
 def test_without_held_out_corruptions_there_is_no_unseen_part(scenario: Scenario, splits: pl.DataFrame) -> None:
     assert set(make_pairs(holding_out(scenario), splits, SETTINGS)["part"]) == {"train", "test_seen"}
 
@@ -85,13 +140,17 @@ def test_too_few_training_samples_are_refused(scenario: Scenario, splits: pl.Dat
 
 
 def test_accuracy_counts_pairs_in_the_right_order_by_part() -> None:
-    pairs = pl.DataFrame({"part": ["test_seen", "test_seen", "test_unseen", "test_unseen"]})
-    found = pairwise_accuracy(pairs, [1.0, 0.0, 0.4, -0.4])
-    assert found == {"accuracy": 0.5, "n": 4.0, "accuracy_seen": 0.5, "accuracy_unseen": 0.5}
+    pairs = pl.DataFrame({"part": ["test_seen", "test_seen", "test_unseen", "test_unseen", "test_unseen"]})
+    assert pairwise_accuracy(pairs, [1.0, 0.0, 0.4, -0.4, -0.1]) == {
+        **{"accuracy": 0.4, "accuracy_seen": 0.5, "accuracy_unseen": pytest.approx(1 / 3)},
+        **{"n": 5, "n_seen": 2, "n_unseen": 3},
+    }
 
 
 def test_accuracy_of_a_part_that_is_missing_is_left_out() -> None:
-    assert "accuracy_unseen" not in pairwise_accuracy(pl.DataFrame({"part": ["test_seen"]}), [1.0])
+    found = pairwise_accuracy(pl.DataFrame({"part": ["test_seen"]}), [1.0])
+    assert "accuracy_unseen" not in found
+    assert found["n_unseen"] == 0
 
 
 def test_a_tie_is_never_right() -> None:
@@ -103,6 +162,7 @@ def test_the_blocking_check_finds_equal_answers_and_shared_messages(pairs: pl.Da
     for broken, complaint in (
         (pairs.with_columns(rejected="chosen"), "same answer twice"),
         (pairs.with_columns(message=pl.lit("张三")), "repeat a message of the training"),
+        (pairs.with_columns(template_family=pl.lit("f")), "1 template families of the test are trained on"),
         (pairs.filter(pl.col("part") != "train"), "no training pairs"),
         (pairs.filter(pl.col("part") == "train"), "no test pairs"),
     ):
