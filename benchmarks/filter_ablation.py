@@ -47,7 +47,6 @@ import polars as pl
 from benchmarks.damage import with_damage
 from benchmarks.judge import kept, scores_of
 from cs_assets.evaluation.predicting import Exam, PredictionSettings
-from cs_assets.evaluation.statistics import bootstrap
 from cs_assets.learning.inference import nobody
 from cs_assets.learning.kto import JudgeSettings, train_judge
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
@@ -57,6 +56,7 @@ from cs_assets.quality.judging import WORDS, CalibrationSettings, auc, calibrate
 from cs_assets.quality.labelling import label_samples
 from cs_assets.samples.twin import make_twin
 from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.statistics import bootstrap
 from cs_assets.templates.gates import rejected_by_gate
 from cs_assets.training.splits import make_splits
 

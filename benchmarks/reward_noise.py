@@ -11,8 +11,8 @@ finds nothing of it.
 
 The last line of `--json` is one object; `curve` has a cell for each share and setting:
 
-- accuracy, low, high: pairs of the test whose chosen answer has the higher reward, and the 95 % bootstrap interval;
-  accuracy_seen and accuracy_unseen: by whether the corruption family occurs in training. confidence and
+- accuracy, accuracy_low, accuracy_high: pairs of the test whose chosen answer has the higher reward, and the 95 %
+  bootstrap interval; with _seen and _unseen by whether the corruption family occurs in training. confidence and
   calibration_error: see `cs_assets/reward/calibration.py`.
 - wrong: share of the training pairs whose label is wrong when the model is trained; flip may lower or raise it.
 - found, rightly: of the planted wrong labels, the share with a negative strength, and of the negative strengths, the
@@ -32,7 +32,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from cs_assets.evaluation.statistics import bootstrap
 from cs_assets.learning.label_noise import (
     REMEDIES,
     LabelNoise,
@@ -96,14 +95,11 @@ def curve(
         for remedy in REMEDIES:
             pairs = remedied(noisy, strengths, noise.model_copy(update={"label_noise": remedy}))
             differences = _tested(base, pairs, test, settings, place / remedy)
-            hits = bootstrap([float(difference > 0) for difference in differences])
             cells.append(
                 {
                     "flipped": share,
                     "remedy": remedy,
                     **pairwise_accuracy(tested, differences),
-                    "low": hits.low,
-                    "high": hits.high,
                     **calibration(differences),
                     "wrong": sum(now.chosen != was.chosen for now, was in zip(pairs, train, strict=True)) / len(train),
                     **_detection(remedy, strengths, places),

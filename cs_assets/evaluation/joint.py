@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from cs_assets.evaluation.statistics import bootstrap, mcnemar
 from cs_assets.families.base import METRICS
+from cs_assets.statistics import bootstrap, mcnemar
 
 SCHEMA: Final[dict[str, Any]] = {
     "scenario": pl.String,

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import polars as pl
 
-from cs_assets.evaluation.statistics import Interval, bootstrap, macro_f1
 from cs_assets.families.base import ClassifyingFamily, MeasuringFamily, ProseFamily
 from cs_assets.families.similarity import similarities
+from cs_assets.statistics import Interval, bootstrap, macro_f1
 
 # split -> model -> figure
 Measures = dict[str, dict[str, dict[str, Interval]]]

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import polars as pl
 from pydantic import BaseModel
 
-from cs_assets.evaluation.statistics import Interval, bootstrap, sign_test
 from cs_assets.families.base import SubjectiveFamily
 from cs_assets.reward.llm_judge import Duel, Verdict, first_won, unparsed, verdicts
+from cs_assets.statistics import Interval, bootstrap, sign_test
 from resources.llm import ChatClient
 
 

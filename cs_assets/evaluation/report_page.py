@@ -17,8 +17,8 @@ from cs_assets import pages
 from cs_assets.evaluation.preferred import Preferred
 from cs_assets.evaluation.reporting import EvaluationReport, failures, main_table, p_value, worst_failures
 from cs_assets.evaluation.retention import Retention
-from cs_assets.evaluation.statistics import Interval
 from cs_assets.families.base import METRIC_TITLES, Metric
+from cs_assets.statistics import Interval
 
 _MARKED: Final = '<p class="note">Marked: where answer and wanted answer differ, unless they have little in common.</p>'
 # What a reader is told of the splits, figures and models that a report names.

@@ -14,8 +14,8 @@ from cs_assets.evaluation.measuring import Measures
 from cs_assets.evaluation.predicting import MODELS
 from cs_assets.evaluation.preferred import Preferred
 from cs_assets.evaluation.retention import Retention
-from cs_assets.evaluation.statistics import Interval, bootstrap, mcnemar
 from cs_assets.families.base import METRIC_TITLES, METRICS, Metric
+from cs_assets.statistics import Interval, bootstrap, mcnemar
 
 _WORST: Final = 20
 

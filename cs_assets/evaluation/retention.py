@@ -17,10 +17,10 @@ from pydantic import BaseModel, Field
 
 from cs_assets.evaluation.general_tasks import Part, ask_tasks
 from cs_assets.evaluation.probe import ProbeItem
-from cs_assets.evaluation.statistics import Interval, bootstrap
 from cs_assets.learning.inference import ReportBatch, generate, nobody
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.profiles import by_profile
+from cs_assets.statistics import Interval, bootstrap
 
 RetentionModel = Literal["base", "tuned"]
 MODELS: Final[tuple[RetentionModel, ...]] = ("base", "tuned")

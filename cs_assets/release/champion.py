@@ -25,8 +25,8 @@ from typing import Final
 
 import polars as pl
 
-from cs_assets.evaluation.statistics import bootstrap, sign_test
 from cs_assets.families.base import METRIC_TITLES, Family
+from cs_assets.statistics import bootstrap, sign_test
 from cs_assets.training.splits import REAL_STYLE
 from resources.tracking import RegisteredVersion
 

@@ -19,6 +19,7 @@ from cs_assets.families.base import Sample
 from cs_assets.learning.reward import Preference
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
+from cs_assets.statistics import bootstrap
 
 SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
@@ -122,7 +123,8 @@ def _held_out_families(samples: list[dict[str, Any]], wanted: int, rng: random.R
 def pairwise_accuracy(pairs: pl.DataFrame, differences: Sequence[float]) -> dict[str, float]:
     """Return the share of pairs whose chosen answer has the higher reward: over all, on seen and on unseen families.
 
-    Beside each share stands its number of pairs, n. Where there are none, the share is left out.
+    Beside each share stand its 95 % bootstrap interval, _low and _high, and its number of pairs, n. Where there are no
+    pairs, the share and its interval are left out.
 
     Args:
         pairs: the table of test pairs.
@@ -131,11 +133,15 @@ def pairwise_accuracy(pairs: pl.DataFrame, differences: Sequence[float]) -> dict
     right = pairs.select("part").with_columns(
         right=pl.Series([float(difference > 0) for difference in differences], dtype=pl.Float64)
     )
-    figures = {"accuracy": right["right"].mean(), "n": float(right.height)}
-    for kind in ("seen", "unseen"):
-        of_kind = right.filter(pl.col("part") == f"test_{kind}")["right"]
-        figures |= {f"accuracy_{kind}": of_kind.mean(), f"n_{kind}": float(of_kind.len())}
-    return {name: float(value) for name, value in figures.items() if value is not None}  # type: ignore[arg-type]
+    figures: dict[str, float] = {}
+    for suffix, part in (("", ["test_seen", "test_unseen"]), ("_seen", ["test_seen"]), ("_unseen", ["test_unseen"])):
+        of_part = right.filter(pl.col("part").is_in(part))["right"].to_list()
+        figures[f"n{suffix}"] = float(len(of_part))
+        if of_part:
+            share = bootstrap(of_part)
+            name = f"accuracy{suffix}"
+            figures |= {name: share.mean, f"{name}_low": share.low, f"{name}_high": share.high}
+    return figures
 
 
 def preferences(scenario: Scenario, pairs: pl.DataFrame) -> list[Preference]:

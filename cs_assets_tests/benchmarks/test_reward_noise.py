@@ -32,7 +32,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     assert {cell["flipped"] for cell in found["curve"]} == {0.25}
     assert [cell["remedy"] for cell in found["curve"]] == ["none", "flip", "smooth", "margin"]
     for cell in found["curve"]:
-        assert cell["low"] <= cell["accuracy"] <= cell["high"]
+        assert cell["accuracy_low"] <= cell["accuracy"] <= cell["accuracy_high"]
         assert cell["n"] == 4
         assert {"accuracy_seen", "accuracy_unseen", "confidence", "calibration_error"} <= cell.keys()
     assert found["curve"][0]["wrong"] == 0.25

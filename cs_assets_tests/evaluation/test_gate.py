@@ -9,8 +9,8 @@ from cs_assets.evaluation.checks import general_ability_is_kept, tuned_beats_bas
 from cs_assets.evaluation.gate import GATE_SPLIT, gate
 from cs_assets.evaluation.reporting import Cell, EvaluationReport, make_report
 from cs_assets.evaluation.retention import Retention, summarise
-from cs_assets.evaluation.statistics import Interval
 from cs_assets.scenario import load_scenario, scenario_names
+from cs_assets.statistics import Interval
 from cs_assets.training.splits import SCHEMA
 from cs_assets_tests.conftest import evaluated
 from cs_assets_tests.evaluation import test_reporting

@@ -9,7 +9,7 @@ import pytest
 from cs_assets.evaluation.preferred import Preferred, preferred
 from cs_assets.evaluation.report_page import html_page
 from cs_assets.evaluation.reporting import EvaluationReport, make_report
-from cs_assets.evaluation.statistics import Interval, sign_test
+from cs_assets.statistics import Interval, sign_test
 from cs_assets_tests.evaluation.test_reporting import row
 from cs_assets_tests.evaluation.test_reporting import table as as_table
 from cs_assets_tests.llm_endpoint import Endpoint, completion

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cs_assets.evaluation.report_page import differences, html_page
 from cs_assets.evaluation.reporting import EvaluationReport, make_report
 from cs_assets.evaluation.retention import summarise
-from cs_assets.evaluation.statistics import Interval
+from cs_assets.statistics import Interval
 from cs_assets_tests.evaluation.test_reporting import SPLIT, row, table
 from cs_assets_tests.evaluation.test_retention import table as answers
 

@@ -8,10 +8,10 @@ from huggingface_hub import ModelCard
 
 from cs_assets.evaluation.reporting import Cell, EvaluationReport, markdown
 from cs_assets.evaluation.retention import Retention
-from cs_assets.evaluation.statistics import Interval
 from cs_assets.learning.models import Form
 from cs_assets.release.model_card import Origin, model_card
 from cs_assets.scenario import Scenario
+from cs_assets.statistics import Interval
 
 SHARE = Interval(mean=0.9, low=0.8, high=1.0, n=20)
 KEPT = Retention(base=SHARE, tuned=SHARE, difference=Interval(mean=0, low=0, high=0, n=20), kinds={})

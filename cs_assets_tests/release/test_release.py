@@ -17,13 +17,13 @@ from cs_assets.evaluation import predicting
 from cs_assets.evaluation.gate import GATE_SPLIT
 from cs_assets.evaluation.reporting import EvaluationReport, make_report
 from cs_assets.evaluation.retention import Retention
-from cs_assets.evaluation.statistics import Interval
 from cs_assets.partitions import scenario_partitions
 from cs_assets.quality.filtering import filter_samples
 from cs_assets.release import assets
 from cs_assets.release.assets import release
 from cs_assets.release.packaging import Release
 from cs_assets.scenario import Scenario
+from cs_assets.statistics import Interval
 from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.conftest import copy_small_scenario
 from cs_assets_tests.release.conftest import Train

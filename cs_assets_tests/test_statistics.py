@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cs_assets.evaluation.statistics import Interval, bootstrap, macro_f1, mcnemar, sign_test
+from cs_assets.statistics import Interval, bootstrap, macro_f1, mcnemar, sign_test
 
 VALUES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=30)
 PAIRED = st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0])), max_size=40)
