@@ -1,6 +1,7 @@
 """What the tests of the trainings share: small settings, and a run that is cut short."""
 
 import functools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ SMALL: dict[str, Any] = {
 # For processes with little memory: Arrow's own pool takes a gigabyte at once, in which everything would fit unseen.
 NO_RESERVE = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 Train = Callable[[Path, Path, Report], training.TrainingLog]
+
+
+def limit_memory(room: int) -> None:
+    """Let this process allocate no more than `room` bytes beyond what it holds now; Linux alone can."""
+    import resource
+
+    # The stacks of its threads count in full, used or not: of the usual 8 MiB a few would be the whole room.
+    threading.stack_size(1024 * 1024)
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    limit = int(status["VmData"].split()[0]) * 1024 + room
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 class Interrupted(Exception):

@@ -166,10 +166,11 @@ def test_a_finished_stream_that_was_not_saved_is_not_repeated(tiny_model: Path, 
 
 
 FLAT = """
-import resource, sys
+import sys
 from pathlib import Path
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.streaming import epochs, read_conversations
+from cs_assets_tests.learning.conftest import limit_memory
 
 def train(name, epochs):
     settings = FineTuningSettings(rank=2, batch_size=2, max_length=64, epochs=epochs, shuffle_buffer=500)
@@ -177,9 +178,7 @@ def train(name, epochs):
 
 base, data, work, room = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 train("first", 0.0001)  # what a training needs anyway is allocated now
-status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-used = int(status["VmData"].split()[0]) * 1024
-resource.setrlimit(resource.RLIMIT_DATA, (used + room, used + room))
+limit_memory(room)
 log = train("second", 0.0002)
 drawn = sum(1 for _ in epochs(data, 1, 500, 1))
 try:
@@ -202,7 +201,7 @@ def test_data_that_no_list_could_hold_trains_in_the_memory_of_the_buffer(
         write_jsonl(file, conversations)
     else:
         pl.DataFrame({"messages": conversations}).write_parquet(file)  # as a single row group
-    room = 48 * 1024 * 1024
+    room = 64 * 1024 * 1024
     command = [sys.executable, "-c", FLAT, str(tiny_model), str(file), str(tmp_path), str(room)]
     done = subprocess.run(command, env=os.environ | NO_RESERVE, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1:] == [f"{rows} 3 {rows} too large for a list"], done.stderr[-2000:]

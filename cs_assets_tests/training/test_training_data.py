@@ -137,16 +137,15 @@ def test_the_asset_learns_from_memory_or_from_a_stream_and_goes_on_after_a_kill(
 
 
 FLAT = """
-import resource, sys
+import sys
 from pathlib import Path
+from cs_assets_tests.learning.conftest import limit_memory
 from cs_assets_tests.training.test_training_data import materialize
 
 small, large, tiny_model, room = *map(Path, sys.argv[1:4]), int(sys.argv[4])
 numbers = {"epochs": 0.0003, "max_length": 64, "shuffle_buffer": 100}
 materialize(small, tiny_model, **numbers)  # what a run needs anyway is allocated now
-status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-used = int(status["VmData"].split()[0]) * 1024
-resource.setrlimit(resource.RLIMIT_DATA, (used + room, used + room))
+limit_memory(room)
 metadata, log = materialize(large, tiny_model, **numbers)
 print(metadata["samples"], log.steps)
 """
@@ -154,8 +153,8 @@ print(metadata["samples"], log.steps)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on a process's memory is Linux's")
 def test_the_asset_trains_on_a_table_that_the_memory_cannot_hold(tiny_model: Path, tmp_path: Path) -> None:
-    rows, room = 26_000, 48 * 1024 * 1024
-    texts = incompressible_texts(rows, 1350)
+    rows, room = 26_000, 64 * 1024 * 1024
+    texts = incompressible_texts(rows, 1750)
     table = pl.DataFrame(
         {
             "sample_id": [f"train-{i:05d}" for i in range(rows)],
