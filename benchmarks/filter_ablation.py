@@ -16,7 +16,8 @@ The arms, as in the ablation of APIGen (arXiv 2406.18518), which adds back what 
 
 Each arm has `--train` samples, so that the steps are as many, and answers the same test. The seed decides which
 samples, their order and the adapter's first weights; pool and judge are the same for all. What was trained or answered
-is kept in `--work`: a run that was killed goes on where it was, and a run with other settings wants another folder.
+is kept in `--work`, each in a folder for what it depends on: a run that was killed goes on where it was, and one with
+other settings takes of it what is the same.
 
 The last line of `--json` is one object:
 
@@ -29,14 +30,8 @@ The last line of `--json` is one object:
 """
 
 import argparse
-import json
-import os
-import platform
 import random
-import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -45,7 +40,8 @@ from typing import Any, Final
 import polars as pl
 
 from benchmarks.damage import with_damage
-from benchmarks.judge import kept, scores_of
+from benchmarks.judge import scores_of
+from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
 from cs_assets.evaluation.predicting import Exam, PredictionSettings
 from cs_assets.learning.inference import nobody
 from cs_assets.learning.kto import JudgeSettings, train_judge
@@ -59,6 +55,8 @@ from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.statistics import bootstrap
 from cs_assets.templates.gates import rejected_by_gate
 from cs_assets.training.splits import make_splits
+from resources.base_model import BaseModelFolder
+from resources.store import fingerprint
 
 ARMS: Final = ("kept", "kept_rejected", "unfiltered")
 TESTS: Final = ("test_iid", "test_template_ood")
@@ -90,20 +88,24 @@ def damaged_twin(scenario_name: str, train: int, test: int, judge: int) -> Damag
     return DamagedTwin(scenario, label_samples(scenario, rendered), damage, figures)
 
 
-def filtered_by_chain(twin: DamagedTwin, base: str, settings: JudgeSettings, work: Path) -> tuple[pl.DataFrame, float]:
+def filtered_by_chain(
+    twin: DamagedTwin, base: BaseModelFolder, settings: JudgeSettings, work: Path
+) -> tuple[pl.DataFrame, float]:
     """Train and calibrate the judge; return what the filter makes of pool and tests, and the judge's threshold.
 
     The judge reads what the rules reject, too: it is to be measured alone as well.
     """
     held_back = twin.labelled.filter(~pl.col("part").is_in(["", "train"]))
     pool = candidates(twin.labelled).filter(fold="train")
+    key = fingerprint(spec=twin.scenario.spec, labelled=twin.labelled, base=base.identity, settings=settings)
+    place = work / f"judge-{key[:16]}"
 
     def trained() -> list[float]:
-        model, cases = work / "judge", verdicts_to_learn(twin.scenario, twin.labelled)
-        train_judge(base, cases, WORDS, settings, model, work / "judge_work", print)
-        return scores_of(twin.scenario, pl.concat([held_back, pool]), base, str(model))
+        model, cases = place / "model", verdicts_to_learn(twin.scenario, twin.labelled)
+        train_judge(base.path, cases, WORDS, settings, model, place, print)
+        return scores_of(twin.scenario, pl.concat([held_back, pool]), base.path, str(model))
 
-    scores = kept(work / "judge_scores.json", trained)
+    scores = kept(place / "scores.json", trained)
     read = held_back.with_columns(score=pl.Series(scores[: held_back.height]))
     calibration, _ = calibrated(read, CalibrationSettings())
     scaled = calibration.scaling.probabilities(scores[held_back.height :])
@@ -140,7 +142,7 @@ def examined(exam: Exam, base: str, samples: pl.DataFrame, settings: FineTuningS
 
 
 def compared(
-    twin: DamagedTwin, filtered: pl.DataFrame, base: str, arguments: argparse.Namespace, work: Path
+    twin: DamagedTwin, filtered: pl.DataFrame, base: BaseModelFolder, arguments: argparse.Namespace, work: Path
 ) -> dict[str, Any]:
     """Train and examine every arm with every seed."""
     settings = FineTuningSettings(base_model=arguments.base)
@@ -151,8 +153,11 @@ def compared(
     exact: dict[str, list[list[float]]] = {arm: [] for arm in ARMS}
     for seed in range(settings.seed, settings.seed + arguments.seeds):
         for arm, samples in arms(filtered.filter(fold="train"), arguments.train, seed).items():
-            place = work / f"{arm}-{seed}"
-            right = examined(exam, base, samples, settings.model_copy(update={"seed": seed}), place)
+            seeded = settings.model_copy(update={"seed": seed})
+            learnt = samples["messages"].to_list()
+            key = fingerprint(base=base.identity, settings=seeded, learnt=learnt, tests=tests)
+            place = work / f"{arm}-{seed}-{key[:16]}"
+            right = examined(exam, base.path, samples, seeded, place)
             learned = {
                 "steps": TrainingLog.load(place / "model").steps,
                 "wrong": fmean(name in twin.damage for name in samples["sample_id"]),
@@ -195,7 +200,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
 
     base = resolve_base_model(arguments.base, report=print)
     twin = damaged_twin(arguments.scenario, arguments.train, arguments.test, arguments.judge)
-    filtered, threshold = filtered_by_chain(twin, base.path, JudgeSettings(base_model=arguments.base), work)
+    filtered, threshold = filtered_by_chain(twin, base, JudgeSettings(base_model=arguments.base), work)
     options = {name: getattr(arguments, name) for name in ("scenario", "train", "test", "judge", "seeds")}
     return {
         "base_model": base.name,
@@ -203,14 +208,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         **twin.variants,
         "threshold": threshold,
         **catches(filtered, twin.damage, threshold),
-        **compared(twin, filtered, base.path, arguments, work),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
-        | {"python": platform.python_version()},
-        "command": f"python -m benchmarks.filter_ablation --base {arguments.base} "
-        + "".join(f"--{name} {value} " for name, value in options.items())
-        + "--json",
-        "date": datetime.now(UTC).date().isoformat(),
+        **compared(twin, filtered, base, arguments, work),
     }
 
 
@@ -223,19 +221,12 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=60, help="test cases, half of them with unseen templates")
     parser.add_argument("--judge", type=int, default=160, help="good samples of the judge; each has a corrupted twin")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--work", type=Path, help="keeps models and figures, so that a killed run goes on")
-    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
-    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    add_work_option(parser)
+    add_result_options(parser)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        work = arguments.work or Path(folder)
-        work.mkdir(parents=True, exist_ok=True)
-        found = measure(arguments, work)
-    if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    if arguments.json:
-        print(json.dumps(found))
+    told = circumstances("filter_ablation", *LEARNING)
+    with work_folder(arguments.work) as work:
+        tell(measure(arguments, work) | told, arguments)
 
 
 if __name__ == "__main__":

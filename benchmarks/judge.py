@@ -6,8 +6,8 @@
 is trained by KTO, and a reward head on the same labels, as pairs of twins, with as many sequences a step and as many
 steps; the learning rate is that of each in the profile, as a new head takes another, unless one is given for both. All
 are measured on the same test part, in which half of the pairs are of corruption families that nobody was trained on.
-What was trained or read is kept in `--work`: a run that was killed goes on where it was, and a run with other settings
-wants another folder.
+What was trained or read is kept in `--work`, each in a folder for what it depends on: a run that was killed goes on
+where it was, and one with other settings takes of it what is the same.
 
 The last line of `--json` is one object. Figures with `_seen` and `_unseen` are by corruption family:
 
@@ -20,18 +20,13 @@ The last line of `--json` is one object. Figures with `_seen` and `_unseen` are 
 """
 
 import argparse
-import json
-import os
-import platform
-import tempfile
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
+from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
 from cs_assets.learning.inference import verdict_log_odds, verdict_probability
 from cs_assets.learning.kto import JudgeSettings, train_judge
 from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
@@ -50,8 +45,10 @@ from cs_assets.quality.judging import (
 from cs_assets.quality.labelling import GATE
 from cs_assets.quality.reliability import reliability
 from cs_assets.scenario import Scenario, load_scenario
+from resources.base_model import BaseModelFolder
+from resources.store import fingerprint
 
-_BATCH = 16
+_BATCH: Final = 16
 
 
 def labelled_by(scenario_name: str, labelled: int) -> tuple[Scenario, pl.DataFrame]:
@@ -63,15 +60,6 @@ def labelled_by(scenario_name: str, labelled: int) -> tuple[Scenario, pl.DataFra
     scenario = load_scenario(scenario_name).with_counts(judge=labelled, train=4, **nothing_else)
     table = label_samples(scenario, make_twin(scenario).samples).filter(pl.col("part") != "")
     return scenario, with_unseen(table, scenario.spec.holdout_corruptions)
-
-
-def kept(path: Path, make: Callable[[], Sequence[float]]) -> list[float]:
-    """Return the numbers in a file, made and written first if it is not there."""
-    if not path.is_file():
-        beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps(list(make())), encoding="utf-8")
-        beside.replace(path)
-    return [float(value) for value in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def scores_of(scenario: Scenario, rows: pl.DataFrame, base: str, adapter: str | None) -> list[float]:
@@ -96,17 +84,21 @@ def implicit_rewards(base: Sequence[float], judge: Sequence[float], beta: float)
     return [beta * (after - before) for before, after in zip(base, judge, strict=True)]
 
 
-def judged(scenario: Scenario, table: pl.DataFrame, base: str, settings: JudgeSettings, work: Path) -> dict[str, Any]:
+def judged(
+    scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: JudgeSettings, work: Path
+) -> dict[str, Any]:
     """Train the judge and measure it, the untrained base and the implicit reward."""
-    model = work / "judge"
+    place = work / f"judge-{_key(scenario, table, base, settings)}"
     held_back = table.filter(pl.col("part") != "train")
 
     def trained() -> Sequence[float]:
-        train_judge(base, verdicts_to_learn(scenario, table), WORDS, settings, model, work / "judge_work", print)
-        return log_odds_of(scenario, held_back, base, str(model))
+        model = place / "model"
+        train_judge(base.path, verdicts_to_learn(scenario, table), WORDS, settings, model, place, print)
+        return log_odds_of(scenario, held_back, base.path, str(model))
 
-    before = kept(work / "base_log_odds.json", lambda: log_odds_of(scenario, held_back, base, None))
-    after = kept(work / "judge_log_odds.json", trained)
+    untrained = work / f"base-{_key(scenario, table, base)}.json"
+    before = kept(untrained, lambda: log_odds_of(scenario, held_back, base.path, None))
+    after = kept(place / "log_odds.json", trained)
     implicit = implicit_rewards(before, after, settings.beta)
     scores = pl.Series([verdict_probability(log_odds) for log_odds in after])
     calibration, scaled = calibrated(held_back.with_columns(score=scores), CalibrationSettings())
@@ -122,27 +114,26 @@ def judged(scenario: Scenario, table: pl.DataFrame, base: str, settings: JudgeSe
 
 
 def reward_head(
-    scenario: Scenario, table: pl.DataFrame, base: str, settings: RewardSettings, work: Path
+    scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: RewardSettings, work: Path
 ) -> dict[str, Any]:
     """Train a reward head on the pairs of twins and measure it."""
     from cs_assets.learning.inference import rewards
     from cs_assets.learning.models import load_reward_lm, load_tokenizer
 
     tested = table.filter(part="test")
+    place = work / f"reward_head-{_key(scenario, table, base, settings)}"
 
     def trained() -> Sequence[float]:
-        model = work / "reward_head"
-        train_reward_model(
-            base, twins(scenario, table.filter(part="train")), settings, model, work / "head_work", print
-        )
+        model = place / "model"
+        train_reward_model(base.path, twins(scenario, table.filter(part="train")), settings, model, place, print)
         conversations = [
             [*scenario.prompt(message, tools), {"role": "assistant", "content": answer}]
             for message, tools, answer in tested.select("message", "tools", "answer").iter_rows()
         ]
-        loaded = load_reward_lm(base, str(model))
-        return rewards(loaded, load_tokenizer(base), conversations, batch_size=_BATCH)
+        loaded = load_reward_lm(base.path, str(model))
+        return rewards(loaded, load_tokenizer(base.path), conversations, batch_size=_BATCH)
 
-    scored = tested.with_columns(score=pl.Series(kept(work / "rewards.json", trained)))
+    scored = tested.with_columns(score=pl.Series(kept(place / "rewards.json", trained)))
     good, bad = scored.filter("label"), scored.filter(~pl.col("label"))
     pairs = good.with_columns(hit=(good["score"] > bad["score"]).cast(pl.Float64))
     accuracy = {
@@ -151,6 +142,11 @@ def reward_head(
         "pairs_unseen": pairs.filter("unseen")["hit"].mean(),
     }
     return {"reward_head": by_family(scored) | accuracy}
+
+
+def _key(scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: Any = None) -> str:
+    """Return a name for what is read or trained: by whom, of what, and how."""
+    return fingerprint(spec=scenario.spec, table=table, base=base.identity, settings=settings)[:16]
 
 
 def twins(scenario: Scenario, labelled: pl.DataFrame) -> list[Preference]:
@@ -191,11 +187,11 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         if (value := getattr(arguments, name)) is not None
     }
     settings = JudgeSettings(base_model=arguments.base, **given)
-    found = judged(scenario, table, base.path, settings, work)
+    found = judged(scenario, table, base, settings, work)
     used: dict[str, Any] = {"judge": settings.model_dump()}
     if arguments.reward_head:
         alike = trained_alike(settings, arguments.learning_rate)
-        found |= reward_head(scenario, table, base.path, alike, work)
+        found |= reward_head(scenario, table, base, alike, work)
         used["reward_head"] = alike.model_dump()
     return {
         "base_model": base.name,
@@ -204,15 +200,6 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         **{part: table.filter(part=part).height for part in ("train", "calibration", "test")},
         **found,
         "settings": used,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
-        | {"python": platform.python_version()},
-        "command": f"python -m benchmarks.judge --base {arguments.base} --scenario {arguments.scenario} "
-        f"--labelled {arguments.labelled}"
-        + "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items())
-        + (" --reward-head" if arguments.reward_head else "")
-        + " --json",
-        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
@@ -228,19 +215,12 @@ def main() -> None:
     parser.add_argument("--top-layers", type=float)
     parser.add_argument("--beta", type=float, help="of the judge alone")
     parser.add_argument("--reward-head", action="store_true", help="train the reward head as well")
-    parser.add_argument("--work", type=Path, help="keeps models and figures, so that a killed run goes on")
-    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
-    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    add_work_option(parser)
+    add_result_options(parser)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        work = arguments.work or Path(folder)
-        work.mkdir(parents=True, exist_ok=True)
-        found = measure(arguments, work)
-    if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    if arguments.json:
-        print(json.dumps(found))
+    told = circumstances("judge", *LEARNING)
+    with work_folder(arguments.work) as work:
+        tell(measure(arguments, work) | told, arguments)
 
 
 if __name__ == "__main__":

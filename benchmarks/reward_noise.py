@@ -20,18 +20,11 @@ The last line of `--json` is one object; `curve` has a cell for each share and s
 """
 
 import argparse
-import json
-import os
-import platform
-import shlex
-import sys
-import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
 from cs_assets.learning.label_noise import (
     REMEDIES,
     LabelNoise,
@@ -112,15 +105,11 @@ def curve(
 def _tested(
     base: str, pairs: list[Preference], test: Sequence[Preference], settings: RewardSettings, work: Path
 ) -> list[float]:
-    kept = work / "differences.json"
-    if kept.is_file():
-        return [float(value) for value in json.loads(kept.read_text(encoding="utf-8"))]
-    train_reward_model(base, pairs, settings, work / "model", work)
-    found = reward_differences(base, str(work / "model"), test, batch_size=2 * settings.batch_size)
-    beside = kept.with_suffix(".tmp")
-    beside.write_text(json.dumps(found), encoding="utf-8")
-    beside.replace(kept)
-    return found
+    def trained() -> list[float]:
+        train_reward_model(base, pairs, settings, work / "model", work)
+        return reward_differences(base, str(work / "model"), test, batch_size=2 * settings.batch_size)
+
+    return kept(work / "differences.json", trained)
 
 
 def _detection(remedy: LabelNoise, strengths: Sequence[float], planted: set[int]) -> dict[str, float | None]:
@@ -152,11 +141,6 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         "curve": curve(base.path, train, tested, test, settings, noise, work / key[:16]),
         "settings": settings.model_dump(),
         "noise": noise.model_dump(exclude={"label_noise"}),  # each of these is a cell
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
-        | {"python": platform.python_version()},
-        "command": shlex.join(["python", "-m", "benchmarks.reward_noise", *sys.argv[1:]]),
-        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
@@ -169,17 +153,12 @@ def main() -> None:
     parser.add_argument("--test-pairs", type=int, default=120, help="half of them of unseen corruption families")
     parser.add_argument("--epochs", type=float, help="passes over the pairs; the profile's if not given")
     parser.add_argument("--batch-size", type=int, help="pairs per step; the profile's if not given")
-    parser.add_argument("--work", type=Path, help="keeps models and figures, so that a killed run goes on")
-    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
-    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    add_work_option(parser)
+    add_result_options(parser)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(arguments, arguments.work or Path(folder))
-    if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    if arguments.json:
-        print(json.dumps(found))
+    told = circumstances("reward_noise", *LEARNING)
+    with work_folder(arguments.work) as work:
+        tell(measure(arguments, work) | told, arguments)
 
 
 if __name__ == "__main__":

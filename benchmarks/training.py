@@ -26,20 +26,18 @@ import ast
 import json
 import math
 import os
-import platform
 import resource
 import shlex
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 
+from benchmarks.outcome import LEARNING, add_result_options, circumstances, processor, tell
 from cs_assets.learning.conversations import Message, prompt_completion_pairs
 from cs_assets.learning.models import device_name
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
@@ -204,16 +202,13 @@ def device() -> str:
 
     if device_name() == "cuda":
         return str(torch.cuda.get_device_name())
-    found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    processor = found[0].partition(":")[2].strip() if found else platform.machine()
-    return f"{processor}, {len(os.sched_getaffinity(0))} cores"
+    return f"{processor()}, {len(os.sched_getaffinity(0))} cores"
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Make the data, run both, and return the figures."""
     from resources.base_model import resolve_base_model
 
-    load = os.getloadavg()[0]
     base = resolve_base_model(arguments.model, report=lambda line: print(line, file=sys.stderr)).path
     chosen = FineTuningSettings.model_validate_json(arguments.settings)
     conversations = conversations_of(arguments.scenario, arguments.samples)
@@ -235,10 +230,6 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "samples": arguments.samples,
         "settings": settings.model_dump(exclude={"base_model"}),
         "stock_command": shlex.join(["python", *command[1:]]).replace(work, "."),
-        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
-        "load_before": round(load, 2),
-        "command": shlex.join(["python", "-m", "benchmarks.training", *sys.argv[1:]]),
-        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
@@ -253,8 +244,7 @@ def main() -> None:
     )
     parser.add_argument("--settings", default="{}", help="a JSON object of fields of FineTuningSettings, for both")
     parser.add_argument("--stock", default="", help="further arguments of the stock script; they win")
-    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
-    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    add_result_options(parser)
     parser.add_argument("--part", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -262,14 +252,12 @@ def main() -> None:
         settings = FineTuningSettings.model_validate_json(arguments.settings)
         print(train_here(arguments.model, settings, arguments.data, arguments.part).model_dump_json())
         return
-    found = measure(arguments)
+    told = circumstances("training", *LEARNING)
+    found = measure(arguments) | told
     print(f"stock  {found['stock_tok_s']:>10,} tokens/s")
     print(f"ours   {found['tok_s']:>10,} tokens/s, {found['ratio']} times as many, on {found['device']}")
     print(f"loss curves at most {found['loss_difference']} apart (tolerance {found['tolerance']})")
-    if arguments.output:
-        arguments.output.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    if arguments.json:
-        print(json.dumps(found, ensure_ascii=False))
+    tell(found, arguments)
 
 
 if __name__ == "__main__":

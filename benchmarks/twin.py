@@ -19,19 +19,16 @@ the written files the row-by-row `verify` objects to.
 
 import argparse
 import json
-import os
-import platform
 import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.outcome import add_result_options, circumstances, tell
 from cs_assets.atoms.bundles import BUNDLES, sample_atoms, sample_chunks
 from cs_assets.scenario import Scenario, load_scenario
 
@@ -149,11 +146,6 @@ def measure(rows: int, loop_rows: int) -> dict[str, Any]:
         "parquet_mb": round(written / 1e6),
         "loop_rows": loop_rows,
         "processes": PROCESSES,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("polars", "numpy", "faker", "jinja2")}
-        | {"python": platform.python_version()},
-        "command": f"python -m benchmarks.twin --rows {rows} --json",
-        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
@@ -161,22 +153,19 @@ def main() -> None:
     """Run the benchmark, or one part of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--json", action="store_true", help="print one JSON object in the last line")
-    parser.add_argument("--output", type=Path, help="write the JSON object there, too")
+    add_result_options(parser)
     parser.add_argument("--part", choices=("loop", "engine"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
         print(json.dumps({"loop": loop, "engine": engine}[arguments.part](arguments.rows, arguments.folder)))
         return
-    found = measure(arguments.rows, LOOP_ROWS)
+    told = circumstances("twin", "polars", "numpy", "faker", "jinja2")
+    found = measure(arguments.rows, LOOP_ROWS) | told
     print(f"loop    {found['loop_samples_s']:>9,} samples/s")
     print(f"engine  {found['samples_s']:>9,} samples/s, {found['ratio']} times as many, {found['peak_rss_mb']:,} MB")
     print(f"incoherent rows: {found['incoherent']}; samples that break a rule: {found['broken']}")
-    if arguments.output:
-        arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    if arguments.json:
-        print(json.dumps(found))
+    tell(found, arguments)
 
 
 if __name__ == "__main__":

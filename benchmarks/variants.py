@@ -31,19 +31,12 @@ The last line of `--json` is one object. Its words:
 
 import argparse
 import itertools
-import json
-import os
-import platform
-import shlex
 import sqlite3
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -51,7 +44,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from benchmarks.endpoint import ANSWERS, Call, Weather, read_calls, running
-from resources.files import write_whole
+from benchmarks.outcome import add_result_options, circumstances, tell
 from resources.llm import Budget, ChatClient, ChatRequest, ChatResult, ParseFailure, parse_json_object, request_key
 
 MODEL: Final = "loopback"
@@ -326,37 +319,15 @@ def _tell(figures: Rate | Kill | Spending) -> None:
     print(f"{type(figures).__name__.lower()}: {words}", flush=True)
 
 
-def _surroundings() -> dict[str, Any]:
-    """Return where and with what this runs; the load is what others make, as it is read before the run."""
-    processor = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
-    machine = {
-        "processor": processor.partition(":")[2].strip() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": round(os.getloadavg()[0], 2),
-    }
-    packages = {name: version(name) for name in ("openai", "pydantic")}
-    return {
-        "machine": machine,
-        "versions": {"python": platform.python_version(), **packages},
-        "command": shlex.join(["python", "-m", "benchmarks.variants", *sys.argv[1:]]),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-
-
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--output", type=Path, help="a file for the JSON object")
+    add_result_options(parser)
     arguments = parser.parse_args()
-    weather, surroundings = Weather(), _surroundings()
-    figures = measure(variant_requests(arguments.requests), weather) | {"endpoint": weather.model_dump()} | surroundings
-    if arguments.output:
-        text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
-        write_whole(arguments.output, lambda beside: beside.write_text(text, encoding="utf-8"))
-    if arguments.json:
-        print(json.dumps(figures, ensure_ascii=False))
+    weather, told = Weather(), circumstances("variants", "openai", "pydantic")
+    figures = measure(variant_requests(arguments.requests), weather)
+    tell(figures | {"endpoint": weather.model_dump()} | told, arguments)
 
 
 if __name__ == "__main__":

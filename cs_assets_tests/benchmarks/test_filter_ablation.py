@@ -53,7 +53,11 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     filter_ablation.main()
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert len(asked) == len(ARMS) * 2
-    assert again | {"date": ""} == found | {"date": ""}
+    assert again | {"date": "", "machine": ""} == found | {"date": "", "machine": ""}
+
+    monkeypatch.setattr(sys, "argv", command.replace("--judge 16", "--judge 20").split())
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):  # another judge, which is not there yet
+        filter_ablation.main()
 
 
 def pool_of(kept: int, rejected: int) -> pl.DataFrame:

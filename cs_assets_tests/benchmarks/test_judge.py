@@ -11,6 +11,8 @@ from cs_assets.learning.kto import JudgeSettings
 from cs_assets.learning.reward import RewardSettings
 from cs_assets.learning.training import TrainingLog
 
+KEPT = ("judge", "reward_head")
+
 
 def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     tiny_model: Path,
@@ -37,13 +39,20 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     assert (used["epochs"], used["batch_size"], used["top_layers"]) == (2, 4, 1)
     assert {name: head[name] for name in ("epochs", "top_layers", "seed", "rank")}.items() <= used.items()
     assert head["batch_size"] == 2  # pairs, of two sequences each
-    steps = [TrainingLog.load(tmp_path / "work" / name).steps for name in ("judge", "reward_head")]
-    assert steps[0] == steps[1]
+    [judge_log], [head_log] = (
+        list(map(TrainingLog.load, (tmp_path / "work").glob(f"{name}-*/model"))) for name in KEPT
+    )
+    assert judge_log.steps == head_log.steps
 
     monkeypatch.setattr(judge, "train_judge", None)
     monkeypatch.setattr(judge, "train_reward_model", None)
     judge.main()
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]) | {"date": ""} == found | {"date": ""}
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert again | {"date": "", "machine": ""} == found | {"date": "", "machine": ""}
+
+    monkeypatch.setattr(sys, "argv", f"{command} --epochs 1".split())  # else old figures would stand under new numbers
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        judge.main()
 
 
 def test_a_learning_rate_given_is_that_of_both_and_else_each_has_its_own() -> None:
