@@ -14,11 +14,11 @@ import polars as pl
 from cs_assets.evaluation.reporting import EvaluationReport, base_metric
 from cs_assets.evaluation.retention import Retention
 from cs_assets.quality.filtering import too_few_kept
+from cs_assets.statistics import SIGNIFICANT
 from cs_assets.training.splits import leakage_proof, leaks
 
 GATE_SPLIT: Final = "test_template_ood"
 _CHANCE: Final = 0.5  # AUC of a judge that knows nothing
-_SIGNIFICANT: Final = 0.05
 # Were all of so few lost, the interval of the drop would still reach zero: (1 - 3/n)^n of the resamples hold none.
 _TOO_FEW_KNOWN: Final = 3
 
@@ -71,7 +71,7 @@ def gain(report: EvaluationReport, minimum: float) -> list[str]:
         reasons.append(f"{title} on {GATE_SPLIT}: tuned {after} does not clear base {before}")
     if p is None:
         reasons.append(f"the report has no p-value of the gain on {GATE_SPLIT}; materialize evaluation_report again")
-    elif p >= _SIGNIFICANT:
+    elif p >= SIGNIFICANT:
         reasons.append(f"{title} on {GATE_SPLIT}: {after.n} cases do not tell tuned from base, p = {p:.2g}")
     if after.mean < minimum:
         reasons.append(f"{title} on {GATE_SPLIT}: {after.mean:.3f} is below the wanted {minimum}")

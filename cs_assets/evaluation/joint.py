@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from cs_assets.families.base import METRICS
-from cs_assets.statistics import bootstrap, mcnemar
+from cs_assets.statistics import SIGNIFICANT, bootstrap, mcnemar
 
 SCHEMA: Final[dict[str, Any]] = {
     "scenario": pl.String,
@@ -31,7 +31,6 @@ SCHEMA: Final[dict[str, Any]] = {
     "transfer_p": pl.Float64,
     "verdict": pl.String,  # of the transfer: gain, interference, undecided; null where there is none
 }
-_SIGNIFICANT: Final = 0.05
 _CASE: Final = ("split", "sample_id", "message", "answer")
 
 
@@ -66,7 +65,7 @@ def _figures(group: pl.DataFrame, metric: str) -> dict[str, Any]:
     p = mcnemar(own.to_list(), joint.to_list())
     beyond = "gain" if transfer.low > 0 else "interference" if transfer.high < 0 else "undecided"
     transferred = {"transfer": transfer.mean, "transfer_low": transfer.low, "transfer_high": transfer.high}
-    verdict = beyond if p < _SIGNIFICANT else "undecided"
+    verdict = beyond if p < SIGNIFICANT else "undecided"
     return {**figures, "own": own.mean(), **transferred, "transfer_p": p, "verdict": verdict}
 
 
@@ -92,7 +91,7 @@ def outcome(compared: pl.DataFrame, headlines: Mapping[str, str]) -> str:
         headlines: scenario -> the metric that it is judged by.
     """
     judged = _judged(compared, headlines)
-    better = judged.filter(pl.col("gain_low") > 0, pl.col("gain_p") < _SIGNIFICANT).height
+    better = judged.filter(pl.col("gain_low") > 0, pl.col("gain_p") < SIGNIFICANT).height
     counts = dict(judged.drop_nulls("verdict").group_by("verdict").len().iter_rows())
     against = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("gain", "interference", "undecided"))
     return f"better than the base in {better} of {judged.height} tests; against the own adapters: {against}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
+from cs_assets.learning.conversations import prompt_tokens
 from cs_assets.learning.models import load_causal_lm
 from cs_assets.learning.progress import Report
 from cs_assets.learning.reward import Preference
@@ -44,11 +45,7 @@ def pairs_within(max_length: int, pairs: Sequence[Preference], tokenizer: Any) -
     """
     if not pairs:
         raise ValueError("no preference pairs; look at preference_pairs.")
-    left = [
-        pair
-        for pair in pairs
-        if len(tokenizer.apply_chat_template(pair.prompt, add_generation_prompt=True, return_dict=False)) < max_length
-    ]
+    left = [pair for pair in pairs if prompt_tokens(tokenizer, pair.prompt) < max_length]
     if not left:
         raise ValueError(f"every prompt alone is as long as max_length {max_length}; raise it.")
     return left

@@ -7,6 +7,8 @@ becomes tokens stands in the chat template of the model.
     # [{"prompt": [{"role": "user", "content": "在吗"}], "completion": [{"role": "assistant", "content": "在的"}]}]
 """
 
+from typing import Any
+
 # One turn of a chat, as chat templates take it: `role` and `content`.
 Message = dict[str, str]
 
@@ -21,3 +23,8 @@ def prompt_completion_pairs(messages: list[Message]) -> list[dict[str, list[Mess
         for number, message in enumerate(messages)
         if message["role"] == "assistant"
     ]
+
+
+def prompt_tokens(tokenizer: Any, prompt: list[Message]) -> int:
+    """Return the length of a prompt in tokens, with what the chat template puts before the answer."""
+    return len(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.conversations import Message
+from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
@@ -124,11 +124,7 @@ def _within(max_length: int, cases: list[Verdict], tokenizer: Any) -> list[Verdi
 
     TRL drops the long ones without a word, and the gap that one of two twins leaves parts all that come after it.
     """
-    long = {
-        place
-        for place, case in enumerate(cases)
-        if len(tokenizer.apply_chat_template(case.prompt, add_generation_prompt=True, return_dict=False)) >= max_length
-    }
+    long = {place for place, case in enumerate(cases) if prompt_tokens(tokenizer, case.prompt) >= max_length}
     parted = {cases[place].twins for place in long} - {""}
     left = [case for place, case in enumerate(cases) if place not in long and case.twins not in parted]
     if not left:

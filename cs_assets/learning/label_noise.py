@@ -23,13 +23,13 @@ from cs_assets.learning.conversations import Message
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.reward import Preference, RewardSettings, reward_differences, train_reward_model
 from cs_assets.profiles import by_profile
+from cs_assets.statistics import SIGNIFICANT
 
 LabelNoise = Literal["none", "flip", "smooth", "margin"]
 REMEDIES: Final[tuple[LabelNoise, ...]] = get_args(LabelNoise)
 # Reward differences have no unit of their own, so they are told apart in medians of their absolute values. Half the
 # median is a choice: nothing measured here asks for another.
 _AMBIGUOUS: Final = 0.5
-_CHANCE: Final = 0.05  # the usual level of significance
 
 
 class NoiseSettings(BaseModel):
@@ -148,7 +148,7 @@ def _better_than_chance(strengths: Sequence[float]) -> bool:
     from scipy.stats import binomtest
 
     agreeing = sum(strength > 0 for strength in strengths)
-    return bool(binomtest(agreeing, len(strengths), alternative="greater").pvalue <= _CHANCE)
+    return bool(binomtest(agreeing, len(strengths), alternative="greater").pvalue <= SIGNIFICANT)
 
 
 def swapped(pair: Preference) -> Preference:

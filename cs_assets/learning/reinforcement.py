@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cs_assets.learning.alignment import AlignmentSettings, load_policy, run_alignment
-from cs_assets.learning.conversations import Message
+from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import TrainingLog, training_arguments
@@ -107,9 +107,8 @@ def _fitting(
     tokenizer: Any, prompts: Sequence[list[Message]], settings: ReinforcementSettings, max_new_tokens: int
 ) -> list[int]:
     """Return, in the order in which they are asked, the places of the prompts that leave room for an answer."""
-    ids_of = functools.partial(tokenizer.apply_chat_template, add_generation_prompt=True, return_dict=False)
     room = settings.max_length - max_new_tokens
-    fitting = [case for case, prompt in enumerate(prompts) if len(ids_of(prompt)) <= room]
+    fitting = [case for case, prompt in enumerate(prompts) if prompt_tokens(tokenizer, prompt) <= room]
     if not fitting:
         raise ValueError(f"every prompt leaves no room for an answer at max_length {settings.max_length}; raise it.")
     random.Random(settings.seed).shuffle(fitting)

@@ -16,10 +16,10 @@ from cs_assets.profiles import by_profile
 from cs_assets.quality.labelling import GATE
 from cs_assets.quality.reliability import calibration_error, reliability
 from cs_assets.scenario import Scenario
+from cs_assets.statistics import SIGNIFICANT
 
 WORDS: Final = ("正确", "错误")
 _QUESTION: Final = "以上结果正确还是错误？"
-_CHANCE: Final = 0.05  # the usual level of significance
 CALIBRATION_FILE: Final = "calibration.json"
 
 
@@ -114,7 +114,7 @@ def calibrate(labels: Sequence[bool], scores: Sequence[float], settings: Calibra
 
     truth, raw = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
     p_value = chance_of(labels, scores)
-    if p_value > _CHANCE:
+    if p_value > SIGNIFICANT:
         precision = float(truth.mean()) if len(truth) else 0.0
         return Calibration(threshold=0.0, precision=precision, recall=1.0, p_value=p_value)
     points = []
@@ -226,7 +226,7 @@ def added_to_rules(metrics: Mapping[str, float]) -> str:
         return f"The judge adds nothing to the rules, for it rejects nothing: {figures}."
     if both <= alone:
         return f"The judge adds nothing to the rules: {figures}."
-    if chance > _CHANCE:
+    if chance > SIGNIFICANT:
         return f"The judge adds nothing to the rules that could not be chance (p = {chance:.2f}): {figures}."
     return f"The judge adds {both - alone:.3f} to the rules: {figures}."
 

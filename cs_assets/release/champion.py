@@ -26,7 +26,7 @@ from typing import Final
 import polars as pl
 
 from cs_assets.families.base import METRIC_TITLES, Family
-from cs_assets.statistics import bootstrap, sign_test
+from cs_assets.statistics import SIGNIFICANT, bootstrap, sign_test
 from cs_assets.training.splits import REAL_STYLE
 from resources.tracking import RegisteredVersion
 
@@ -35,7 +35,6 @@ CASES_FILE: Final = "test_cases.parquet"
 _CASE: Final = ("split", "message", "answer")
 _SAME_TEST: Final = 0.5
 _ENOUGH: Final = 30
-_SIGNIFICANT: Final = 0.05
 _ROUNDING: Final = 1e-9
 _BY_HAND: Final = "look at both reports, and set the alias by hand in MLflow if the new one is the better"
 
@@ -97,7 +96,7 @@ def _clear_gain(before: Sequence[float], after: Sequence[float]) -> bool:
     """Tell whether more cases were won than lost than chance explains; the test alone, being two-sided, does not."""
     changes = [a - b for b, a in zip(before, after, strict=True)]
     won, lost = sum(change > _ROUNDING for change in changes), sum(change < -_ROUNDING for change in changes)
-    return won > lost and sign_test(won, lost) < _SIGNIFICANT
+    return won > lost and sign_test(won, lost) < SIGNIFICANT
 
 
 def _scores(family: Family, said: Iterable[str], answers: Iterable[str]) -> list[float]:

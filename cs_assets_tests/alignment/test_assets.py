@@ -12,9 +12,9 @@ import pytest
 from cs_assets.alignment import assets
 from cs_assets.alignment.assets import aligned_adapter
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
-from cs_assets.partitions import scenario_partitions
 from cs_assets.reward.pairs import SCHEMA
 from cs_assets_tests.families.conftest import committed
+from cs_assets_tests.given_asset import given
 from cs_assets_tests.learning.conftest import SMALL
 from resources.base_model import BaseModels
 from resources.store import ModelFolder, Store, io_managers
@@ -39,17 +39,6 @@ PAIRS = pl.DataFrame(
     ],
     schema=SCHEMA,
 )
-
-
-def given(name: str, value: Any) -> dg.AssetsDefinition:
-    """Return an asset that is `value`."""
-    kept_as = "io_manager" if isinstance(value, pl.DataFrame) else "record_io_manager"
-
-    @dg.asset(name=name, partitions_def=scenario_partitions, io_manager_key=kept_as)
-    def made() -> Any:
-        return value
-
-    return made
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation.assets import predictions
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer, save_adapter
-from cs_assets.partitions import scenario_partitions
+from cs_assets_tests.given_asset import given
 from cs_assets_tests.llm_endpoint import Endpoint, completion
 from resources.base_model import BaseModels
 from resources.store import ModelFolder, Store, io_managers
@@ -19,17 +19,6 @@ from resources.tracking import Tracking
 
 NAME = "address_extraction"
 pytestmark = pytest.mark.usefixtures("scenarios")
-
-
-def given(name: str, value: Any) -> dg.AssetsDefinition:
-    """Return an asset that is `value`."""
-    kept_as = "io_manager" if isinstance(value, pl.DataFrame) else "record_io_manager"
-
-    @dg.asset(name=name, partitions_def=scenario_partitions, io_manager_key=kept_as)
-    def made() -> Any:
-        return value
-
-    return made
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from cs_assets.evaluation import predicting
 from cs_assets.evaluation.gate import GATE_SPLIT
 from cs_assets.evaluation.reporting import EvaluationReport, make_report
 from cs_assets.evaluation.retention import Retention
-from cs_assets.partitions import scenario_partitions
 from cs_assets.quality.filtering import filter_samples
 from cs_assets.release import assets
 from cs_assets.release.assets import release
@@ -26,6 +25,7 @@ from cs_assets.scenario import Scenario
 from cs_assets.statistics import Interval
 from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.conftest import copy_small_scenario
+from cs_assets_tests.given_asset import given
 from cs_assets_tests.release.conftest import Train
 from resources.base_model import BaseModels
 from resources.store import ModelFolder, Store, io_managers
@@ -148,17 +148,6 @@ def with_more_cases(splits: pl.DataFrame) -> pl.DataFrame:
     tested = splits.filter(pl.col("split").is_in(TEST_SPLITS))
     again = tested.with_columns(pl.col("message") + "。。", pl.col("sample_id") + "-again")
     return pl.concat([splits, again])
-
-
-def given(name: str, value: Any) -> dg.AssetsDefinition:
-    """Return an asset that is `value`."""
-    kept_as = "io_manager" if isinstance(value, pl.DataFrame) else "record_io_manager"
-
-    @dg.asset(name=name, partitions_def=scenario_partitions, io_manager_key=kept_as)
-    def made() -> Any:
-        return value
-
-    return made
 
 
 def seen(result: dg.ExecuteInProcessResult) -> dict[str, Any]:

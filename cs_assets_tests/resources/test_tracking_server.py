@@ -1,13 +1,5 @@
 """Tracking against a real MLflow server on this machine: what it accepts, and what two runs at once do to it."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,44 +9,18 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from cs_assets_tests.server_process import running_server
 from resources.tracking import Tracking
-
-_PATIENCE_SECONDS = 180.0
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracking]:
-    """A server with a SQLite file behind it, on a free port; its log is shown where it does not start."""
+    """A server with a SQLite file behind it."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "kept")]
-    log = folder / "server.log"
-    with log.open("wb") as out:
-        command = [str(Path(sys.executable).with_name("mlflow")), "server", *options, *stores]
-        # In a group of its own, which ends as a whole: the command has its workers in processes of theirs.
-        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=environment, start_new_session=True)
-    try:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not _is_healthy(port):
-            assert process.poll() is None, log.read_text(encoding="utf-8")
-            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
-            time.sleep(0.2)
-        yield Tracking(uri=f"http://127.0.0.1:{port}")
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
-def _is_healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, TimeoutError):
-        return False
+    command, log = ["mlflow", "server", *stores, "--workers", "1"], folder / "server.log"
+    with running_server(*command, log=log, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false") as url:
+        yield Tracking(uri=url)
 
 
 def test_a_folder_of_the_store_is_registered_found_again_and_holds_the_alias(server: Tracking, tmp_path: Path) -> None:
