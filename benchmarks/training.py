@@ -12,7 +12,8 @@ included; loading and tokenising are not.
   base in float32, the head on every position where there is no Triton, samples in random order, no packing.
   `--stock="--gradient_checkpointing False"` changes that, and is told in the result. Its own default of bf16 is left to
   GPUs: on a CPU the script refuses it, or emulates it.
-- ours: `cs_assets.learning.sft.train_adapter` with the settings of the current profile.
+- ours: `cs_assets.learning.sft.train_adapter` with the settings of the current profile, and with the environment that
+  the executor gives a step (`KEEP_MEMORY` of `resources/lease.py`).
 
 The last line of `--json` is one object: stock_tok_s, tok_s and their ratio; device and model; tokens and seconds of
 both (the tokens are the same where the epochs are whole); peak_memory_gb of ours, the GPU's where there is one, else
@@ -44,6 +45,7 @@ from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.streaming import read_conversations
 from cs_assets.learning.training import TrainingLog, training_arguments
 from cs_assets.scenario import load_scenario
+from resources.lease import KEEP_MEMORY
 
 # Nats a token; a training loss of an extraction falls from about 1 to a few hundredths.
 TOLERANCE: Final = 0.05
@@ -142,10 +144,14 @@ def run_stock(command: list[str], out: Path, cache: Path) -> Run:
 
 
 def run_ours(base: str, settings: FineTuningSettings, data: Path, out: Path) -> Run:
-    """Run `train_adapter` in a process of its own."""
+    """Run `train_adapter` in a process of its own, which has what the executor gives a step."""
     command = [sys.executable, "-m", "benchmarks.training", "--part", str(out), "--model", base, "--data", str(data)]
     done = subprocess.run(
-        [*command, "--settings", settings.model_dump_json()], stdout=subprocess.PIPE, text=True, check=True
+        [*command, "--settings", settings.model_dump_json()],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=os.environ | KEEP_MEMORY,
     )
     return Run.model_validate_json(done.stdout.splitlines()[-1])
 
