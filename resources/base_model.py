@@ -23,7 +23,7 @@ from typing import Annotated, Final, Literal
 
 import yaml
 from dagster import ConfigurableResource
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 CATALOG: Final = Path(__file__).resolve().parent.parent / "data" / "base_models.yaml"
 # What transformers loads from a folder: configuration, weights, tokenizer (vocabulary, merges) and chat template.
@@ -77,8 +77,22 @@ class BaseModelFolder(BaseModel):
 
 
 def load_catalog(path: Path = CATALOG) -> dict[str, WheelEntry | HubEntry]:
-    """Read the catalog file."""
-    return TypeAdapter(dict[str, Entry]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+    """Read the catalog file.
+
+    Raises:
+        BaseModelError: it is not YAML, or an entry does not fit; one line a problem.
+    """
+    try:
+        return TypeAdapter(dict[str, Entry]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise BaseModelError(f"{path}: not YAML: {error}") from error
+    except ValidationError as error:
+        problems = [
+            f"{path}: {'.'.join(map(str, problem['loc'])) or 'the whole file'}: {problem['msg']} "
+            f"(found {problem['input']!r})."
+            for problem in error.errors()
+        ]
+        raise BaseModelError("\n".join(problems)) from error
 
 
 def default_cache() -> Path:

@@ -28,12 +28,20 @@ Algorithm = Literal["rloo", "grpo"]
 
 
 class ReinforcementSettings(AlignmentSettings):
-    """Numbers of RLOO and GRPO; `beta` is the weight of the KL divergence from the tuned adapter."""
+    """Numbers of RLOO and GRPO.
+
+    `beta` is the weight of the KL divergence from the tuned adapter, which slows a drift; `max_kl` ends it.
+    """
 
     generations: int = by_profile(
         demo=2, full=8, description="Answers to a prompt, compared with one another; rloo and grpo.", ge=2
     )
     temperature: float = Field(default=1.0, description="Of the sampled answers; rloo and grpo.", gt=0)
+    max_kl: float = Field(
+        default=0.5,
+        description="Training ends once answers are further from the tuned model, in nats per token; rloo and grpo.",
+        gt=0,
+    )
 
 
 class Reinforcement(BaseModel):
@@ -99,6 +107,7 @@ def reinforce_adapter(
         train_dataset=Dataset.from_list([{"prompt": prompts[case], "case": case} for case in fitting]),
         processing_class=tokenizer,
     )
+    trainer.add_callback(_bound(settings.max_kl))
     log = run_alignment(trainer, tokenizer, fitting, folder, work, report)
     return _told(log, trainer.state.log_history)
 
@@ -147,6 +156,20 @@ def _named(name: str, function: RewardFunction) -> Callable[..., list[float]]:
 
     reward.__name__ = name
     return reward
+
+
+def _bound(max_kl: float) -> Any:
+    """Return a Trainer callback that ends the training, with a checkpoint, once the divergence is larger."""
+    from transformers import TrainerCallback
+
+    class Callback(TrainerCallback):
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any
+        ) -> None:
+            if (logs or {}).get("kl", 0.0) > max_kl:
+                control.should_training_stop = control.should_save = True
+
+    return Callback()
 
 
 def _told(log: TrainingLog, history: Sequence[Mapping[str, Any]]) -> Reinforcement:

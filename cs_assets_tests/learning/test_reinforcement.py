@@ -15,7 +15,14 @@ from cs_assets_tests.tiny_model import write_tiny_model
 
 PROMPTS = [[{"role": "user", "content": f"地址 {i}"}] for i in range(8)]
 ANSWER_TOKENS = 8
-CHANGED = {"learning_rate": 2e-2, "batch_size": 4, "generations": 8, "beta": 0.01, "checkpoint_steps": 100}
+CHANGED = {
+    "learning_rate": 2e-2,
+    "batch_size": 4,
+    "generations": 8,
+    "beta": 0.01,
+    "checkpoint_steps": 100,
+    "max_kl": 99,
+}
 SETTINGS = ReinforcementSettings(**SMALL | CHANGED)
 Start = tuple[Path, Path]
 
@@ -111,6 +118,19 @@ def test_the_reference_is_the_tuned_adapter_and_not_the_base(
 def test_a_high_beta_keeps_the_model_where_it_was(start: Start, tmp_path: Path, algorithm: Algorithm) -> None:
     found = reinforce(start, tmp_path / "aligned", tmp_path / "work", algorithm, epochs=4, beta=5.0)
     assert found.last["kl"] < 0.05
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_the_training_ends_where_the_model_has_moved_too_far(
+    start: Start, tmp_path: Path, algorithm: Algorithm
+) -> None:
+    first, again = (
+        reinforce(start, tmp_path / "aligned", tmp_path / "work", algorithm, epochs=8, max_kl=0.05) for _ in range(2)
+    )
+    assert 1 < first.log.steps < 16
+    assert first.last["kl"] > 0.05  # of the last step alone, as they are so few
+    assert (again.log.resumed_at, again.log.steps, again.log.tokens) == (first.log.steps, first.log.steps, 0)
+    assert again.last == first.last
 
 
 def test_a_cut_reinforcement_resumes_and_ends_as_an_undisturbed_one(

@@ -168,6 +168,22 @@ def test_an_unknown_name_is_an_error_that_lists_the_catalog(name: str) -> None:
     assert all(known in str(error.value) for known in load_catalog())
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("mine: {kind: hub, description: a, licence: b, repository: c}", "mine.hub.revision: Field required"),
+        ("mine: {kind: torrent, description: a, licence: b}", "mine: .* 'hub'"),
+        ("- mine", "the whole file: .*dictionary"),
+        ("mine: [", "not YAML"),
+    ],
+)
+def test_a_mistake_in_the_catalog_is_told_with_file_and_key(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "base_models.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BaseModelError, match=f"{file}: {told}"):
+        load_catalog(file)
+
+
 def test_every_entry_of_the_catalog_pins_what_it_loads_and_falls_back_to_a_hub_entry() -> None:
     catalog = load_catalog()
     for known in catalog.values():
