@@ -48,7 +48,7 @@ from cs_assets.learning.kto import JudgeSettings, train_judge
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.filtering import candidates, filter_samples
-from cs_assets.quality.judging import WORDS, CalibrationSettings, auc, calibrated, verdicts_to_learn
+from cs_assets.quality.judging import WORDS, CalibrationSettings, auc, calibrated, task_to_learn, verdicts_to_learn
 from cs_assets.quality.labelling import label_samples
 from cs_assets.samples.twin import make_twin
 from cs_assets.scenario import Scenario, load_scenario
@@ -102,7 +102,7 @@ def filtered_by_chain(
 
     def trained() -> list[float]:
         model, cases = place / "model", verdicts_to_learn(twin.scenario, twin.labelled)
-        train_judge(base.path, cases, WORDS, settings, model, place, print)
+        train_judge(base.path, cases, WORDS, settings, model, place, print, task_to_learn(twin.labelled))
         return scores_of(twin.scenario, pl.concat([held_back, pool]), base.path, str(model))
 
     scores = kept(place / "scores.json", trained)

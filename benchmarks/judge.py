@@ -14,6 +14,7 @@ The last line of `--json` is one object. Figures with `_seen` and `_unseen` are 
 - judge: the figures of `kto_judge` (see `judging.judge_metrics`), the bins of its reliability, the threshold and what
   it adds to the rules.
 - base: AUC of the same question to the base model without training.
+- task: of the same question to the model that has learnt the task and no verdict, where `task_epochs` is set.
 - implicit: AUC of the implicit reward of 正确 less that of 错误; see `implicit_rewards`.
 - reward_head: AUC of its reward over all answers, and the share of pairs whose good answer has the higher one.
 - settings: of the judge, and of the reward head where it was trained.
@@ -28,7 +29,7 @@ import polars as pl
 
 from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
 from cs_assets.learning.inference import verdict_log_odds, verdict_probability
-from cs_assets.learning.kto import JudgeSettings, train_judge
+from cs_assets.learning.kto import TASK, JudgeSettings, train_judge
 from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
 from cs_assets.quality.judging import (
     WORDS,
@@ -39,6 +40,7 @@ from cs_assets.quality.judging import (
     calibrated,
     judge_metrics,
     judge_prompt,
+    task_to_learn,
     verdicts_to_learn,
     with_unseen,
 )
@@ -76,12 +78,12 @@ def log_odds_of(scenario: Scenario, rows: pl.DataFrame, base: str, adapter: str 
     return verdict_log_odds(load_causal_lm(base, adapter), load_tokenizer(base), prompts, WORDS, batch_size=_BATCH)
 
 
-def implicit_rewards(base: Sequence[float], judge: Sequence[float], beta: float) -> list[float]:
-    """Return the implicit reward of 正确 less that of 错误 for each case, from the log-odds of base and judge.
+def implicit_rewards(reference: Sequence[float], judge: Sequence[float], beta: float) -> list[float]:
+    """Return the implicit reward of 正确 less that of 错误 for each case, from the log-odds of reference and judge.
 
-    The reward of a reply is beta * log(p / p_base) (KTO, arXiv 2402.01306); of the difference only the log-odds remain.
+    The reward of a reply is beta * log(p / p_reference) (KTO, arXiv 2402.01306); of the difference the log-odds remain.
     """
-    return [beta * (after - before) for before, after in zip(base, judge, strict=True)]
+    return [beta * (after - before) for before, after in zip(reference, judge, strict=True)]
 
 
 def judged(
@@ -93,12 +95,18 @@ def judged(
 
     def trained() -> Sequence[float]:
         model = place / "model"
-        train_judge(base.path, verdicts_to_learn(scenario, table), WORDS, settings, model, place, print)
+        cases = verdicts_to_learn(scenario, table)
+        train_judge(base.path, cases, WORDS, settings, model, place, print, task_to_learn(table))
         return log_odds_of(scenario, held_back, base.path, str(model))
 
     untrained = work / f"base-{_key(scenario, table, base)}.json"
     before = kept(untrained, lambda: log_odds_of(scenario, held_back, base.path, None))
     after = kept(place / "log_odds.json", trained)
+    found = {"base": by_family(held_back.with_columns(score=pl.Series(before)).filter(part="test"))}
+    if settings.task_epochs:  # then the verdicts are learnt from there
+        start = str(place / TASK)
+        before = kept(place / "task_log_odds.json", lambda: log_odds_of(scenario, held_back, base.path, start))
+        found["task"] = by_family(held_back.with_columns(score=pl.Series(before)).filter(part="test"))
     implicit = implicit_rewards(before, after, settings.beta)
     scores = pl.Series([verdict_probability(log_odds) for log_odds in after])
     calibration, scaled = calibrated(held_back.with_columns(score=scores), CalibrationSettings())
@@ -108,7 +116,7 @@ def judged(
     bins = reliability(seen["score"].to_list(), seen["label"].to_list())
     return {
         "judge": {**metrics, "added_to_rules": added_to_rules(metrics), "reliability": bins.to_dicts()},
-        "base": by_family(held_back.with_columns(score=pl.Series(before)).filter(part="test")),
+        **found,
         "implicit": by_family(held_back.with_columns(score=pl.Series(implicit)).filter(part="test")),
     }
 
@@ -183,7 +191,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     scenario, table = labelled_by(arguments.scenario, arguments.labelled)
     given = {
         name: value
-        for name in ("epochs", "batch_size", "learning_rate", "top_layers", "beta")
+        for name in ("epochs", "task_epochs", "batch_size", "learning_rate", "top_layers", "beta")
         if (value := getattr(arguments, name)) is not None
     }
     settings = JudgeSettings(base_model=arguments.base, **given)
@@ -210,6 +218,7 @@ def main() -> None:
     parser.add_argument("--scenario", default="address_extraction")
     parser.add_argument("--labelled", type=int, default=600, help="good samples; each has a corrupted twin")
     parser.add_argument("--epochs", type=float, help="of judge and reward head; if not given, the profile's, as below")
+    parser.add_argument("--task-epochs", type=float, help="of the judge alone, over the good samples, before")
     parser.add_argument("--batch-size", type=int, help="samples, or half as many pairs")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--top-layers", type=float)

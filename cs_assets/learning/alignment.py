@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from cs_assets.learning.conversations import prompt_tokens
-from cs_assets.learning.models import load_causal_lm
+from cs_assets.learning.models import load_causal_lm, save_adapter
 from cs_assets.learning.progress import Report
 from cs_assets.learning.reward import Preference
 from cs_assets.learning.training import LoopSettings, TrainingLog, run_training
@@ -74,8 +74,6 @@ def run_alignment(
 ) -> TrainingLog:
     """Train and save: adapter, tokenizer and log in `folder`, checkpoints in `work`."""
     log = run_training(trainer, len(cases), work, report)
-    # TRL adds the reference as a second adapter; only the trained one is the result.
-    trainer.model.save_pretrained(folder, selected_adapters=["default"])
-    tokenizer.save_pretrained(folder)
+    save_adapter(trainer.model, tokenizer, folder)
     log.save(folder)
     return log

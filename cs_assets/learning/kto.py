@@ -6,21 +6,29 @@ undesirable. So both words are learnt in both directions, at the price of one se
 A good sample and its corrupted twin are shown the same word in the same batch: it is desirable for the one and not for
 the other. What the two have in common cancels out, and what tells them apart is learnt. With twins in different
 batches the judge swings between saying one word to everything and saying the other.
+
+What is wrong in an answer surprises a model that can give the right one. So the judge may learn the task first, from
+the good answers, and the verdicts then: by these alone the embedded base learns to see what is wrong with the form of
+an answer, and nothing else.
 """
 
 import itertools
 import random
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
 from cs_assets.learning.adapters import peft_config
+from cs_assets.learning.alignment import load_policy
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
 from cs_assets.learning.progress import Report, silent
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import (
+    TRAINING_LOG,
     TrainingLog,
     TrainingSettings,
     release_memory,
@@ -28,6 +36,8 @@ from cs_assets.learning.training import (
     training_arguments,
 )
 from cs_assets.profiles import by_profile
+
+TASK: Final = "task"  # the folder, in that of the checkpoints, of the adapter that has learnt the task
 
 
 class Verdict(BaseModel):
@@ -48,7 +58,12 @@ class JudgeSettings(TrainingSettings):
         demo=4e-4, full=2e-4, description="Peak learning rate; TRL's 1e-6 is for full tuning.", gt=0
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the labelled samples.", gt=0)
-    top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
+    task_epochs: float = by_profile(
+        demo=0.0,
+        full=1.0,
+        description="Passes over the good samples' answers before, so that the judge can do the task; 0: none.",
+        ge=0,
+    )
     batch_size: int = by_profile(demo=4, full=16, description="Samples per step, twins together.", ge=2, multiple_of=2)
     beta: float = Field(
         default=0.1,
@@ -69,6 +84,7 @@ def train_judge(
     folder: Path,
     work: Path,
     report: Report = silent,
+    task: Sequence[list[Message]] = (),
 ) -> TrainingLog:
     """Train the judge's adapter.
 
@@ -78,11 +94,13 @@ def train_judge(
         words: what it says for a good and for a bad answer.
         settings: numbers of the training.
         folder: receives adapter, tokenizer and training log.
-        work: receives checkpoints.
+        work: receives checkpoints, and below `TASK` the adapter that has learnt the task.
         report: is told the progress.
+        task: good conversations, which are learnt first for `task_epochs`; where there are none, nothing is.
 
     Raises:
-        ValueError: one of the two labels is missing, or every verdict is too long.
+        ValueError: one of the two labels is missing, every verdict is too long, or `task_epochs` is set for a method
+            whose adapter cannot be trained on.
     """
     if len({case.correct for case in cases}) < 2:
         raise ValueError("the judge needs both good and bad samples; look at labelled_samples.")
@@ -90,12 +108,12 @@ def train_judge(
     from transformers import set_seed
     from trl import KTOConfig, KTOTrainer
 
-    set_seed(settings.seed)
     tokenizer = load_tokenizer(base)
     cases = _within(settings.max_length, cases, tokenizer)
     rows = _verdict_rows(cases, words, settings.seed)
     desirable, undesirable = _weights([bool(row["label"]) for row in rows])
-    model = load_trainable(base, settings)
+    model, new_adapter = _start(base, task, settings, work, report)
+    set_seed(settings.seed)
     trainer = KTOTrainer(
         model=model,
         args=KTOConfig(
@@ -108,7 +126,7 @@ def train_judge(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=peft_config(model, settings, "CAUSAL_LM"),
+        peft_config=new_adapter,
     )
     project_answers_only(trainer.model)
     log = run_training(trainer, len(cases), work, report)
@@ -117,6 +135,23 @@ def train_judge(
     del model, trainer
     release_memory()
     return log
+
+
+def _start(
+    base: str, task: Sequence[list[Message]], settings: JudgeSettings, work: Path, report: Report
+) -> tuple[Any, Any]:
+    """Return the model that learns the verdicts, and the shape of its adapter where it has none yet."""
+    if not (task and settings.task_epochs):
+        model = load_trainable(base, settings)
+        return model, peft_config(model, settings, "CAUSAL_LM")
+    if settings.method not in ("lora", "dora", "rslora", "qlora"):
+        raise ValueError(f"task_epochs continues a LoRA adapter, and method is {settings.method}; set task_epochs: 0.")
+    shared = settings.model_dump(include=set(TrainingSettings.model_fields))
+    learning = FineTuningSettings(**shared | {"epochs": settings.task_epochs}, patience=0)
+    adapter = work / TASK
+    if not (adapter / TRAINING_LOG).is_file():
+        train_adapter(base, list(task), [], learning, adapter, work / f"{TASK}_work", report)
+    return load_policy(base, str(adapter)), None
 
 
 def _within(max_length: int, cases: list[Verdict], tokenizer: Any) -> list[Verdict]:

@@ -180,6 +180,8 @@ def load_reward_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":
 
 
 def save_adapter(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Save adapter and tokenizer into `folder`."""
-    model.save_pretrained(folder)
+    """Save adapter and tokenizer into `folder`; not the reference, which TRL adds as a second adapter."""
+    from peft import PeftModel
+
+    model.save_pretrained(folder, **({"selected_adapters": ["default"]} if isinstance(model, PeftModel) else {}))
     tokenizer.save_pretrained(folder)

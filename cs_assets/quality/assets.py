@@ -35,6 +35,7 @@ from cs_assets.quality.judging import (
     calibrated,
     judge_metrics,
     judge_prompt,
+    task_to_learn,
     verdicts_to_learn,
     with_unseen,
 )
@@ -93,7 +94,7 @@ class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSetti
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="5",
+    code_version="6",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -116,9 +117,8 @@ def kto_judge(
     decided = reviewed_verdicts(scenario, reviewed)
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        log = train_judge(
-            base.path, [*verdicts_to_learn(scenario, judge_data), *decided], WORDS, training, folder, work, report
-        )
+        cases, task = [*verdicts_to_learn(scenario, judge_data), *decided], task_to_learn(judge_data)
+        log = train_judge(base.path, cases, WORDS, training, folder, work, report, task)
         held_back = judge_data.filter(pl.col("part") != "train")
         scores = _score(context, scenario, base.path, str(folder), held_back, config.score_batch_size)
         scored = held_back.with_columns(score=pl.Series(scores, dtype=pl.Float64))

@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from cs_assets.families.base import Sample
+from cs_assets.learning.conversations import Message
 from cs_assets.learning.kto import Verdict
 from cs_assets.profiles import by_profile
 from cs_assets.quality.labelling import GATE
@@ -163,6 +164,13 @@ def verdicts_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[Verdic
         )
         for row in labelled.filter(pl.col("part") == "train").iter_rows(named=True)
     ]
+
+
+def task_to_learn(labelled: pl.DataFrame) -> list[list[Message]]:
+    """Return the conversations of the training part's good samples."""
+    good = labelled.filter(pl.col("label"), part="train")
+    conversations: list[list[Message]] = good["messages"].to_list()
+    return conversations
 
 
 def with_unseen(tested: pl.DataFrame, held_out: Sequence[str]) -> pl.DataFrame:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from cs_assets.learning import kto
 from cs_assets.learning.inference import verdict_scores
-from cs_assets.learning.kto import JudgeSettings, Verdict, _verdict_rows, _weights, train_judge
+from cs_assets.learning.kto import TASK, JudgeSettings, Verdict, _verdict_rows, _weights, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets_tests.learning.conftest import SMALL, losses
+from cs_assets.learning.progress import Progress
+from cs_assets.learning.training import TrainingLog
+from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
 WORDS = ("正确", "错误")
 
@@ -143,4 +145,47 @@ def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(
     settings = judge_settings(loss=loss, epochs=2)
     resumed_equals_undisturbed(
         lambda folder, work, report: train_judge(str(tiny_model), CASES[:8], WORDS, settings, folder, work, report)
+    )
+
+
+TASK_SAMPLES = [[*case.prompt, {"role": "assistant", "content": "好"}] for case in CASES if case.correct]
+
+
+def test_the_task_is_learnt_first_and_the_verdicts_start_at_what_it_left(tiny_model: Path, tmp_path: Path) -> None:
+    settings = judge_settings(task_epochs=2, epochs=1, learning_rate=1e-6)
+    told: list[Progress] = []
+    log = train_judge(
+        str(tiny_model), CASES, WORDS, settings, tmp_path / "judge", tmp_path / "work", told.append, TASK_SAMPLES
+    )
+    assert (log.samples, log.steps) == (16, 8)
+    assert TrainingLog.load(tmp_path / "work" / TASK).steps == 8
+    first, second = (adapter_weights(folder) for folder in (tmp_path / "work" / TASK, tmp_path / "judge"))
+    assert first.keys() == second.keys()  # the reference is not among them
+    moved = max(float(abs(first[name] - second[name]).max()) for name in first)
+    assert 0 < moved < 1e-4
+
+
+def test_without_samples_or_epochs_of_the_task_the_verdicts_start_at_the_base(tiny_model: Path, tmp_path: Path) -> None:
+    for name, epochs, task in (("a", 0.0, TASK_SAMPLES), ("b", 1.0, [])):
+        settings = judge_settings(task_epochs=epochs, epochs=0.5)
+        train_judge(str(tiny_model), CASES, WORDS, settings, tmp_path / name, tmp_path / f"{name}_work", task=task)
+        assert not (tmp_path / f"{name}_work" / TASK).exists()
+    first, second = (adapter_weights(tmp_path / name) for name in "ab")
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_a_judge_whose_weights_are_all_trained_cannot_learn_the_task_first(tiny_model: Path, tmp_path: Path) -> None:
+    settings = judge_settings(task_epochs=1, method="full")
+    with pytest.raises(ValueError, match="method is full; set task_epochs: 0"):
+        train_judge(str(tiny_model), CASES, WORDS, settings, tmp_path / "a", tmp_path / "b", task=TASK_SAMPLES)
+
+
+def test_verdicts_that_were_cut_go_on_from_the_task_as_if_undisturbed(
+    tiny_model: Path, resumed_equals_undisturbed: Any
+) -> None:
+    settings = judge_settings(task_epochs=1, epochs=2)  # the task has four steps, before which nothing is cut
+    resumed_equals_undisturbed(
+        lambda folder, work, report: train_judge(
+            str(tiny_model), CASES[:8], WORDS, settings, folder, work, report, TASK_SAMPLES
+        )
     )
