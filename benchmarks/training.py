@@ -235,7 +235,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "scenario": arguments.scenario,
         "samples": arguments.samples,
         "settings": settings.model_dump(exclude={"base_model"}),
-        "stock_command": shlex.join(["python", *command[1:]]).replace(work, "."),
+        "stock_command": shlex.join(["python", *command[1:]]).replace(work, ".").replace(base, arguments.model),
     }
 
 
