@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
@@ -19,8 +18,10 @@ from cs_assets.families.base import Family
 from cs_assets.scenario import load_scenario
 
 
-def read_cases(path: Path) -> dict[str, Dataset]:
-    """Return the cases of a split, as `lm_eval` wants a data set."""
+def read_cases(path: Path) -> dict[str, Any]:
+    """Return the cases of a split as a `datasets.Dataset`, which `lm_eval` wants."""
+    from datasets import Dataset
+
     lines = path.read_text(encoding="utf-8").split("\n")
     return {"test": Dataset.from_list([json.loads(line) for line in lines if line])}
 

@@ -8,8 +8,8 @@ the other. What the two have in common cancels out, and what tells them apart is
 batches the judge swings between saying one word to everything and saying the other.
 
 What is wrong in an answer surprises a model that can give the right one. So the judge may learn the task first, from
-the good answers, and the verdicts then: by these alone the embedded base learns to see what is wrong with the form of
-an answer, and nothing else.
+the good answers, and the verdicts then. By some hundred verdicts alone, and an adapter on the upper half of its layers,
+the embedded base learnt to see what is wrong with the form of an answer, and nothing else.
 """
 
 import itertools
@@ -21,7 +21,6 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from cs_assets.learning.adapters import peft_config
-from cs_assets.learning.alignment import load_policy
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
@@ -144,14 +143,16 @@ def _start(
     if not (task and settings.task_epochs):
         model = load_trainable(base, settings)
         return model, peft_config(model, settings, "CAUSAL_LM")
+    from peft import PeftModel
+
     if settings.method not in ("lora", "dora", "rslora", "qlora"):
         raise ValueError(f"task_epochs continues a LoRA adapter, and method is {settings.method}; set task_epochs: 0.")
     shared = settings.model_dump(include=set(TrainingSettings.model_fields))
-    learning = FineTuningSettings(**shared | {"epochs": settings.task_epochs}, patience=0)
+    learning = FineTuningSettings(**shared | {"epochs": settings.task_epochs}, patience=0, packing=False)
     adapter = work / TASK
     if not (adapter / TRAINING_LOG).is_file():
         train_adapter(base, list(task), [], learning, adapter, work / f"{TASK}_work", report)
-    return load_policy(base, str(adapter)), None
+    return PeftModel.from_pretrained(load_trainable(base, settings), str(adapter), is_trainable=True), None
 
 
 def _within(max_length: int, cases: list[Verdict], tokenizer: Any) -> list[Verdict]:

@@ -37,6 +37,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
         assert {"accuracy_seen", "accuracy_unseen", "confidence", "calibration_error"} <= cell.keys()
     assert found["curve"][0]["wrong"] == 0.25
     assert found["noise"] == {"strength_repeats": 1}
+    assert found["command"].startswith("python -m benchmarks.reward_noise --base ")
 
     # A margin is computed from the truth, which nobody knows of a pair whose label is wrong.
     assert {remedy: margins == {0.0} for remedy, margins in trained.items()} == {
