@@ -3,9 +3,10 @@
     python -m benchmarks.judge --labelled 600 --json --output benchmarks/results/judge.json
 
 `--labelled` rendered samples of a scenario and their corrupted twins are labelled as `labelled_samples` does. The judge
-is trained by KTO, and a reward head on the same labels, as pairs of twins, with as many sequences a step and as many
-steps; the learning rate is that of each in the profile, as a new head takes another, unless one is given for both. All
-are measured on the same test part, in which half of the pairs are of corruption families that nobody was trained on.
+is trained by KTO, and a reward head on the same labels, as pairs of twins, with as many sequences a step, as many
+steps, and from the same start; the learning rate is that of each in the profile, as a new head takes another, unless
+one is given for both. All are measured on the same test part, in which half of the pairs are of corruption families
+that nobody was trained on.
 What was trained or read is kept in `--work`, each in a folder for what it depends on: a run that was killed goes on
 where it was, and one with other settings takes of it what is the same.
 
@@ -90,7 +91,7 @@ def judged(
     scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: JudgeSettings, work: Path
 ) -> dict[str, Any]:
     """Train the judge and measure it, the untrained base and the implicit reward."""
-    place = work / f"judge-{_key(scenario, table, base, settings)}"
+    place = _judge_place(scenario, table, base, settings, work)
     held_back = table.filter(pl.col("part") != "train")
 
     def trained() -> Sequence[float]:
@@ -122,18 +123,23 @@ def judged(
 
 
 def reward_head(
-    scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: RewardSettings, work: Path
+    scenario: Scenario,
+    table: pl.DataFrame,
+    base: BaseModelFolder,
+    settings: RewardSettings,
+    start: str | None,
+    work: Path,
 ) -> dict[str, Any]:
-    """Train a reward head on the pairs of twins and measure it."""
+    """Train a reward head on the pairs of twins and measure it; `start` is where it starts, None for the base."""
     from cs_assets.learning.inference import rewards
     from cs_assets.learning.models import load_reward_lm, load_tokenizer
 
     tested = table.filter(part="test")
-    place = work / f"reward_head-{_key(scenario, table, base, settings)}"
+    place = work / f"reward_head-{_key(scenario, table, base, [settings, start and Path(start).parent.name])}"
 
     def trained() -> Sequence[float]:
         model = place / "model"
-        train_reward_model(base.path, twins(scenario, table.filter(part="train")), settings, model, place, print)
+        train_reward_model(base.path, twins(scenario, table.filter(part="train")), settings, model, place, print, start)
         conversations = [
             [*scenario.prompt(message, tools), {"role": "assistant", "content": answer}]
             for message, tools, answer in tested.select("message", "tools", "answer").iter_rows()
@@ -150,6 +156,12 @@ def reward_head(
         "pairs_unseen": pairs.filter("unseen")["hit"].mean(),
     }
     return {"reward_head": by_family(scored) | accuracy}
+
+
+def _judge_place(
+    scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: JudgeSettings, work: Path
+) -> Path:
+    return work / f"judge-{_key(scenario, table, base, settings)}"
 
 
 def _key(scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: Any = None) -> str:
@@ -199,7 +211,8 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     used: dict[str, Any] = {"judge": settings.model_dump()}
     if arguments.reward_head:
         alike = trained_alike(settings, arguments.learning_rate)
-        found |= reward_head(scenario, table, base, alike, work)
+        task = _judge_place(scenario, table, base, settings, work) / TASK  # what the judge started at
+        found |= reward_head(scenario, table, base, alike, str(task) if settings.task_epochs else None, work)
         used["reward_head"] = alike.model_dump()
     return {
         "base_model": base.name,

@@ -22,9 +22,10 @@ The last line of `--json` is one object; `curve` has a cell for each share and s
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
+from cs_assets.learning.conversations import Message
 from cs_assets.learning.label_noise import (
     REMEDIES,
     LabelNoise,
@@ -34,6 +35,8 @@ from cs_assets.learning.label_noise import (
     with_planted_noise,
 )
 from cs_assets.learning.reward import Preference, RewardSettings, reward_differences, train_reward_model
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
+from cs_assets.learning.training import TRAINING_LOG
 from cs_assets.reward.calibration import calibration
 from cs_assets.reward.pairs import PairSettings, make_pairs, pairwise_accuracy, preferences
 from resources.store import fingerprint
@@ -44,8 +47,18 @@ NOISE_SEED: Final = 11
 SPARE: Final = 1.5
 
 
-def pairs_of(scenario_name: str, train: int, test: int) -> tuple[list[Preference], Any, list[Preference]]:
-    """Return training pairs without margin, the table of the test pairs, and these as the trainers take them."""
+class Pairs(NamedTuple):
+    """train: without margin. tested: the table of the test pairs; test: the same as the trainers take them.
+    conversations: the training samples, with their right answers."""
+
+    train: list[Preference]
+    tested: Any
+    test: list[Preference]
+    conversations: list[list[Message]]
+
+
+def pairs_of(scenario_name: str, train: int, test: int) -> Pairs:
+    """Return so many pairs of a scenario, and what its adapter is tuned on."""
     import polars as pl
 
     from cs_assets.quality.filtering import filter_samples
@@ -55,11 +68,11 @@ def pairs_of(scenario_name: str, train: int, test: int) -> tuple[list[Preference
     from cs_assets.training.splits import make_splits
 
     scenario = load_scenario(scenario_name).with_counts(
-        train=round(SPARE * (train + test)),
+        train=round(SPARE * train),
+        test_template_ood=round(SPARE * test),
         judge=8,
         validation=0,
         test_iid=0,
-        test_template_ood=0,
         test_entity_ood=0,
         test_noise=0,
     )
@@ -67,27 +80,23 @@ def pairs_of(scenario_name: str, train: int, test: int) -> tuple[list[Preference
     table = make_pairs(scenario, splits, PairSettings(train_pairs=train, test_pairs=test))
     tested = table.filter(pl.col("part") != "train")
     trained = table.filter(pl.col("part") == "train").with_columns(margin=0.0)
-    return preferences(scenario, trained), tested, preferences(scenario, tested)
+    conversations = splits.filter(pl.col("split") == "train")["messages"].to_list()
+    return Pairs(preferences(scenario, trained), tested, preferences(scenario, tested), conversations)
 
 
 def curve(
-    base: str,
-    train: Sequence[Preference],
-    tested: Any,
-    test: Sequence[Preference],
-    settings: RewardSettings,
-    noise: NoiseSettings,
-    work: Path,
+    base: str, pairs_given: Pairs, settings: RewardSettings, noise: NoiseSettings, start: str, work: Path
 ) -> list[dict[str, Any]]:
     """Train and test a reward model for each share and remedy; what `work` holds is not done again."""
+    train, tested, test, _ = pairs_given
     cells = []
     for share in SHARES:
         noisy, places = with_planted_noise(train, share, NOISE_SEED)
         place = work / f"flipped_{round(100 * share)}"
-        strengths = out_of_fold_strengths(base, noisy, settings, noise, place)
+        strengths = out_of_fold_strengths(base, noisy, settings, noise, place, print, start)
         for remedy in REMEDIES:
             pairs = remedied(noisy, strengths, noise.model_copy(update={"label_noise": remedy}))
-            differences = _tested(base, pairs, test, settings, place / remedy)
+            differences = _tested(base, pairs, test, settings, start, place / remedy)
             cells.append(
                 {
                     "flipped": share,
@@ -103,13 +112,21 @@ def curve(
 
 
 def _tested(
-    base: str, pairs: list[Preference], test: Sequence[Preference], settings: RewardSettings, work: Path
+    base: str, pairs: list[Preference], test: Sequence[Preference], settings: RewardSettings, start: str, work: Path
 ) -> list[float]:
     def trained() -> list[float]:
-        train_reward_model(base, pairs, settings, work / "model", work)
+        train_reward_model(base, pairs, settings, work / "model", work, print, start)
         return reward_differences(base, str(work / "model"), test, batch_size=2 * settings.batch_size)
 
     return kept(work / "differences.json", trained)
+
+
+def tuned(base: str, conversations: list[list[Message]], settings: FineTuningSettings, work: Path) -> str:
+    """Return the folder of an adapter that has learnt the conversations; one that is there is taken."""
+    folder = work / "tuned"
+    if not (folder / TRAINING_LOG).is_file():
+        train_adapter(base, conversations, [], settings, folder, work / "tuned_work", print)
+    return str(folder)
 
 
 def _detection(remedy: LabelNoise, strengths: Sequence[float], planted: set[int]) -> dict[str, float | None]:
@@ -129,17 +146,21 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     changed = {name: value for name in ("epochs", "batch_size") if (value := getattr(arguments, name)) is not None}
     settings = RewardSettings(base_model=arguments.base, **changed)
     noise = NoiseSettings()
-    train, tested, test = pairs_of(arguments.scenario, arguments.pairs, arguments.test_pairs)
-    key = fingerprint(
-        base=base.identity, settings=settings, noise=noise, noise_seed=NOISE_SEED, train=train, tested=tested
-    )
+    tuning = FineTuningSettings(base_model=arguments.base)
+    pairs = pairs_of(arguments.scenario, arguments.pairs, arguments.test_pairs)
+    numbers = {"settings": settings, "tuning": tuning, "noise": noise, "noise_seed": NOISE_SEED}
+    key = fingerprint(base=base.identity, numbers=numbers, train=pairs.train, tested=pairs.tested)
+    place = work / key[:16]
+    start = tuned(base.path, pairs.conversations, tuning, place)
     return {
         "base": base.name,
         "scenario": arguments.scenario,
-        "pairs": len(train),
-        "test_pairs": len(test),
-        "curve": curve(base.path, train, tested, test, settings, noise, work / key[:16]),
+        "pairs": len(pairs.train),
+        "test_pairs": len(pairs.test),
+        "tuned_on": len(pairs.conversations),
+        "curve": curve(base.path, pairs, settings, noise, start, place),
         "settings": settings.model_dump(),
+        "tuning": tuning.model_dump(),
         "noise": noise.model_dump(exclude={"label_noise"}),  # each of these is a cell
     }
 

@@ -1,5 +1,6 @@
 """Fixtures that several test files share: a tiny model, an LLM endpoint, a small scenario, an isolated store."""
 
+import os
 import random
 import shutil
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ from cs_assets.training.splits import make_splits, real_style_split
 from cs_assets_tests.llm_endpoint import Endpoint, serve
 from cs_assets_tests.tiny_model import write_tiny_model
 
+# The same numbers on every machine, and in the processes that tests start: bfloat16 is for those that have it.
+os.environ["CS_PRECISION"] = "float32"
 SCENARIOS = Path(__file__).resolve().parent.parent / "data" / "scenarios"
 # The same examples at every run: a property that fails, fails for everyone.
 settings.register_profile("house", max_examples=40, deadline=None, derandomize=True)

@@ -1,11 +1,13 @@
 """What is trained of a base model: a LoRA adapter in one of its forms, a prefix, or every weight.
 
-Here belong the choice of the method and its PEFT config. Loading and saving stand in `models.py`.
+Here belong the choice of the method, its PEFT config, and an adapter that goes on under another head. Loading and
+saving stand in `models.py`.
 
     AdapterSettings(method="dora", rank=8)
     peft_config(model, AdapterSettings(), "CAUSAL_LM")    # LoraConfig(r=16, lora_alpha=32, ...)
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, Field
@@ -89,3 +91,26 @@ def _lora_config(model: "PreTrainedModel", settings: AdapterSettings, task: str)
         task_type=task,
         modules_to_save=["score"] if task == "SEQ_CLS" else None,
     )
+
+
+def with_head_on(model: "PreTrainedModel", adapter: str | Path) -> Any:
+    """Return a base with a one-number head, adapted as a causal LM was; the adapter is trained on, the head with it.
+
+    Args:
+        model: the base of the adapter, with a head named `score`.
+        adapter: folder of a low-rank adapter; its form, rank and layers stay as they are.
+
+    Raises:
+        ValueError: the adapter is of another base.
+    """
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    config = LoraConfig.from_pretrained(str(adapter))
+    config.task_type, config.modules_to_save, config.inference_mode = "SEQ_CLS", ["score"], False
+    adapted = get_peft_model(model, config)
+    weights, places = load_peft_weights(str(adapter), device="cpu"), get_peft_model_state_dict(adapted)
+    if strange := sorted(weights.keys() - places.keys()):
+        raise ValueError(f"{adapter}: {strange[0]} has no place in the base, so the adapter is of another one.")
+    set_peft_model_state_dict(adapted, places | weights)  # the head is asked for as well
+    return adapted

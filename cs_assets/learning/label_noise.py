@@ -53,6 +53,7 @@ def out_of_fold_strengths(
     noise: NoiseSettings,
     work: Path,
     report: Report = silent,
+    start: str | None = None,
 ) -> list[float]:
     """Return the strength of each pair, in reward units: no model judges a prompt that it was trained on.
 
@@ -63,6 +64,7 @@ def out_of_fold_strengths(
         noise: how many two-fold splits are averaged; each costs about one training on all pairs.
         work: receives models and strengths; a second call with the same folder goes on where the first was cut.
         report: is told the progress of each training.
+        start: where each training starts; see `train_reward_model`.
 
     Raises:
         ValueError: all pairs have the same prompt.
@@ -77,7 +79,7 @@ def out_of_fold_strengths(
             unseen = [place for place, own in enumerate(folds) if own == fold]
             place = work / f"strength_{repeat}_{fold}"
             for at, strength in zip(
-                unseen, _strengths(base, seen, [pairs[i] for i in unseen], seeded, place, report), strict=True
+                unseen, _strengths(base, seen, [pairs[i] for i in unseen], seeded, place, report, start), strict=True
             ):
                 judged[at] = strength
         rounds.append(judged)
@@ -96,13 +98,19 @@ def _folds(prompts: Sequence[list[Message]], seed: int) -> list[int]:
 
 
 def _strengths(
-    base: str, seen: list[Preference], unseen: list[Preference], settings: RewardSettings, work: Path, report: Report
+    base: str,
+    seen: list[Preference],
+    unseen: list[Preference],
+    settings: RewardSettings,
+    work: Path,
+    report: Report,
+    start: str | None,
 ) -> list[float]:
     """Return the reward differences of `unseen` by a model trained on `seen`, from `work` where they stand already."""
     kept = work / "strengths.json"
     if kept.is_file():
         return [float(value) for value in json.loads(kept.read_text(encoding="utf-8"))]
-    train_reward_model(base, seen, settings, work / "model", work, report)
+    train_reward_model(base, seen, settings, work / "model", work, report, start)
     found = reward_differences(base, str(work / "model"), unseen, batch_size=2 * settings.batch_size)
     beside = kept.with_suffix(".tmp")
     beside.write_text(json.dumps(found), encoding="utf-8")

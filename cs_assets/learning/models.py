@@ -1,10 +1,11 @@
 """Loading base models, adapters and heads, on the device that is there.
 
-Numbers: float32 on a CPU (without bf16 instructions bfloat16 is several times slower there), bfloat16 on a GPU that
-has it.
+Numbers: bfloat16 where the device has instructions for it, a GPU or a CPU; float32 elsewhere, where bfloat16 would be
+emulated and several times slower. `CS_PRECISION=float32` asks for float32 everywhere.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Form = Literal["lora", "prefix", "full"]
 _ADAPTER_CONFIG: Final = "adapter_config.json"
+_PRECISIONS: Final = ("auto", "float32")
 
 
 def device_name() -> str:
@@ -25,10 +27,22 @@ def device_name() -> str:
 
 
 def has_bf16() -> bool:
-    """Tell whether a GPU with bfloat16 is visible."""
+    """Tell whether to compute in bfloat16: the device has instructions for it, and `CS_PRECISION` does not forbid it.
+
+    Raises:
+        ValueError: `CS_PRECISION` holds another word than those allowed.
+    """
     import torch
 
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    precision = os.environ.get("CS_PRECISION") or _PRECISIONS[0]
+    if precision not in _PRECISIONS:
+        raise ValueError(f"CS_PRECISION is {precision!r}; allowed are {', '.join(_PRECISIONS)}. Set it to one of them.")
+    if precision == "float32":
+        return False
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    has = torch.cpu.get_capabilities()
+    return any(has.get(instructions, False) for instructions in ("avx512_bf16", "amx_bf16"))
 
 
 def _dtype() -> Any:

@@ -1,5 +1,8 @@
 """The reward model: a base with a one-number head, trained on pairs of a chosen and a rejected answer.
 
+It may start at an adapter that can do the task (InstructGPT, arXiv 2203.02155, section 3.5): what is wrong in an answer
+surprises a model that can give the right one.
+
 What to do about pairs whose label may be wrong stands in `label_noise.py`; here each pair says how sure its label is.
 """
 
@@ -9,10 +12,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.adapters import peft_config
+from cs_assets.learning.adapters import MERGEABLE, peft_config, with_head_on
 from cs_assets.learning.conversations import Message
 from cs_assets.learning.inference import ReportBatch, nobody, rewards
-from cs_assets.learning.models import load_reward_lm, load_tokenizer, load_trainable_reward_lm, save_adapter
+from cs_assets.learning.models import (
+    load_reward_lm,
+    load_tokenizer,
+    load_trainable_reward_lm,
+    save_adapter,
+    trained_form,
+)
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
@@ -43,7 +52,6 @@ class RewardSettings(TrainingSettings):
 
     learning_rate: float = by_profile(demo=5e-4, full=1e-4, description="Peak learning rate.", gt=0)
     epochs: float = Field(default=1.0, description="Passes over the pairs.", gt=0)
-    top_layers: float = by_profile(demo=0.5, full=1.0, description="Share of the layers with an adapter.", gt=0, le=1)
     batch_size: int = by_profile(demo=4, full=16, description="Pairs per step; each is two sequences.", ge=1)
 
 
@@ -54,8 +62,13 @@ def train_reward_model(
     folder: Path,
     work: Path,
     report: Report = silent,
+    start: str | None = None,
 ) -> TrainingLog:
     """Train head and adapter on pairs; arguments as in `sft.train_adapter`.
+
+    Args:
+        start: folder of an adapter of the same base that `can_start_at` allows; its shape takes the place of that in
+            the settings. None: a new one.
 
     Raises:
         ValueError: there are no pairs, or every one is too long; or qlora without a GPU.
@@ -79,11 +92,11 @@ def train_reward_model(
         for pair in pairs
     ]
     trainer = _smoothed_trainer(
-        model=model,
+        model=with_head_on(model, start) if start else model,
         args=RewardConfig(**training_arguments(settings, work, model.num_parameters())),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=peft_config(model, settings, "SEQ_CLS"),
+        peft_config=None if start else peft_config(model, settings, "SEQ_CLS"),
     )
     if not len(trainer.train_dataset):
         raise ValueError(f"every pair is longer than max_length {settings.max_length}; raise it.")
@@ -93,6 +106,11 @@ def train_reward_model(
     del model, trainer
     release_memory()
     return log
+
+
+def can_start_at(adapter: str, settings: RewardSettings) -> bool:
+    """Tell whether a reward model can take over what was trained: a low-rank adapter, by a method that trains one."""
+    return trained_form(adapter) == "lora" and settings.method in MERGEABLE
 
 
 def reward_differences(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 import polars as pl
@@ -10,7 +11,7 @@ from pydantic import Field
 from cs_assets.families.base import SubjectiveFamily
 from cs_assets.learning.label_noise import NoiseSettings, out_of_fold_strengths, remedied
 from cs_assets.learning.progress import Report
-from cs_assets.learning.reward import RewardSettings, reward_differences, train_reward_model
+from cs_assets.learning.reward import RewardSettings, can_start_at, reward_differences, train_reward_model
 from cs_assets.model_assets import batch_reporter, settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.profiles import by_profile
@@ -42,7 +43,7 @@ class PreferencePairsConfig(dg.Config, PairSettings):
     partitions_def=scenario_partitions,
     kinds={"openai", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="3",
+    code_version="4",
 )
 def preference_pairs(
     context: dg.AssetExecutionContext,
@@ -75,6 +76,11 @@ class RewardModelConfig(dg.Config, RewardSettings, NoiseSettings):
     """Numbers of the reward model's training."""
 
     score_batch_size: int = by_profile(demo=8, full=64, description="Sequences per forward pass in the test.", ge=1)
+    start: Literal["tuned", "base"] = Field(
+        default="tuned",
+        description="tuned: with the scenario's adapter, which keeps its shape (method, rank, alpha, layers), and a "
+        "new head; where that is no low-rank adapter of the same base, as base. base: with a new adapter.",
+    )
     margin: bool = Field(default=True, description="Ask the loss for the pair's margin between the two rewards.")
 
 
@@ -83,7 +89,7 @@ class RewardModelConfig(dg.Config, RewardSettings, NoiseSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="3",
+    code_version="4",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -93,13 +99,17 @@ def reward_model(
     store: Store,
     tracking: Tracking,
     base_models: BaseModels,
+    lora_adapter: ModelFolder,
     preference_pairs: pl.DataFrame,
 ) -> dg.MaterializeResult[ModelFolder]:
-    """奖励模型: a one-number head on the base, higher for the better answer."""
+    """奖励模型: a one-number head on the tuned model, higher for the better answer."""
     # `score_batch_size` is left out of what the model is kept under: it changes the speed of the test alone.
     scenario = load_scenario(context.partition_key)
     settings, noise = settings_of(config, RewardSettings), settings_of(config, NoiseSettings)
     base = base_models.resolve(config.base_model, context.log.info)
+    tuned = store.path_of(lora_adapter)
+    continued = lora_adapter.base_identity == base.identity and can_start_at(tuned, settings)
+    start = tuned if config.start == "tuned" and continued else None
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
         pairs = preferences(scenario, preference_pairs.filter(pl.col("part") == "train"))
@@ -107,10 +117,10 @@ def reward_model(
             pairs = [pair.model_copy(update={"margin": 0.0}) for pair in pairs]
         figures: dict[str, float] = {}
         if noise.label_noise != "none":
-            strengths = out_of_fold_strengths(base.path, pairs, settings, noise, work, report)
+            strengths = out_of_fold_strengths(base.path, pairs, settings, noise, work, report, start)
             figures["label_agreement"] = sum(strength > 0 for strength in strengths) / len(strengths)
             pairs = remedied(pairs, strengths, noise)
-        log = train_reward_model(base.path, pairs, settings, folder, work, report)
+        log = train_reward_model(base.path, pairs, settings, folder, work, report, start)
         tested = preference_pairs.filter(pl.col("part") != "train")
         differences = reward_differences(
             base.path,
@@ -126,6 +136,7 @@ def reward_model(
         "data": preference_pairs,
         "scenario": scenario.spec,
         "margin": config.margin,
+        "start": lora_adapter.fingerprint if start else "",
         "noise": noise.model_dump() if noise.label_noise != "none" else {},
     }
     result = trained_model(context, store, tracking, base, settings, inputs, train)
@@ -136,6 +147,7 @@ def reward_model(
         metadata={
             **(result.metadata or {}),
             "label_noise": noise.label_noise,
+            "start": "tuned" if start else "base",
             "reliability": dg.MetadataValue.md(preview(bins, rows=bins.height)),
         }
     )

@@ -6,6 +6,7 @@ import polars as pl
 from cs_assets.check_results import check_result
 from cs_assets.partitions import scenario_partitions
 from cs_assets.reward.assets import preference_pairs
+from cs_assets.reward.pairs import TEST_SPLIT
 
 
 @dg.asset_check(asset=preference_pairs, blocking=True, partitions_def=scenario_partitions)
@@ -19,15 +20,10 @@ def pairs_are_sound(context: dg.AssetCheckExecutionContext, preference_pairs: pl
     complaints = []
     if train.is_empty():
         complaints.append("there are no training pairs: raise `train` in the counts of scenario.yaml")
-    if tested.is_empty() and train["template_family"].n_unique() == 1:
+    if tested.is_empty():
         complaints.append(
-            "there are no test pairs, for all samples are of one template family: write a second template, or raise "
-            "`train` in the counts of scenario.yaml until two occur"
-        )
-    elif tested.is_empty():
-        complaints.append(
-            "there are no test pairs, a third of the training samples at most: raise `train` in the counts of "
-            "scenario.yaml"
+            f"there are no test pairs, for training_splits has no {TEST_SPLIT}: write a second template, or raise "
+            f"`{TEST_SPLIT}` in the counts of scenario.yaml"
         )
     if same:
         complaints.append(f"{same} pairs have the same answer twice: the family's `corrupt` did not change it")

@@ -1,14 +1,13 @@
 """Preference pairs: the same prompt, the true answer (score 1) and a corrupted one (score 0).
 
-The pairs of the test are made of template families that no training pair is made of, or it would tell how well the
-templates are known. Of a sample of several messages the family of the first counts: the later ones are of so many that
-there are hardly two samples without a common one.
+Training pairs are made of training samples, those of the test of `test_template_ood`: messages that nobody was trained
+on, of sentences that do not occur in training. The tuned adapter, at which the reward model may start, has learnt the
+answers of all training samples.
 
 Where no truth decides which answer is the better one, `grading.py` grades both and says otherwise.
 """
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
 from cs_assets.statistics import bootstrap
 
+TEST_SPLIT: Final = "test_template_ood"
 SCHEMA: Final[dict[str, Any]] = {
     "sample_id": pl.String,
     "part": pl.String,  # train, test_seen, test_unseen
@@ -45,23 +45,20 @@ class PairSettings(BaseModel):
 
 
 def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings) -> pl.DataFrame:
-    """Make pairs from the training samples; train and test pairs share no template family.
-
-    With one template family there are no test pairs; with few, their number is the nearest that whole families make.
+    """Make training pairs of `train`, and test pairs of `test_template_ood`, as many as are wanted and there.
 
     The margin is the share of fields that the corruption breaks: the worse the rejected answer, the larger.
 
     Raises:
         ValueError: there are fewer than two training samples.
     """
-    samples = splits.filter(pl.col("split") == "train").sort("sample_id").to_dicts()
-    if len(samples) < 2:
-        raise ValueError(f"{len(samples)} training samples: too few to make preference pairs of.")
     held_out = list(scenario.spec.holdout_corruptions)
     seen = [family for family in scenario.family.corruption_families if family not in held_out]
     rng = random.Random(f"{scenario.spec.seed}:preference pairs")
-    rng.shuffle(samples)
-    tested, trained = _apart(samples, settings, rng)
+    trained = _drawn(splits, "train", settings.train_pairs, rng)
+    if len(trained) < 2:
+        raise ValueError(f"{len(trained)} training samples: too few to make preference pairs of.")
+    tested = _drawn(splits, TEST_SPLIT, settings.test_pairs, rng)
     rows: list[dict[str, Any]] = []
     for number, sample in enumerate([*tested, *trained]):
         part = "train" if number >= len(tested) else "test_unseen" if held_out and number % 2 else "test_seen"
@@ -92,32 +89,10 @@ def make_pairs(scenario: Scenario, splits: pl.DataFrame, settings: PairSettings)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _apart(
-    samples: list[dict[str, Any]], settings: PairSettings, rng: random.Random
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the samples of the test pairs and those of the training pairs, in their order."""
-    tests = min(settings.test_pairs, len(samples) // 3)
-    # Of more samples than are wanted the test takes its share, so that it has many families and not one full of them.
-    share = min(1 / 3, tests / (tests + settings.train_pairs))
-    held_out = _held_out_families(samples, max(tests, round(share * len(samples))), rng)
-    tested = [sample for sample in samples if sample["template_family"] in held_out]
-    trained = [sample for sample in samples if sample["template_family"] not in held_out]
-    return tested[:tests], trained[: settings.train_pairs]
-
-
-def _held_out_families(samples: list[dict[str, Any]], wanted: int, rng: random.Random) -> set[str]:
-    """Draw the template families of the test: about `wanted` samples, a third of all at most, are of them."""
-    sizes = Counter(sample["template_family"] for sample in samples)
-    drawn = rng.sample(sorted(sizes), len(sizes))
-    if not wanted or len(drawn) < 2:
-        return set()
-    held_out: set[str] = set()
-    missing = wanted
-    for family in drawn:
-        if sizes[family] < 2 * missing:  # with it the number is nearer to the wanted one
-            held_out.add(family)
-            missing -= sizes[family]
-    return held_out or {min(drawn, key=sizes.__getitem__)}
+def _drawn(splits: pl.DataFrame, split: str, count: int, rng: random.Random) -> list[dict[str, Any]]:
+    """Return `count` samples of a split at random, all of them where there are fewer."""
+    samples = splits.filter(pl.col("split") == split).sort("sample_id").to_dicts()
+    return rng.sample(samples, min(count, len(samples)))
 
 
 def pairwise_accuracy(pairs: pl.DataFrame, differences: Sequence[float]) -> dict[str, float]:

@@ -4,21 +4,24 @@ import functools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import reward_noise
-from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
+from cs_assets.learning.reward import Preference, train_reward_model
 
 
 def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def train(base: str, pairs: list[Preference], settings: RewardSettings, folder: Path, work: Path) -> None:
-        trained[work.name] = {pair.margin for pair in pairs}
-        train_reward_model(base, pairs, settings, folder, work)
+    def train(base: str, pairs: list[Preference], *arguments: Any) -> None:
+        trained[arguments[2].name] = {pair.margin for pair in pairs}
+        starts.add(arguments[4])
+        train_reward_model(base, pairs, *arguments)
 
     trained: dict[str, set[float]] = {}
+    starts: set[str] = set()
     monkeypatch.setattr(reward_noise, "train_reward_model", train)
     # Strengths of eight untaught pairs know nothing; these change every pair that a remedy may change.
     monkeypatch.setattr(reward_noise, "out_of_fold_strengths", lambda *arguments: [-3.0, 0.1, *[3.0] * 6])
@@ -36,6 +39,8 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
         assert cell["n"] == 4
         assert {"accuracy_seen", "accuracy_unseen", "confidence", "calibration_error"} <= cell.keys()
     assert found["curve"][0]["wrong"] == 0.25
+    assert found["tuned_on"] >= 8
+    assert [Path(start).name for start in starts] == ["tuned"]
     assert found["noise"] == {"strength_repeats": 1}
     assert found["command"].startswith("python -m benchmarks.reward_noise --base ")
 

@@ -8,6 +8,7 @@ import pytest
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.inference import generate
 from cs_assets.learning.models import (
+    has_bf16,
     load_causal_lm,
     load_reward_lm,
     load_tokenizer,
@@ -48,6 +49,36 @@ def test_a_merged_model_answers_alone_as_base_and_adapter_do(
     assert said != answers(base)
     assert len(set(said)) > 1
     assert {path.suffix for path in (tmp_path / "merged").iterdir()} >= {".safetensors", ".json", ".jinja"}
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cpu", "precision", "wanted"),
+    [
+        (None, {"avx512_bf16": True, "amx_bf16": False}, "", True),
+        (None, {"avx512_bf16": False, "amx_bf16": True}, "auto", True),
+        (None, {"avx2": True}, "", False),
+        (None, {"avx512_bf16": True}, "float32", False),
+        (False, {"avx512_bf16": True}, "", False),  # the model lies on the GPU, whatever the CPU can do
+        (True, {}, "", True),
+        (True, {}, "float32", False),
+    ],
+)
+def test_bfloat16_is_taken_where_the_device_has_it(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool | None, cpu: dict[str, bool], precision: str, wanted: bool
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: gpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
+    monkeypatch.setenv("CS_PRECISION", precision)
+    assert has_bf16() is wanted
+
+
+def test_another_precision_is_refused_with_those_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CS_PRECISION", "bf16")
+    with pytest.raises(ValueError, match=r"CS_PRECISION is 'bf16'; allowed are auto, float32\."):
+        has_bf16()
 
 
 def test_it_is_added_in_float32_and_saved_in_the_type_of_the_base(train: Train, tmp_path: Path) -> None:

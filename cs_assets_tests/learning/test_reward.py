@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from cs_assets.learning import models, reward
 from cs_assets.learning.adapters import AdapterSettings, Method
 from cs_assets.learning.inference import rewards
 from cs_assets.learning.models import load_reward_lm, load_tokenizer, load_trainable_reward_lm
 from cs_assets.learning.reward import Preference, RewardSettings, pair_loss, train_reward_model
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets_tests.learning.conftest import SMALL, losses
+from cs_assets_tests.tiny_model import write_tiny_model
 
 SETTINGS = RewardSettings(**SMALL)
 PAIRS = [
@@ -42,6 +45,38 @@ def test_the_saved_model_gives_the_rewards_of_the_trained_one_and_prefers_the_ch
     assert chosen == pytest.approx(trained, abs=1e-4)
     assert all(good > bad for good, bad in zip(chosen, rejected, strict=True))
     assert losses(log)[-1] < losses(log)[0]
+
+
+@pytest.fixture
+def tuned(tiny_model: Path, tmp_path: Path) -> Path:
+    """An adapter that has learnt the chosen answers, of another shape than the settings have."""
+    learning = FineTuningSettings(**SMALL | {"rank": 2, "method": "dora"})
+    train_adapter(str(tiny_model), conversations("chosen"), [], learning, tmp_path / "tuned", tmp_path / "tuned_work")
+    return tmp_path / "tuned"
+
+
+def test_it_starts_with_the_weights_of_the_tuned_adapter_and_trains_them_on(
+    tiny_model: Path, tuned: Path, tmp_path: Path
+) -> None:
+    before = load_file(tuned / "adapter_model.safetensors")
+    untouched = SETTINGS.model_copy(update={"learning_rate": 1e-12, "epochs": 0.25})
+    found = {}
+    for name, settings in (("untouched", untouched), ("trained", SETTINGS)):
+        folder = tmp_path / name
+        train_reward_model(str(tiny_model), PAIRS, settings, folder, tmp_path / f"{name}_work", start=str(tuned))
+        found[name] = load_file(folder / "adapter_model.safetensors")
+    assert {name for name in found["trained"] if "score" not in name} == set(before)
+    assert all(torch.allclose(found["untouched"][name], weights, atol=1e-9) for name, weights in before.items())
+    assert not any(torch.allclose(found["trained"][name], weights, atol=1e-4) for name, weights in before.items())
+    model, tokenizer = load_reward_lm(str(tiny_model), str(tmp_path / "trained")), load_tokenizer(str(tiny_model))
+    chosen, rejected = (rewards(model, tokenizer, conversations(a), batch_size=3) for a in ("chosen", "rejected"))
+    assert all(good > bad for good, bad in zip(chosen, rejected, strict=True))
+
+
+def test_an_adapter_of_another_base_is_refused(tuned: Path, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other", shape="glm")
+    with pytest.raises(ValueError, match="has no place in the base, so the adapter is of another one"):
+        train_reward_model(str(other), PAIRS, SETTINGS, tmp_path / "m", tmp_path / "w", start=str(tuned))
 
 
 def test_a_margin_asks_for_a_wider_gap(tiny_model: Path, tmp_path: Path) -> None:

@@ -7,15 +7,19 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from peft import LoraConfig
 
-from cs_assets.partitions import scenario_partitions
+from cs_assets.learning.reward import RewardSettings
+from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.reward import assets
 from cs_assets.reward.assets import reward_model
 from cs_assets.reward.pairs import SCHEMA
+from cs_assets_tests.given_asset import given
 from resources.base_model import BaseModels
-from resources.store import Store, io_managers
+from resources.store import ModelFolder, Store, io_managers
 from resources.tracking import Tracking
 
+TINY: dict[str, Any] = {"batch_size": 4, "max_length": 512}
 NAME = "address_extraction"
 PAIRS = pl.DataFrame(
     [
@@ -35,13 +39,22 @@ PAIRS = pl.DataFrame(
 )
 
 
-@dg.asset(partitions_def=scenario_partitions)
-def preference_pairs() -> pl.DataFrame:
-    return PAIRS
+@pytest.fixture
+def lora_adapter(tiny_model: Path, tmp_path: Path) -> ModelFolder:
+    """The tuned adapter, as the chain keeps it."""
+    store = Store(root=str(tmp_path / "out"))
+    settings = FineTuningSettings(**TINY, rank=4)
+
+    def train(folder: Path, work: Path) -> dict[str, float]:
+        conversation = [{"role": "user", "content": "电话 1"}, {"role": "assistant", "content": "1"}]
+        return train_adapter(str(tiny_model), [conversation], [], settings, folder, work).metrics()
+
+    base = BaseModels().resolve(str(tiny_model), print)
+    return store.cached_model("lora_adapter", NAME, "tuned", base.name, train, base_identity=base.identity)[0]
 
 
 @pytest.fixture
-def materialized(tiny_model: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def materialized(tiny_model: Path, lora_adapter: ModelFolder, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Materialize `reward_model` with this config; its metadata."""
 
     def run(**config: Any) -> dict[str, Any]:
@@ -51,10 +64,10 @@ def materialized(tiny_model: Path, tmp_path: Path) -> Callable[..., dict[str, An
             "base_models": BaseModels(cache=str(tmp_path / "models")),
             **io_managers(str(tmp_path / "out")),
         }
-        numbers = {"base_model": str(tiny_model), "batch_size": 4, "max_length": 512}
+        numbers = TINY | {"base_model": str(tiny_model)}
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
-                [preference_pairs, reward_model],
+                [given("preference_pairs", PAIRS), given("lora_adapter", lora_adapter), reward_model],
                 partition_key=NAME,
                 resources=resources,
                 run_config={"ops": {"reward_model": {"config": numbers | config}}},
@@ -106,3 +119,11 @@ def test_a_remedy_for_label_noise_is_trained_on_what_it_made_of_the_pairs(
     assert (seen["cache"], seen["label_noise"]) == ("miss", "flip")
     assert seen["label_agreement"] == pytest.approx(7 / 8)
     assert [pair.chosen == '{"电话": ""}' for pair in trained] == [True] + [False] * 7
+
+
+@pytest.mark.usefixtures("scenarios")
+def test_it_starts_at_the_tuned_adapter_unless_it_is_told_or_cannot(materialized: Any) -> None:
+    seen = [materialized(**changed) for changed in ({}, {"start": "base"}, {"method": "full"})]
+    assert [(run["start"], run["cache"]) for run in seen] == [("tuned", "miss"), ("base", "miss"), ("base", "miss")]
+    ranks = [LoraConfig.from_pretrained(run["model_folder"]).r for run in seen[:2]]
+    assert ranks == [4, RewardSettings().rank]

@@ -2,8 +2,6 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cs_assets.quality.filtering import filter_samples
 from cs_assets.reward.checks import pairs_are_sound
@@ -30,11 +28,28 @@ def holding_out(scenario: Scenario, *families: str) -> Scenario:
     return Scenario(scenario.folder, scenario.spec.model_copy(update={"holdout_corruptions": list(families)}))
 
 
-def test_pairs_are_made_of_training_samples_as_many_as_wanted(splits: pl.DataFrame, pairs: pl.DataFrame) -> None:
+def samples_of(splits: pl.DataFrame, split: str) -> set[str]:
+    return set(splits.filter(pl.col("split") == split)["sample_id"])
+
+
+def test_training_pairs_are_made_of_training_samples_those_of_the_test_of_other_templates(
+    splits: pl.DataFrame, pairs: pl.DataFrame
+) -> None:
     assert dict(pairs.schema) == SCHEMA
-    assert set(pairs["sample_id"]) <= set(splits.filter(pl.col("split") == "train")["sample_id"])
-    assert pairs.filter(pl.col("part") == "train").height <= SETTINGS.train_pairs
-    assert pairs.filter(pl.col("part") != "train").height <= SETTINGS.test_pairs
+    train = pairs.filter(pl.col("part") == "train")
+    tested = pairs.filter(pl.col("part") != "train")
+    assert set(train["sample_id"]) <= samples_of(splits, "train")
+    assert set(tested["sample_id"]) <= samples_of(splits, "test_template_ood")
+    assert not set(train["template_family"]) & set(tested["template_family"])
+
+
+@pytest.mark.parametrize(("train", "test"), [(2, 2), (6, 3), (1000, 1000)])
+def test_there_are_as_many_pairs_as_wanted_or_as_there_are_samples(
+    scenario: Scenario, splits: pl.DataFrame, train: int, test: int
+) -> None:
+    made = make_pairs(scenario, splits, PairSettings(train_pairs=train, test_pairs=test))
+    assert made.filter(pl.col("part") == "train").height == min(train, len(samples_of(splits, "train")))
+    assert made.filter(pl.col("part") != "train").height == min(test, len(samples_of(splits, "test_template_ood")))
 
 
 def test_the_chosen_answer_is_the_true_one_and_the_rejected_is_wrong(
@@ -69,57 +84,14 @@ def test_train_and_test_share_no_message(pairs: pl.DataFrame) -> None:
     assert pairs["message"].is_unique().all()
 
 
-def of_families(sizes: list[int]) -> pl.DataFrame:
-    """Return training samples, so many of each template family, that every corruption family applies to."""
-    families = [f"family {place}" for place, size in enumerate(sizes) for _ in range(size)]
-    answer = '{{"姓名": "张三", "电话": "{}", "邮编": "", "省": "", "市": "", "县": "", "详细地址": "人民路5号"}}'
-    phones = [str(13800000000 + number) for number in range(len(families))]
-    return pl.DataFrame(
-        {
-            "sample_id": phones,
-            "split": "train",
-            "message": [f"张三 {phone} 人民路5号" for phone in phones],
-            "tools": "",
-            "answer": [answer.format(phone) for phone in phones],
-            "template_family": families,
-        }
-    )
-
-
-def shared(pairs: pl.DataFrame, column: str) -> set[str]:
-    tested = pl.col("part") != "train"
-    return set(pairs.filter(tested)[column]) & set(pairs.filter(~tested)[column])
-
-
-@given(st.lists(st.integers(1, 12), min_size=2, max_size=9), st.integers(2, 30), st.integers(2, 12), st.integers(0, 9))
-def test_the_template_families_of_the_test_are_not_trained_on_and_about_as_many_pairs_come_out_as_wanted(
-    scenario: Scenario, sizes: list[int], train: int, test: int, seed: int
+def test_without_held_out_templates_there_are_training_pairs_alone_and_the_check_says_what_is_missing(
+    scenario: Scenario, splits: pl.DataFrame
 ) -> None:
-    seeded = Scenario(scenario.folder, scenario.spec.model_copy(update={"seed": seed}))
-    settings, samples = PairSettings(train_pairs=train, test_pairs=test), of_families(sizes)
-    made = make_pairs(seeded, samples, settings)
-    assert shared(made, "template_family") == shared(made, "message") == set()
-    trained = made.filter(pl.col("part") == "train").height
-    wanted, tested = min(test, sum(sizes) // 3), made.height - trained
-    assert wanted - max(sizes) / 2 <= tested <= wanted
-    assert bool(tested) == bool(wanted)
-    assert min(train, sum(sizes) / 3) <= trained <= train
-    assert make_pairs(seeded, samples.reverse(), settings).equals(made)
-
-
-def test_one_template_family_makes_training_pairs_alone_and_the_check_says_what_is_missing(scenario: Scenario) -> None:
-    made = make_pairs(scenario, of_families([9]), SETTINGS)
+    made = make_pairs(scenario, splits.filter(pl.col("split") != "test_template_ood"), SETTINGS)
     assert made["part"].to_list() == ["train"] * 6
     found = evaluated(pairs_are_sound, made)
     assert not found.passed
-    assert "one template family: write a second template" in (found.description or "")
-
-
-def test_of_many_samples_the_test_has_its_share_of_the_template_families(scenario: Scenario) -> None:
-    made = make_pairs(scenario, of_families([10] * 20), SETTINGS)
-    tested = made.filter(pl.col("part") != "train")
-    assert tested.height == 4
-    assert tested["template_family"].n_unique() > 1  # one of ten samples alone would fill it
+    assert "training_splits has no test_template_ood: write a second template" in (found.description or "")
 
 
 def test_without_held_out_corruptions_there_is_no_unseen_part(scenario: Scenario, splits: pl.DataFrame) -> None:
@@ -136,7 +108,7 @@ def test_the_same_seed_gives_identical_frames_and_another_does_not(
 
 def test_too_few_training_samples_are_refused(scenario: Scenario, splits: pl.DataFrame) -> None:
     with pytest.raises(ValueError, match="1 training samples: too few"):
-        make_pairs(scenario, splits.filter(pl.col("split") == "train").head(1), SETTINGS)
+        make_pairs(scenario, splits.filter(pl.col("sample_id").is_in([*samples_of(splits, "train")][:1])), SETTINGS)
 
 
 def test_accuracy_counts_pairs_in_the_right_order_by_part() -> None:
