@@ -45,6 +45,7 @@ from benchmarks.outcome import LEARNING, add_result_options, add_work_option, ci
 from cs_assets.evaluation.predicting import Exam, PredictionSettings
 from cs_assets.learning.inference import nobody
 from cs_assets.learning.kto import JudgeSettings, train_judge
+from cs_assets.learning.models import precision
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.filtering import candidates, filter_samples
@@ -97,7 +98,8 @@ def filtered_by_chain(
     """
     held_back = twin.labelled.filter(~pl.col("part").is_in(["", "train"]))
     pool = candidates(twin.labelled).filter(fold="train")
-    key = fingerprint(spec=twin.scenario.spec, labelled=twin.labelled, base=base.identity, settings=settings)
+    on = [base.identity, precision()]
+    key = fingerprint(spec=twin.scenario.spec, labelled=twin.labelled, on=on, settings=settings)
     place = work / f"judge-{key[:16]}"
 
     def trained() -> list[float]:
@@ -155,7 +157,7 @@ def compared(
         for arm, samples in arms(filtered.filter(fold="train"), arguments.train, seed).items():
             seeded = settings.model_copy(update={"seed": seed})
             learnt = samples["messages"].to_list()
-            key = fingerprint(base=base.identity, settings=seeded, learnt=learnt, tests=tests)
+            key = fingerprint(on=[base.identity, precision()], settings=seeded, learnt=learnt, tests=tests)
             place = work / f"{arm}-{seed}-{key[:16]}"
             right = examined(exam, base.path, samples, seeded, place)
             learned = {
@@ -200,7 +202,10 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
 
     base = resolve_base_model(arguments.base, report=print)
     twin = damaged_twin(arguments.scenario, arguments.train, arguments.test, arguments.judge)
-    filtered, threshold = filtered_by_chain(twin, base, JudgeSettings(base_model=arguments.base), work)
+    names = ("task_epochs", "batch_size")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    judge = JudgeSettings(base_model=arguments.base, **given)
+    filtered, threshold = filtered_by_chain(twin, base, judge, work)
     options = {name: getattr(arguments, name) for name in ("scenario", "train", "test", "judge", "seeds")}
     return {
         "base_model": base.name,
@@ -209,6 +214,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         "threshold": threshold,
         **catches(filtered, twin.damage, threshold),
         **compared(twin, filtered, base, arguments, work),
+        "judge_settings": judge.model_dump(),
     }
 
 
@@ -220,6 +226,8 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=160, help="samples that an adapter learns from")
     parser.add_argument("--test", type=int, default=60, help="test cases, half of them with unseen templates")
     parser.add_argument("--judge", type=int, default=160, help="good samples of the judge; each has a corrupted twin")
+    parser.add_argument("--task-epochs", type=float, help="of the judge, over its good samples, before the verdicts")
+    parser.add_argument("--batch-size", type=int, help="of the judge")
     parser.add_argument("--seeds", type=int, default=3)
     add_work_option(parser)
     add_result_options(parser)

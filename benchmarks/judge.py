@@ -31,7 +31,9 @@ import polars as pl
 from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
 from cs_assets.learning.inference import verdict_log_odds, verdict_probability
 from cs_assets.learning.kto import TASK, JudgeSettings, train_judge
+from cs_assets.learning.models import precision
 from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
+from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.judging import (
     WORDS,
     CalibrationSettings,
@@ -135,7 +137,7 @@ def reward_head(
     from cs_assets.learning.models import load_reward_lm, load_tokenizer
 
     tested = table.filter(part="test")
-    place = work / f"reward_head-{_key(scenario, table, base, [settings, start and Path(start).parent.name])}"
+    place = work / f"reward_head-{_key(scenario, table, base, [settings, start and TrainingLog.load(start)])}"
 
     def trained() -> Sequence[float]:
         model = place / "model"
@@ -166,7 +168,8 @@ def _judge_place(
 
 def _key(scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: Any = None) -> str:
     """Return a name for what is read or trained: by whom, of what, and how."""
-    return fingerprint(spec=scenario.spec, table=table, base=base.identity, settings=settings)[:16]
+    told = {"spec": scenario.spec, "table": table, "base": base.identity, "precision": precision()}
+    return fingerprint(**told, settings=settings)[:16]
 
 
 def twins(scenario: Scenario, labelled: pl.DataFrame) -> list[Preference]:
@@ -231,7 +234,7 @@ def main() -> None:
     parser.add_argument("--scenario", default="address_extraction")
     parser.add_argument("--labelled", type=int, default=600, help="good samples; each has a corrupted twin")
     parser.add_argument("--epochs", type=float, help="of judge and reward head; if not given, the profile's, as below")
-    parser.add_argument("--task-epochs", type=float, help="of the judge alone, over the good samples, before")
+    parser.add_argument("--task-epochs", type=float, help="over the good samples, before")
     parser.add_argument("--batch-size", type=int, help="samples, or half as many pairs")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--top-layers", type=float)

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from upath import UPath
 
-from cs_assets.learning.models import has_bf16
+from cs_assets.learning.models import precision
 from resources.files import write_whole
 
 # What a training depends on.
@@ -53,8 +53,8 @@ def circumstances(benchmark: str, *packages: str) -> dict[str, Any]:
             "processor": processor(),
             "cores": len(os.sched_getaffinity(0)),
             "load_before": round(os.getloadavg()[0], 2),
-            **({"bf16": has_bf16()} if "torch" in packages else {}),
         },
+        **({"precision": precision()} if "torch" in packages else {}),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
         "command": shlex.join(["python", "-m", f"benchmarks.{benchmark}", *_without_places(sys.argv[1:])]),
         "date": datetime.now(UTC).date().isoformat(),

@@ -22,6 +22,7 @@ The last line of `--json` is one object; `curve` has a cell for each share and s
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final, NamedTuple
 
 from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
@@ -34,6 +35,7 @@ from cs_assets.learning.label_noise import (
     remedied,
     with_planted_noise,
 )
+from cs_assets.learning.models import precision
 from cs_assets.learning.reward import Preference, RewardSettings, reward_differences, train_reward_model
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import TRAINING_LOG
@@ -48,17 +50,17 @@ SPARE: Final = 1.5
 
 
 class Pairs(NamedTuple):
-    """train: without margin. tested: the table of the test pairs; test: the same as the trainers take them.
-    conversations: the training samples, with their right answers."""
+    """train: without margin. test_table: the table of the test pairs; test: the same as the trainers take them.
+    conversations: samples of no pair."""
 
     train: list[Preference]
-    tested: Any
+    test_table: Any
     test: list[Preference]
     conversations: list[list[Message]]
 
 
-def pairs_of(scenario_name: str, train: int, test: int) -> Pairs:
-    """Return so many pairs of a scenario, and what its adapter is tuned on."""
+def pairs_of(scenario_name: str, train: int, test: int, tuned: int) -> Pairs:
+    """Return so many pairs of a scenario, and so many samples that its adapter is tuned on."""
     import polars as pl
 
     from cs_assets.quality.filtering import filter_samples
@@ -68,7 +70,7 @@ def pairs_of(scenario_name: str, train: int, test: int) -> Pairs:
     from cs_assets.training.splits import make_splits
 
     scenario = load_scenario(scenario_name).with_counts(
-        train=round(SPARE * train),
+        train=round(SPARE * (train + tuned)),
         test_template_ood=round(SPARE * test),
         judge=8,
         validation=0,
@@ -80,30 +82,30 @@ def pairs_of(scenario_name: str, train: int, test: int) -> Pairs:
     table = make_pairs(scenario, splits, PairSettings(train_pairs=train, test_pairs=test))
     tested = table.filter(pl.col("part") != "train")
     trained = table.filter(pl.col("part") == "train").with_columns(margin=0.0)
-    conversations = splits.filter(pl.col("split") == "train")["messages"].to_list()
+    apart = splits.filter(pl.col("split") == "train", ~pl.col("sample_id").is_in(table["sample_id"].implode()))
+    conversations = apart["messages"].head(tuned).to_list()
     return Pairs(preferences(scenario, trained), tested, preferences(scenario, tested), conversations)
 
 
 def curve(
-    base: str, pairs_given: Pairs, settings: RewardSettings, noise: NoiseSettings, start: str, work: Path
+    base: str, given: Pairs, settings: RewardSettings, noise: NoiseSettings, start: str, work: Path
 ) -> list[dict[str, Any]]:
     """Train and test a reward model for each share and remedy; what `work` holds is not done again."""
-    train, tested, test, _ = pairs_given
     cells = []
     for share in SHARES:
-        noisy, places = with_planted_noise(train, share, NOISE_SEED)
+        noisy, places = with_planted_noise(given.train, share, NOISE_SEED)
         place = work / f"flipped_{round(100 * share)}"
         strengths = out_of_fold_strengths(base, noisy, settings, noise, place, print, start)
         for remedy in REMEDIES:
             pairs = remedied(noisy, strengths, noise.model_copy(update={"label_noise": remedy}))
-            differences = _tested(base, pairs, test, settings, start, place / remedy)
+            differences = _tested(base, pairs, given.test, settings, start, place / remedy)
             cells.append(
                 {
                     "flipped": share,
                     "remedy": remedy,
-                    **pairwise_accuracy(tested, differences),
+                    **pairwise_accuracy(given.test_table, differences),
                     **calibration(differences),
-                    "wrong": sum(now.chosen != was.chosen for now, was in zip(pairs, train, strict=True)) / len(train),
+                    "wrong": fmean(now.chosen != was.chosen for now, was in zip(pairs, given.train, strict=True)),
                     **_detection(remedy, strengths, places),
                 }
             )
@@ -147,9 +149,9 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     settings = RewardSettings(base_model=arguments.base, **changed)
     noise = NoiseSettings()
     tuning = FineTuningSettings(base_model=arguments.base)
-    pairs = pairs_of(arguments.scenario, arguments.pairs, arguments.test_pairs)
-    numbers = {"settings": settings, "tuning": tuning, "noise": noise, "noise_seed": NOISE_SEED}
-    key = fingerprint(base=base.identity, numbers=numbers, train=pairs.train, tested=pairs.tested)
+    pairs = pairs_of(arguments.scenario, arguments.pairs, arguments.test_pairs, arguments.tuned)
+    numbers = [settings, tuning, noise, NOISE_SEED, precision()]
+    key = fingerprint(base=base.identity, numbers=numbers, tables=[pairs.train, pairs.conversations], test=pairs.test)
     place = work / key[:16]
     start = tuned(base.path, pairs.conversations, tuning, place)
     return {
@@ -157,7 +159,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         "scenario": arguments.scenario,
         "pairs": len(pairs.train),
         "test_pairs": len(pairs.test),
-        "tuned_on": len(pairs.conversations),
+        "tuned": len(pairs.conversations),
         "curve": curve(base.path, pairs, settings, noise, start, place),
         "settings": settings.model_dump(),
         "tuning": tuning.model_dump(),
@@ -172,6 +174,7 @@ def main() -> None:
     parser.add_argument("--scenario", default="address_extraction")
     parser.add_argument("--pairs", type=int, default=240, help="training pairs")
     parser.add_argument("--test-pairs", type=int, default=120, help="half of them of unseen corruption families")
+    parser.add_argument("--tuned", type=int, default=240, help="samples that the adapter is tuned on first")
     parser.add_argument("--epochs", type=float, help="passes over the pairs; the profile's if not given")
     parser.add_argument("--batch-size", type=int, help="pairs per step; the profile's if not given")
     add_work_option(parser)

@@ -91,6 +91,7 @@ def trained_model(
         "samples": log.samples,
         "training_seconds": round(log.seconds, 1),
         "resumed_at_step": log.resumed_at,
+        "precision": log.precision,
         # The others measure no validation loss, whatever samples there are.
         **({"fit": str(fit_of(log))} if isinstance(settings, FineTuningSettings) else {}),
         "loss_curve": dg.MetadataValue.md(plots.markdown_image(loss_curve(log), "loss curve")),

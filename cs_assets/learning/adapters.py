@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Method = Literal["lora", "dora", "rslora", "qlora", "prefix", "full"]
-# Those whose change can be added to the weights of the base, so that the result is a plain model.
-MERGEABLE: Final = ("lora", "dora", "rslora", "qlora")
+# Their change can be added to the weights of the base, so that the result is a plain model; and they can be trained on.
+LOW_RANK: Final = ("lora", "dora", "rslora", "qlora")
 
 
 class AdapterSettings(BaseModel):
@@ -101,7 +101,7 @@ def with_head_on(model: "PreTrainedModel", adapter: str | Path) -> Any:
         adapter: folder of a low-rank adapter; its form, rank and layers stay as they are.
 
     Raises:
-        ValueError: the adapter is of another base.
+        ValueError: the base has no place for the adapter's weights.
     """
     from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
     from peft.utils import load_peft_weights
@@ -110,7 +110,23 @@ def with_head_on(model: "PreTrainedModel", adapter: str | Path) -> Any:
     config.task_type, config.modules_to_save, config.inference_mode = "SEQ_CLS", ["score"], False
     adapted = get_peft_model(model, config)
     weights, places = load_peft_weights(str(adapter), device="cpu"), get_peft_model_state_dict(adapted)
-    if strange := sorted(weights.keys() - places.keys()):
+    strange = [name for name in weights if name not in places or places[name].shape != weights[name].shape]
+    if strange:
         raise ValueError(f"{adapter}: {strange[0]} has no place in the base, so the adapter is of another one.")
     set_peft_model_state_dict(adapted, places | weights)  # the head is asked for as well
     return adapted
+
+
+def shape_of(adapter: str | Path) -> dict[str, Any]:
+    """Return the shape of a low-rank adapter: the fields of `AdapterSettings` that say it."""
+    from peft import LoraConfig
+
+    config = LoraConfig.from_pretrained(str(adapter))
+    layers = config.layers_to_transform
+    return {
+        "method": "dora" if config.use_dora else "rslora" if config.use_rslora else "lora",
+        "rank": config.r,
+        "alpha": config.lora_alpha,
+        "dropout": config.lora_dropout,
+        "top_layers": len(layers) / (max(layers) + 1) if layers else 1.0,
+    }

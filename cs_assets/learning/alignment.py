@@ -5,7 +5,6 @@ The ways themselves stand in `dpo.py` (pairs), `unpaired.py` (KTO, the answers o
 reference, by `beta`.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from cs_assets.learning.conversations import prompt_tokens
-from cs_assets.learning.models import load_causal_lm, save_adapter
+from cs_assets.learning.models import load_causal_lm, save_adapter, trained_form
 from cs_assets.learning.progress import Report
 from cs_assets.learning.reward import Preference
 from cs_assets.learning.training import LoopSettings, TrainingLog, run_training
@@ -57,12 +56,10 @@ def load_policy(base: str, adapter: str) -> Any:
     Raises:
         ValueError: what was tuned is not a LoRA adapter, so that no copy of it can stand beside it.
     """
-    config = Path(adapter) / "adapter_config.json"
-    kind = json.loads(config.read_text(encoding="utf-8"))["peft_type"] if config.is_file() else "a full model"
-    if kind != "LORA":
+    if (form := trained_form(adapter)) != "lora":
         raise ValueError(
-            f"{adapter}: alignment starts at a LoRA adapter, found {kind}. Train lora_adapter with method: lora, dora, "
-            "rslora or qlora, or set method: off in aligned_adapter."
+            f"{adapter}: alignment starts at a LoRA adapter, found the form {form}. Train lora_adapter with method: "
+            "lora, dora, rslora or qlora, or set method: off in aligned_adapter."
         )
     from peft import PeftModel
 

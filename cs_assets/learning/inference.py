@@ -133,7 +133,8 @@ def verdict_log_odds(
     """Return the logarithm of how much likelier the first of two words is as the reply; one forward pass each.
 
     The two are compared at the first token in which they differ in kind: their first token. Where probabilities round
-    to 0 and 1, log-odds still rank.
+    to 0 and 1, log-odds still rank. They are computed in float32 from what the head is given, for in bfloat16 logits of
+    about 15 lie 0.06 apart, so that different answers tie.
 
     Raises:
         ValueError: both words begin with the same token.
@@ -147,14 +148,21 @@ def verdict_log_odds(
     found = [0.0] * len(texts)
     done = 0
     model.eval()
-    for batch in _by_length(texts, batch_size):
-        inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
-        with torch.inference_mode():
-            logits = model(**inputs, logits_to_keep=1).logits[:, -1, [good, bad]].float()
-        for i, log_odds in zip(batch, (logits[:, 0] - logits[:, 1]).tolist(), strict=True):
-            found[i] = log_odds
-        done += len(batch)
-        report(done, len(texts))
+    head = model.get_output_embeddings()
+    direction = head.weight[good].float() - head.weight[bad].float()
+    states: list[Any] = []
+    watched = head.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0][:, -1].float()))
+    try:
+        for batch in _by_length(texts, batch_size):
+            with torch.inference_mode():
+                model(**_encode(tokenizer, [texts[i] for i in batch], model.device), logits_to_keep=1)
+                log_odds = (states.pop() @ direction).tolist()
+            for i, value in zip(batch, log_odds, strict=True):
+                found[i] = value
+            done += len(batch)
+            report(done, len(texts))
+    finally:
+        watched.remove()
     return found
 
 

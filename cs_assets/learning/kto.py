@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.adapters import peft_config
+from cs_assets.learning.adapters import LOW_RANK, peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
@@ -145,7 +145,7 @@ def _start(
         return model, peft_config(model, settings, "CAUSAL_LM")
     from peft import PeftModel
 
-    if settings.method not in ("lora", "dora", "rslora", "qlora"):
+    if settings.method not in LOW_RANK:
         raise ValueError(f"task_epochs continues a LoRA adapter, and method is {settings.method}; set task_epochs: 0.")
     shared = settings.model_dump(include=set(TrainingSettings.model_fields))
     learning = FineTuningSettings(**shared | {"epochs": settings.task_epochs}, patience=0, packing=False)

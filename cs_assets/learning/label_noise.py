@@ -64,7 +64,8 @@ def out_of_fold_strengths(
         noise: how many two-fold splits are averaged; each costs about one training on all pairs.
         work: receives models and strengths; a second call with the same folder goes on where the first was cut.
         report: is told the progress of each training.
-        start: where each training starts; see `train_reward_model`.
+        start: where each training starts (see `train_reward_model`): an adapter that has seen none of these prompts,
+            or it would have learnt their labels. None: the base.
 
     Raises:
         ValueError: all pairs have the same prompt.

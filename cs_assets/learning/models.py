@@ -1,6 +1,6 @@
 """Loading base models, adapters and heads, on the device that is there.
 
-Numbers: bfloat16 where the device has instructions for it, a GPU or a CPU; float32 elsewhere, where bfloat16 would be
+Numbers: bfloat16 where a GPU has it, or an x86 CPU (AVX512-BF16, AMX); float32 elsewhere, where bfloat16 would be
 emulated and several times slower. `CS_PRECISION=float32` asks for float32 everywhere.
 """
 
@@ -26,29 +26,29 @@ def device_name() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def has_bf16() -> bool:
-    """Tell whether to compute in bfloat16: the device has instructions for it, and `CS_PRECISION` does not forbid it.
+def precision() -> Literal["bfloat16", "float32"]:
+    """Return what models compute in: bfloat16 where the device has it and `CS_PRECISION` does not forbid it.
 
     Raises:
         ValueError: `CS_PRECISION` holds another word than those allowed.
     """
     import torch
 
-    precision = os.environ.get("CS_PRECISION") or _PRECISIONS[0]
-    if precision not in _PRECISIONS:
-        raise ValueError(f"CS_PRECISION is {precision!r}; allowed are {', '.join(_PRECISIONS)}. Set it to one of them.")
-    if precision == "float32":
-        return False
+    asked = os.environ.get("CS_PRECISION") or "auto"
+    if asked not in _PRECISIONS:
+        raise ValueError(f"CS_PRECISION is {asked!r}; allowed are {', '.join(_PRECISIONS)}. Set it to one of them.")
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    has = torch.cpu.get_capabilities()
-    return any(has.get(instructions, False) for instructions in ("avx512_bf16", "amx_bf16"))
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has = torch.cpu.get_capabilities()
+        has_bf16 = has.get("avx512_bf16", False) or has.get("amx_bf16", False)
+    return "bfloat16" if has_bf16 and asked == "auto" else "float32"
 
 
 def _dtype() -> Any:
     import torch
 
-    return torch.bfloat16 if has_bf16() else torch.float32
+    return getattr(torch, precision())
 
 
 def load_tokenizer(path: str) -> "PreTrainedTokenizerBase":
@@ -130,7 +130,7 @@ def _with_exact_head(model: Any, path: str) -> Any:
     class ExactHead(torch.nn.Linear):
         def forward(self, states: Any) -> Any:
             with torch.autocast(states.device.type, enabled=False):
-                return super().forward(states.float())
+                return torch.nn.functional.linear(states.float(), self.weight.float())
 
     model.config.pad_token_id = load_tokenizer(path).pad_token_id
     # Not a wrapper: its weights keep their name, and the copy that PEFT trains is as exact.

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.adapters import MERGEABLE, peft_config, with_head_on
+from cs_assets.learning.adapters import LOW_RANK, peft_config, with_head_on
 from cs_assets.learning.conversations import Message
 from cs_assets.learning.inference import ReportBatch, nobody, rewards
 from cs_assets.learning.models import (
@@ -110,7 +110,7 @@ def train_reward_model(
 
 def can_start_at(adapter: str, settings: RewardSettings) -> bool:
     """Tell whether a reward model can take over what was trained: a low-rank adapter, by a method that trains one."""
-    return trained_form(adapter) == "lora" and settings.method in MERGEABLE
+    return trained_form(adapter) == "lora" and settings.method in LOW_RANK
 
 
 def reward_differences(

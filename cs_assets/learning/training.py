@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from cs_assets.learning.adapters import AdapterSettings
-from cs_assets.learning.models import device_name, has_bf16
+from cs_assets.learning.models import device_name, precision
 from cs_assets.learning.packing import packed_tokens
 from cs_assets.learning.progress import LossPoint, Report, progress_callback
 from cs_assets.profiles import by_profile
@@ -59,6 +59,7 @@ class TrainingLog(BaseModel):
     tokens: int
     resumed_at: int
     curve: list[LossPoint]
+    precision: str = ""  # of the last of its processes
 
     @property
     def final_loss(self) -> float:
@@ -106,7 +107,7 @@ def training_arguments(settings: LoopSettings, work: Path, parameters: int) -> d
         "max_length": settings.max_length,
         "seed": settings.seed,
         "data_seed": settings.seed,
-        "bf16": has_bf16(),
+        "bf16": precision() == "bfloat16",
         "use_cpu": not on_gpu,
         "gradient_checkpointing": parameters > 1_000_000_000,
         "logging_steps": 1,
@@ -153,6 +154,7 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
         tokens=counted["tokens"],
         resumed_at=resumed_at,
         curve=history,
+        precision=precision(),
     )
     if log.final_loss != log.final_loss:
         raise Untrainable("the training loss is not a number; lower learning_rate and run again.")

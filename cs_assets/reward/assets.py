@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from cs_assets.families.base import SubjectiveFamily
+from cs_assets.learning.adapters import shape_of
 from cs_assets.learning.label_noise import NoiseSettings, out_of_fold_strengths, remedied
 from cs_assets.learning.progress import Report
 from cs_assets.learning.reward import RewardSettings, can_start_at, reward_differences, train_reward_model
@@ -102,14 +103,16 @@ def reward_model(
     lora_adapter: ModelFolder,
     preference_pairs: pl.DataFrame,
 ) -> dg.MaterializeResult[ModelFolder]:
-    """奖励模型: a one-number head on the tuned model, higher for the better answer."""
-    # `score_batch_size` is left out of what the model is kept under: it changes the speed of the test alone.
+    """奖励模型: a one-number head on the tuned model, or on the base; higher for the better answer."""
+    # `score_batch_size` is left out of what the model is kept under: beyond rounding it changes the test's speed alone.
     scenario = load_scenario(context.partition_key)
     settings, noise = settings_of(config, RewardSettings), settings_of(config, NoiseSettings)
     base = base_models.resolve(config.base_model, context.log.info)
-    tuned = store.path_of(lora_adapter)
-    continued = lora_adapter.base_identity == base.identity and can_start_at(tuned, settings)
-    start = tuned if config.start == "tuned" and continued else None
+    start = None
+    if config.start == "tuned" and lora_adapter.base_identity == base.identity:
+        tuned = store.path_of(lora_adapter)
+        if can_start_at(tuned, settings):
+            start, settings = tuned, settings.model_copy(update=shape_of(tuned))
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
         pairs = preferences(scenario, preference_pairs.filter(pl.col("part") == "train"))
@@ -117,7 +120,8 @@ def reward_model(
             pairs = [pair.model_copy(update={"margin": 0.0}) for pair in pairs]
         figures: dict[str, float] = {}
         if noise.label_noise != "none":
-            strengths = out_of_fold_strengths(base.path, pairs, settings, noise, work, report, start)
+            # At the base: the tuned adapter has learnt the labels of all training samples, wrong ones too.
+            strengths = out_of_fold_strengths(base.path, pairs, settings, noise, work, report)
             figures["label_agreement"] = sum(strength > 0 for strength in strengths) / len(strengths)
             pairs = remedied(pairs, strengths, noise)
         log = train_reward_model(base.path, pairs, settings, folder, work, report, start)

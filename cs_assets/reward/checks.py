@@ -22,8 +22,8 @@ def pairs_are_sound(context: dg.AssetCheckExecutionContext, preference_pairs: pl
         complaints.append("there are no training pairs: raise `train` in the counts of scenario.yaml")
     if tested.is_empty():
         complaints.append(
-            f"there are no test pairs, for training_splits has no {TEST_SPLIT}: write a second template, or raise "
-            f"`{TEST_SPLIT}` in the counts of scenario.yaml"
+            f"there are no test pairs: raise `{TEST_SPLIT}` in the counts of scenario.yaml, or look at its samples in "
+            "training_splits, for which there may be no corruption"
         )
     if same:
         complaints.append(f"{same} pairs have the same answer twice: the family's `corrupt` did not change it")

@@ -20,7 +20,7 @@ import polars as pl
 import yaml
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.adapters import MERGEABLE
+from cs_assets.learning.adapters import LOW_RANK
 from cs_assets.learning.conversations import Message, prompt_completion_pairs
 from cs_assets.learning.progress import Report
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
@@ -161,7 +161,7 @@ class Sweep:
         now, space = self.fine_tuning, self.settings
         rates = (space.lowest_learning_rate, space.highest_learning_rate, now.learning_rate)
         choices: dict[str, set[Any]] = {
-            "rank": {now.rank, *(space.ranks if now.method in MERGEABLE else [])},
+            "rank": {now.rank, *(space.ranks if now.method in LOW_RANK else [])},
             "batch_size": {now.batch_size, *space.batch_sizes},
             "epochs": {now.epochs, *space.epoch_counts},
         }

@@ -55,9 +55,14 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     assert len(asked) == len(ARMS) * 2
     assert again | {"date": "", "machine": ""} == found | {"date": "", "machine": ""}
 
-    monkeypatch.setattr(sys, "argv", command.replace("--judge 16", "--judge 20").split())
-    with pytest.raises(TypeError, match="'NoneType' object is not callable"):  # another judge, which is not there yet
-        filter_ablation.main()
+    for changed in (
+        command.replace("--judge 16", "--judge 20"),
+        f"{command} --task-epochs 1",
+        f"{command} --batch-size 2",
+    ):
+        monkeypatch.setattr(sys, "argv", changed.split())
+        with pytest.raises(TypeError, match="'NoneType' object is not callable"):  # another judge, not there yet
+            filter_ablation.main()
 
 
 def pool_of(kept: int, rejected: int) -> pl.DataFrame:

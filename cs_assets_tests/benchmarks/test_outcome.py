@@ -17,6 +17,8 @@ def test_the_command_can_be_given_again_and_names_no_place(monkeypatch: pytest.M
     assert found["command"] == "python -m benchmarks.judge --base embedded '--stock=--x y' --json"
     assert set(found["versions"]) == {"python", "torch"}
     assert found["machine"]["cores"] >= 1
+    assert found["precision"] == "float32"
+    assert "precision" not in circumstances("twin", "polars")
 
 
 def test_a_result_is_written_whole_and_printed_in_the_last_line(

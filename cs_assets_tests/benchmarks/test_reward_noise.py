@@ -27,7 +27,9 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     monkeypatch.setattr(reward_noise, "out_of_fold_strengths", lambda *arguments: [-3.0, 0.1, *[3.0] * 6])
     monkeypatch.setattr(reward_noise, "SHARES", (0.25,))
     monkeypatch.setattr(reward_noise, "pairs_of", functools.cache(reward_noise.pairs_of))
-    command = f"reward_noise --base {tiny_model} --pairs 8 --test-pairs 4 --batch-size 8 --work {tmp_path} --json"
+    command = (
+        f"reward_noise --base {tiny_model} --pairs 8 --test-pairs 4 --tuned 4 --batch-size 8 --work {tmp_path} --json"
+    )
     monkeypatch.setattr(sys, "argv", command.split())
     reward_noise.main()
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -39,7 +41,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
         assert cell["n"] == 4
         assert {"accuracy_seen", "accuracy_unseen", "confidence", "calibration_error"} <= cell.keys()
     assert found["curve"][0]["wrong"] == 0.25
-    assert found["tuned_on"] >= 8
+    assert found["tuned"] == 4
     assert [Path(start).name for start in starts] == ["tuned"]
     assert found["noise"] == {"strength_repeats": 1}
     assert found["command"].startswith("python -m benchmarks.reward_noise --base ")

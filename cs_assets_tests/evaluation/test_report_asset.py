@@ -27,7 +27,7 @@ NAME = "empathetic_reply"
 SAMPLES = pl.DataFrame(
     {
         "sample_id": [f"s{number}" for number in range(9)],
-        "split": "train",
+        "split": ["train"] * 6 + ["test_template_ood"] * 3,
         "message": MESSAGE,
         "tools": "",
         "answer": GOOD,
@@ -128,7 +128,7 @@ def test_a_report_has_what_an_llm_and_an_embedding_model_say(run: Run, llm: LLM,
     page = Path(seen["html_report"]).read_text(encoding="utf-8")
     assert "Which reply an LLM prefers" in page
     assert "<td>cosine</td>" in page
-    assert "9, all synthetic" in page
+    assert "6, all synthetic" in page
     assert "1, in 1 families; samples by origin: seed 9" in page
     assert "1 steps, 0 minutes, 9 tokens" in page
     assert "calls, " in page

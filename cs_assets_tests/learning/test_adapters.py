@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import torch
 
-from cs_assets.learning.adapters import MERGEABLE, AdapterSettings, Method, peft_config
+from cs_assets.learning.adapters import LOW_RANK, AdapterSettings, Method, peft_config
 from cs_assets.learning.inference import generate
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer, load_trainable
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
@@ -38,7 +38,7 @@ def test_each_method_trains_and_its_result_changes_the_model(method: str, tiny_m
     assert ((folder / "adapter_config.json").is_file()) == (method != "full")
     # What can be merged is: no adapter's layer is left in the loaded model.
     plain = sum(1 for _ in base.modules()) == sum(1 for _ in tuned.modules())
-    assert plain == (method in (*MERGEABLE, "full"))
+    assert plain == (method in (*LOW_RANK, "full"))
 
 
 @pytest.mark.parametrize("method", ["lora", "prefix"])

@@ -88,6 +88,12 @@ def test_log_odds_rank_where_probabilities_have_rounded_to_one(model: Any, token
     assert [verdict_probability(log_odds) for log_odds in (-2000.0, 0.0, 2000.0)] == [0.0, 0.5, 1.0]
 
 
+def test_log_odds_of_a_bfloat16_model_do_not_tie(tiny_model: Path, tokenizer: Any) -> None:
+    model = opinionated(load_causal_lm(str(tiny_model)).bfloat16())
+    found = verdict_log_odds(model, tokenizer, PROMPTS, WORDS, batch_size=4)
+    assert [value for value in found if torch.tensor(value).bfloat16().item() == value] == []
+
+
 def test_words_with_the_same_first_token_are_an_error(model: Any, tokenizer: Any) -> None:
     with pytest.raises(ValueError, match="begin with the same token"):
         verdict_scores(model, tokenizer, PROMPTS, ("a1", "a2"), batch_size=4)

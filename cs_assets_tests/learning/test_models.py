@@ -8,11 +8,11 @@ import pytest
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.inference import generate
 from cs_assets.learning.models import (
-    has_bf16,
     load_causal_lm,
     load_reward_lm,
     load_tokenizer,
     load_trainable_reward_lm,
+    precision,
     save_merged,
     trained_form,
 )
@@ -52,33 +52,33 @@ def test_a_merged_model_answers_alone_as_base_and_adapter_do(
 
 
 @pytest.mark.parametrize(
-    ("gpu", "cpu", "precision", "wanted"),
+    ("gpu", "cpu", "asked", "found"),
     [
-        (None, {"avx512_bf16": True, "amx_bf16": False}, "", True),
-        (None, {"avx512_bf16": False, "amx_bf16": True}, "auto", True),
-        (None, {"avx2": True}, "", False),
-        (None, {"avx512_bf16": True}, "float32", False),
-        (False, {"avx512_bf16": True}, "", False),  # the model lies on the GPU, whatever the CPU can do
-        (True, {}, "", True),
-        (True, {}, "float32", False),
+        (None, {"avx512_bf16": True, "amx_bf16": False}, "", "bfloat16"),
+        (None, {"avx512_bf16": False, "amx_bf16": True}, "auto", "bfloat16"),
+        (None, {"avx2": True}, "", "float32"),
+        (None, {"avx512_bf16": True}, "float32", "float32"),
+        (False, {"avx512_bf16": True}, "", "float32"),  # the model lies on the GPU, whatever the CPU can do
+        (True, {}, "", "bfloat16"),
+        (True, {}, "float32", "float32"),
     ],
 )
 def test_bfloat16_is_taken_where_the_device_has_it(
-    monkeypatch: pytest.MonkeyPatch, gpu: bool | None, cpu: dict[str, bool], precision: str, wanted: bool
+    monkeypatch: pytest.MonkeyPatch, gpu: bool | None, cpu: dict[str, bool], asked: str, found: str
 ) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: gpu)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu)
-    monkeypatch.setenv("CS_PRECISION", precision)
-    assert has_bf16() is wanted
+    monkeypatch.setenv("CS_PRECISION", asked)
+    assert precision() == found
 
 
 def test_another_precision_is_refused_with_those_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CS_PRECISION", "bf16")
     with pytest.raises(ValueError, match=r"CS_PRECISION is 'bf16'; allowed are auto, float32\."):
-        has_bf16()
+        precision()
 
 
 def test_it_is_added_in_float32_and_saved_in_the_type_of_the_base(train: Train, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_it_is_added_in_float32_and_saved_in_the_type_of_the_base(train: Train, 
     save_merged(str(small), str(adapter), tmp_path / "merged")
     merged = load_file(tmp_path / "merged" / "model.safetensors")
     assert {weights.dtype for weights in merged.values()} == {torch.bfloat16}
-    exact = load_causal_lm(str(small), str(adapter)).state_dict()  # float32 on a CPU
+    exact = load_causal_lm(str(small), str(adapter)).state_dict()  # in float32, as all tests are
     assert all(torch.equal(weights, exact[name].to(torch.bfloat16)) for name, weights in merged.items())
     tokenizer = load_tokenizer(str(tmp_path / "merged"))
     assert tokenizer.chat_template == load_tokenizer(str(small)).chat_template

@@ -57,7 +57,7 @@ def lora_adapter(tiny_model: Path, tmp_path: Path) -> ModelFolder:
 def materialized(tiny_model: Path, lora_adapter: ModelFolder, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Materialize `reward_model` with this config; its metadata."""
 
-    def run(**config: Any) -> dict[str, Any]:
+    def run(adapter: ModelFolder = lora_adapter, **config: Any) -> dict[str, Any]:
         resources = {
             "store": Store(root=str(tmp_path / "out")),
             "tracking": Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"),
@@ -67,7 +67,7 @@ def materialized(tiny_model: Path, lora_adapter: ModelFolder, tmp_path: Path) ->
         numbers = TINY | {"base_model": str(tiny_model)}
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
-                [given("preference_pairs", PAIRS), given("lora_adapter", lora_adapter), reward_model],
+                [given("preference_pairs", PAIRS), given("lora_adapter", adapter), reward_model],
                 partition_key=NAME,
                 resources=resources,
                 run_config={"ops": {"reward_model": {"config": numbers | config}}},
@@ -127,3 +127,16 @@ def test_it_starts_at_the_tuned_adapter_unless_it_is_told_or_cannot(materialized
     assert [(run["start"], run["cache"]) for run in seen] == [("tuned", "miss"), ("base", "miss"), ("base", "miss")]
     ranks = [LoraConfig.from_pretrained(run["model_folder"]).r for run in seen[:2]]
     assert ranks == [4, RewardSettings().rank]
+    assert materialized(rank=2)["cache"] == "hit"  # the tuned adapter's rank is taken
+
+
+@pytest.mark.usefixtures("scenarios")
+@pytest.mark.parametrize(
+    ("changed", "start"), [({"fingerprint": "another"}, "tuned"), ({"base_identity": "of another base"}, "base")]
+)
+def test_another_adapter_trains_it_again_and_one_of_another_base_is_not_taken(
+    materialized: Any, lora_adapter: ModelFolder, changed: dict[str, str], start: str
+) -> None:
+    first = materialized()
+    second = materialized(lora_adapter.model_copy(update=changed))
+    assert (first["start"], second["start"], second["cache"]) == ("tuned", start, "miss")
