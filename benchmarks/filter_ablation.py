@@ -40,7 +40,7 @@ from typing import Any, Final
 import polars as pl
 
 from benchmarks.damage import with_damage
-from benchmarks.judge import scores_of
+from benchmarks.judge import read_once
 from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
 from cs_assets.evaluation.predicting import Exam, PredictionSettings
 from cs_assets.learning.inference import nobody
@@ -49,7 +49,15 @@ from cs_assets.learning.models import precision
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.filtering import candidates, filter_samples
-from cs_assets.quality.judging import WORDS, CalibrationSettings, auc, calibrated, task_to_learn, verdicts_to_learn
+from cs_assets.quality.judging import (
+    WORDS,
+    CalibrationSettings,
+    auc,
+    calibrated,
+    read_samples,
+    task_to_learn,
+    verdicts_to_learn,
+)
 from cs_assets.quality.labelling import label_samples
 from cs_assets.samples.twin import make_twin
 from cs_assets.scenario import Scenario, load_scenario
@@ -62,6 +70,7 @@ from resources.store import fingerprint
 ARMS: Final = ("kept", "kept_rejected", "unfiltered")
 TESTS: Final = ("test_iid", "test_template_ood")
 POOL: Final = 3
+_BATCH: Final = 16
 # Of the rendered test samples some are near-duplicates: so many more are rendered.
 SPARE: Final = 1.5
 
@@ -101,17 +110,17 @@ def filtered_by_chain(
     on = [base.identity, precision()]
     key = fingerprint(spec=twin.scenario.spec, labelled=twin.labelled, on=on, settings=settings)
     place = work / f"judge-{key[:16]}"
+    read_by_judge = pl.concat([held_back, pool])
 
-    def trained() -> list[float]:
+    def read() -> pl.DataFrame:
         model, cases = place / "model", verdicts_to_learn(twin.scenario, twin.labelled)
-        train_judge(base.path, cases, WORDS, settings, model, place, print, task_to_learn(twin.labelled))
-        return scores_of(twin.scenario, pl.concat([held_back, pool]), base.path, str(model))
+        task = task_to_learn(twin.scenario, twin.labelled)
+        train_judge(base.path, cases, task, WORDS, settings, model, place, print)
+        return read_samples(twin.scenario, read_by_judge, base.path, str(model), batch_size=_BATCH)
 
-    scores = kept(place / "scores.json", trained)
-    read = held_back.with_columns(score=pl.Series(scores[: held_back.height]))
-    calibration, _ = calibrated(read, CalibrationSettings())
-    scaled = calibration.scaling.probabilities(scores[held_back.height :])
-    by_id = dict(zip(pool["sample_id"], scaled, strict=True))
+    found = read_once(place / "read.parquet", read_by_judge, read)
+    calibration, scored = calibrated(found, CalibrationSettings())
+    by_id = dict(scored.filter(pl.col("fold") == "train").select("sample_id", "score").iter_rows())
     return filter_samples(twin.labelled, by_id, calibration.threshold), calibration.threshold
 
 
@@ -226,7 +235,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=160, help="samples that an adapter learns from")
     parser.add_argument("--test", type=int, default=60, help="test cases, half of them with unseen templates")
     parser.add_argument("--judge", type=int, default=160, help="good samples of the judge; each has a corrupted twin")
-    parser.add_argument("--task-epochs", type=float, help="of the judge, over its good samples, before the verdicts")
+    parser.add_argument("--task-epochs", type=float, help="of the judge, over its good samples")
     parser.add_argument("--batch-size", type=int, help="of the judge")
     parser.add_argument("--seeds", type=int, default=3)
     add_work_option(parser)

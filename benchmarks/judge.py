@@ -4,8 +4,8 @@
 
 `--labelled` rendered samples of a scenario and their corrupted twins are labelled as `labelled_samples` does. The judge
 is trained by KTO, and a reward head on the same labels, as pairs of twins, with as many sequences a step, as many
-steps, and from the same start; the learning rate is that of each in the profile, as a new head takes another, unless
-one is given for both. All are measured on the same test part, in which half of the pairs are of corruption families
+steps; the learning rate is that of each in the profile, as a new head takes another, unless one is given for both. All
+are measured on the same test part, in which half of the pairs are of corruption families
 that nobody was trained on.
 What was trained or read is kept in `--work`, each in a folder for what it depends on: a run that was killed goes on
 where it was, and one with other settings takes of it what is the same.
@@ -13,25 +13,28 @@ where it was, and one with other settings takes of it what is the same.
 The last line of `--json` is one object. Figures with `_seen` and `_unseen` are by corruption family:
 
 - judge: the figures of `kto_judge` (see `judging.judge_metrics`), the bins of its reliability, the threshold and what
-  it adds to the rules.
+  it adds to the rules. scaling: the weights of its two figures.
+- verdict, surprise: AUC of each of the two alone.
 - base: AUC of the same question to the base model without training.
-- task: of the same question to the model that has learnt the task and no verdict, where `task_epochs` is set.
 - implicit: AUC of the implicit reward of 正确 less that of 错误; see `implicit_rewards`.
-- reward_head: AUC of its reward over all answers, and the share of pairs whose good answer has the higher one.
+- reward_head: AUC of its reward over all answers, and the share of pairs whose good answer has the higher one. It
+  starts at the adapter that has learnt the task, where there is one.
 - settings: of the judge, and of the reward head where it was trained.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from upath import UPath
 
 from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
-from cs_assets.learning.inference import verdict_log_odds, verdict_probability
+from cs_assets.families.base import Sample
+from cs_assets.learning.inference import rewards, verdict_log_odds
 from cs_assets.learning.kto import TASK, JudgeSettings, train_judge
-from cs_assets.learning.models import precision
+from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer, precision
 from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
 from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.judging import (
@@ -39,10 +42,12 @@ from cs_assets.quality.judging import (
     CalibrationSettings,
     added_to_rules,
     after_rules,
+    answered,
     auc,
     calibrated,
     judge_metrics,
     judge_prompt,
+    read_samples,
     task_to_learn,
     verdicts_to_learn,
     with_unseen,
@@ -51,6 +56,7 @@ from cs_assets.quality.labelling import GATE
 from cs_assets.quality.reliability import reliability
 from cs_assets.scenario import Scenario, load_scenario
 from resources.base_model import BaseModelFolder
+from resources.files import write_whole
 from resources.store import fingerprint
 
 _BATCH: Final = 16
@@ -67,21 +73,15 @@ def labelled_by(scenario_name: str, labelled: int) -> tuple[Scenario, pl.DataFra
     return scenario, with_unseen(table, scenario.spec.holdout_corruptions)
 
 
-def scores_of(scenario: Scenario, rows: pl.DataFrame, base: str, adapter: str | None) -> list[float]:
-    """Return the raw score of each row, by the base model or with the judge's adapter."""
-    return [verdict_probability(log_odds) for log_odds in log_odds_of(scenario, rows, base, adapter)]
+def read_once(file: Path, rows: pl.DataFrame, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    """Return rows with what a judge reads off them, from a file; read and written first if it is not there."""
+    if not file.is_file():
+        found = read().select("log_odds", "surprise")
+        write_whole(UPath(file), found.write_parquet)
+    return pl.concat([rows, pl.read_parquet(file)], how="horizontal")
 
 
-def log_odds_of(scenario: Scenario, rows: pl.DataFrame, base: str, adapter: str | None) -> list[float]:
-    """Return the log-odds of 正确 against 错误 for each row, by the base model or with the judge's adapter."""
-    from cs_assets.families.base import Sample
-    from cs_assets.learning.models import load_causal_lm, load_tokenizer
-
-    prompts = [judge_prompt(scenario, Sample.model_validate(row)) for row in rows.iter_rows(named=True)]
-    return verdict_log_odds(load_causal_lm(base, adapter), load_tokenizer(base), prompts, WORDS, batch_size=_BATCH)
-
-
-def implicit_rewards(reference: Sequence[float], judge: Sequence[float], beta: float) -> list[float]:
+def implicit_rewards(reference: Iterable[float], judge: Iterable[float], beta: float) -> list[float]:
     """Return the implicit reward of 正确 less that of 错误 for each case, from the log-odds of reference and judge.
 
     The reward of a reply is beta * log(p / p_reference) (KTO, arXiv 2402.01306); of the difference the log-odds remain.
@@ -96,31 +96,35 @@ def judged(
     place = _judge_place(scenario, table, base, settings, work)
     held_back = table.filter(pl.col("part") != "train")
 
-    def trained() -> Sequence[float]:
+    def trained() -> pl.DataFrame:
         model = place / "model"
-        cases = verdicts_to_learn(scenario, table)
-        train_judge(base.path, cases, WORDS, settings, model, place, print, task_to_learn(table))
-        return log_odds_of(scenario, held_back, base.path, str(model))
+        cases, task = verdicts_to_learn(scenario, table), task_to_learn(scenario, table)
+        train_judge(base.path, cases, task, WORDS, settings, model, place, print)
+        return read_samples(scenario, held_back, base.path, str(model), batch_size=_BATCH)
 
-    untrained = work / f"base-{_key(scenario, table, base)}.json"
-    before = kept(untrained, lambda: log_odds_of(scenario, held_back, base.path, None))
-    after = kept(place / "log_odds.json", trained)
-    found = {"base": by_family(held_back.with_columns(score=pl.Series(before)).filter(part="test"))}
-    if settings.task_epochs:  # then the verdicts are learnt from there
-        start = str(place / TASK)
-        before = kept(place / "task_log_odds.json", lambda: log_odds_of(scenario, held_back, base.path, start))
-        found["task"] = by_family(held_back.with_columns(score=pl.Series(before)).filter(part="test"))
-    implicit = implicit_rewards(before, after, settings.beta)
-    scores = pl.Series([verdict_probability(log_odds) for log_odds in after])
-    calibration, scaled = calibrated(held_back.with_columns(score=scores), CalibrationSettings())
-    tested = scaled.filter(part="test")
+    def untrained() -> list[float]:
+        asked = [judge_prompt(scenario, Sample.model_validate(row)) for row in held_back.iter_rows(named=True)]
+        return verdict_log_odds(load_causal_lm(base.path), load_tokenizer(base.path), asked, WORDS, batch_size=_BATCH)
+
+    read = read_once(place / "read.parquet", held_back, trained)
+    before = kept(work / f"base-{_key(scenario, table, base)}.json", untrained)
+    calibration, scored = calibrated(read, CalibrationSettings())
+    tested = scored.with_columns(before=pl.Series(before)).filter(part="test")
     metrics = judge_metrics(tested, calibration.threshold) | {"threshold": calibration.threshold}
     seen = after_rules(tested)
     bins = reliability(seen["score"].to_list(), seen["label"].to_list())
+    implicit = implicit_rewards(tested["before"], tested["log_odds"], settings.beta)
+    ways = {"verdict": tested["log_odds"], "base": tested["before"], "implicit": pl.Series(implicit)}
+    if settings.task_epochs:
+        ways["surprise"] = -tested["surprise"]
     return {
-        "judge": {**metrics, "added_to_rules": added_to_rules(metrics), "reliability": bins.to_dicts()},
-        **found,
-        "implicit": by_family(held_back.with_columns(score=pl.Series(implicit)).filter(part="test")),
+        "judge": {
+            **metrics,
+            "added_to_rules": added_to_rules(metrics),
+            "reliability": bins.to_dicts(),
+            "scaling": calibration.scaling.model_dump(),
+        },
+        **{way: by_family(tested.with_columns(score=values)) for way, values in ways.items()},
     }
 
 
@@ -133,21 +137,14 @@ def reward_head(
     work: Path,
 ) -> dict[str, Any]:
     """Train a reward head on the pairs of twins and measure it; `start` is where it starts, None for the base."""
-    from cs_assets.learning.inference import rewards
-    from cs_assets.learning.models import load_reward_lm, load_tokenizer
-
     tested = table.filter(part="test")
     place = work / f"reward_head-{_key(scenario, table, base, [settings, start and TrainingLog.load(start)])}"
 
     def trained() -> Sequence[float]:
         model = place / "model"
         train_reward_model(base.path, twins(scenario, table.filter(part="train")), settings, model, place, print, start)
-        conversations = [
-            [*scenario.prompt(message, tools), {"role": "assistant", "content": answer}]
-            for message, tools, answer in tested.select("message", "tools", "answer").iter_rows()
-        ]
         loaded = load_reward_lm(base.path, str(model))
-        return rewards(loaded, load_tokenizer(base.path), conversations, batch_size=_BATCH)
+        return rewards(loaded, load_tokenizer(base.path), answered(scenario, tested), batch_size=_BATCH)
 
     scored = tested.with_columns(score=pl.Series(kept(place / "rewards.json", trained)))
     good, bad = scored.filter("label"), scored.filter(~pl.col("label"))
@@ -214,7 +211,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     used: dict[str, Any] = {"judge": settings.model_dump()}
     if arguments.reward_head:
         alike = trained_alike(settings, arguments.learning_rate)
-        task = _judge_place(scenario, table, base, settings, work) / TASK  # what the judge started at
+        task = _judge_place(scenario, table, base, settings, work) / "model" / TASK
         found |= reward_head(scenario, table, base, alike, str(task) if settings.task_epochs else None, work)
         used["reward_head"] = alike.model_dump()
     return {
@@ -234,7 +231,7 @@ def main() -> None:
     parser.add_argument("--scenario", default="address_extraction")
     parser.add_argument("--labelled", type=int, default=600, help="good samples; each has a corrupted twin")
     parser.add_argument("--epochs", type=float, help="of judge and reward head; if not given, the profile's, as below")
-    parser.add_argument("--task-epochs", type=float, help="over the good samples, before")
+    parser.add_argument("--task-epochs", type=float, help="over the good samples, by the adapter that learns the task")
     parser.add_argument("--batch-size", type=int, help="samples, or half as many pairs")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--top-layers", type=float)

@@ -1,4 +1,4 @@
-"""Using models: greedy generation, verdict scores and rewards, in batches of similar length."""
+"""Using models: greedy generation, verdicts, likelihoods and rewards, in batches of similar length."""
 
 import math
 import time
@@ -102,25 +102,6 @@ def _watch(padding: int, done: int, total: int, report: ReportBatch) -> Any:
     return Watch()
 
 
-def verdict_scores(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[list[Message]],
-    words: tuple[str, str],
-    *,
-    batch_size: int,
-    report: ReportBatch = nobody,
-) -> list[float]:
-    """Return the probability of the first of two words as the reply, against the second; see `verdict_log_odds`."""
-    found = verdict_log_odds(model, tokenizer, prompts, words, batch_size=batch_size, report=report)
-    return [verdict_probability(log_odds) for log_odds in found]
-
-
-def verdict_probability(log_odds: float) -> float:
-    """Return the logistic function, in the form that overflows nowhere."""
-    return 0.5 * (1 + math.tanh(log_odds / 2))
-
-
 def verdict_log_odds(
     model: Any,
     tokenizer: Any,
@@ -164,6 +145,48 @@ def verdict_log_odds(
     finally:
         watched.remove()
     return found
+
+
+def verdict_probability(log_odds: float) -> float:
+    """Return the logistic function, in the form that overflows nowhere."""
+    return 0.5 * (1 + math.tanh(log_odds / 2))
+
+
+def answer_surprises(
+    model: Any,
+    tokenizer: Any,
+    conversations: Sequence[list[Message]],
+    *,
+    batch_size: int,
+    report: ReportBatch = nobody,
+) -> list[float]:
+    """Return how surprising the last message of each conversation is: nats a token, the mean over its tokens.
+
+    That is the negative log-likelihood of the answer, with what the chat template puts behind it, given all before it.
+    """
+    import torch
+
+    texts = _chat_texts(tokenizer, conversations, reply_follows=False)
+    heads = _chat_texts(tokenizer, [messages[:-1] for messages in conversations], reply_follows=True)
+    found = [0.0] * len(texts)
+    done = 0
+    model.eval()
+    for batch in _by_length(texts, batch_size):
+        inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        own = [length - _tokens(tokenizer, heads[i]) for i, length in zip(batch, lengths, strict=True)]
+        with torch.inference_mode():
+            logits = model(**inputs, logits_to_keep=max(own) + 1).logits
+            for i, ids, row, count in zip(batch, inputs["input_ids"], logits, own, strict=True):
+                told = torch.log_softmax(row[-count - 1 : -1].float(), dim=-1)
+                found[i] = -float(told.gather(-1, ids[-count:, None]).mean())
+        done += len(batch)
+        report(done, len(texts))
+    return found
+
+
+def _tokens(tokenizer: Any, text: str) -> int:
+    return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def rewards(

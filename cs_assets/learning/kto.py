@@ -1,4 +1,4 @@
-"""The judge: an adapter that says 正确 or 错误, trained by KTO on single labelled verdicts.
+"""The judge: an adapter that says 正确 or 错误, trained by KTO on single verdicts, and one that knows the task.
 
 A labelled sample becomes one verdict: half of them the right one, which is desirable, half the wrong one, which is
 undesirable. So both words are learnt in both directions, at the price of one sequence per sample.
@@ -7,27 +7,26 @@ A good sample and its corrupted twin are shown the same word in the same batch: 
 the other. What the two have in common cancels out, and what tells them apart is learnt. With twins in different
 batches the judge swings between saying one word to everything and saying the other.
 
-What is wrong in an answer surprises a model that can give the right one. So the judge may learn the task first, from
-the good answers, and the verdicts then. By some hundred verdicts alone, and an adapter on the upper half of its layers,
-the embedded base learnt to see what is wrong with the form of an answer, and nothing else.
+By some hundred verdicts a small model learns to see what is wrong with the form of an answer, and hardly what is wrong
+with its content. A wrong content surprises a model that can give the right one; so a second adapter learns the task
+from the good answers alone, and tells how surprising an answer is. What the two say together stands in
+`quality/judging.py`.
 """
 
 import itertools
 import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.adapters import LOW_RANK, peft_config
+from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import (
-    TRAINING_LOG,
     TrainingLog,
     TrainingSettings,
     release_memory,
@@ -36,7 +35,7 @@ from cs_assets.learning.training import (
 )
 from cs_assets.profiles import by_profile
 
-TASK: Final = "task"  # the folder, in that of the checkpoints, of the adapter that has learnt the task
+TASK: Final = "task"  # the folder, in that of the judge, of the adapter that has learnt the task
 
 
 class Verdict(BaseModel):
@@ -57,11 +56,14 @@ class JudgeSettings(TrainingSettings):
         demo=4e-4, full=2e-4, description="Peak learning rate; TRL's 1e-6 is for full tuning.", gt=0
     )
     epochs: float = by_profile(demo=1.0, full=2.0, description="Passes over the labelled samples.", gt=0)
-    task_epochs: float = by_profile(
-        demo=0.0,
-        full=1.0,
-        description="Passes over the good samples' answers before, so that the judge can do the task; 0: none.",
+    task_epochs: float = Field(
+        default=1.0,
+        description="Passes over the good samples' answers, by an adapter of its own that tells how surprising an "
+        "answer is; 0: none.",
         ge=0,
+    )
+    top_layers: float = by_profile(
+        demo=0.5, full=1.0, description="Share of the layers with the adapter of the verdicts.", gt=0, le=1
     )
     batch_size: int = by_profile(demo=4, full=16, description="Samples per step, twins together.", ge=2, multiple_of=2)
     beta: float = Field(
@@ -78,28 +80,27 @@ class JudgeSettings(TrainingSettings):
 def train_judge(
     base: str,
     cases: list[Verdict],
+    task: list[list[Message]],
     words: tuple[str, str],
     settings: JudgeSettings,
     folder: Path,
     work: Path,
     report: Report = silent,
-    task: Sequence[list[Message]] = (),
 ) -> TrainingLog:
-    """Train the judge's adapter.
+    """Train the adapter that knows the task, and the one that gives the verdicts, of which the log tells.
 
     Args:
         base: folder of the base model.
         cases: labelled cases of both kinds.
+        task: conversations that end with a good answer.
         words: what it says for a good and for a bad answer.
         settings: numbers of the training.
-        folder: receives adapter, tokenizer and training log.
-        work: receives checkpoints, and below `TASK` the adapter that has learnt the task.
+        folder: receives adapter, tokenizer and training log, and below `TASK` the other adapter.
+        work: receives checkpoints.
         report: is told the progress.
-        task: good conversations, which are learnt first for `task_epochs`; where there are none, nothing is.
 
     Raises:
-        ValueError: one of the two labels is missing, every verdict is too long, or `task_epochs` is set for a method
-            whose adapter cannot be trained on.
+        ValueError: one of the two labels is missing, or every verdict is too long.
     """
     if len({case.correct for case in cases}) < 2:
         raise ValueError("the judge needs both good and bad samples; look at labelled_samples.")
@@ -107,12 +108,14 @@ def train_judge(
     from transformers import set_seed
     from trl import KTOConfig, KTOTrainer
 
+    if settings.task_epochs:
+        _learn_task(base, task, settings, folder / TASK, work / TASK, report)
     tokenizer = load_tokenizer(base)
     cases = _within(settings.max_length, cases, tokenizer)
     rows = _verdict_rows(cases, words, settings.seed)
     desirable, undesirable = _weights([bool(row["label"]) for row in rows])
-    model, new_adapter = _start(base, task, settings, work, report)
     set_seed(settings.seed)
+    model = load_trainable(base, settings)
     trainer = KTOTrainer(
         model=model,
         args=KTOConfig(
@@ -125,7 +128,7 @@ def train_judge(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=new_adapter,
+        peft_config=peft_config(model, settings, "CAUSAL_LM"),
     )
     project_answers_only(trainer.model)
     log = run_training(trainer, len(cases), work, report)
@@ -136,23 +139,12 @@ def train_judge(
     return log
 
 
-def _start(
-    base: str, task: Sequence[list[Message]], settings: JudgeSettings, work: Path, report: Report
-) -> tuple[Any, Any]:
-    """Return the model that learns the verdicts, and the shape of its adapter where it has none yet."""
-    if not (task and settings.task_epochs):
-        model = load_trainable(base, settings)
-        return model, peft_config(model, settings, "CAUSAL_LM")
-    from peft import PeftModel
-
-    if settings.method not in LOW_RANK:
-        raise ValueError(f"task_epochs continues a LoRA adapter, and method is {settings.method}; set task_epochs: 0.")
+def _learn_task(
+    base: str, task: list[list[Message]], settings: JudgeSettings, folder: Path, work: Path, report: Report
+) -> None:
     shared = settings.model_dump(include=set(TrainingSettings.model_fields))
-    learning = FineTuningSettings(**shared | {"epochs": settings.task_epochs}, patience=0, packing=False)
-    adapter = work / TASK
-    if not (adapter / TRAINING_LOG).is_file():
-        train_adapter(base, list(task), [], learning, adapter, work / f"{TASK}_work", report)
-    return PeftModel.from_pretrained(load_trainable(base, settings), str(adapter), is_trainable=True), None
+    own = {"epochs": settings.task_epochs, "top_layers": 1.0, "patience": 0, "packing": False}
+    train_adapter(base, task, [], FineTuningSettings(**shared | own), folder, work, report)
 
 
 def _within(max_length: int, cases: list[Verdict], tokenizer: Any) -> list[Verdict]:

@@ -8,13 +8,9 @@ import polars as pl
 from pydantic import Field
 
 from cs_assets import plots
-from cs_assets.families.base import Sample
-from cs_assets.learning.inference import verdict_scores
 from cs_assets.learning.kto import JudgeSettings, train_judge
-from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.progress import Report
 from cs_assets.model_assets import (
-    batch_reporter,
     code_version,
     common_metadata,
     settings_of,
@@ -34,7 +30,7 @@ from cs_assets.quality.judging import (
     after_rules,
     calibrated,
     judge_metrics,
-    judge_prompt,
+    read_samples,
     task_to_learn,
     verdicts_to_learn,
     with_unseen,
@@ -94,7 +90,7 @@ class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSetti
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="6",
+    code_version="7",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -106,7 +102,7 @@ def kto_judge(
     base_models: BaseModels,
     labelled_samples: pl.DataFrame,
 ) -> dg.MaterializeResult[ModelFolder]:
-    """评估专家: a KTO-trained adapter that says 正确 or 错误, with a threshold calibrated for a wanted precision."""
+    """评估专家: says 正确 or 错误 (KTO), and how surprising an answer is; its threshold gives a wanted precision."""
     scenario = load_scenario(context.partition_key)
     training, wanted = settings_of(config, JudgeSettings), settings_of(config, CalibrationSettings)
     base = base_models.resolve(config.base_model, context.log.info)
@@ -117,12 +113,11 @@ def kto_judge(
     decided = reviewed_verdicts(scenario, reviewed)
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        cases, task = [*verdicts_to_learn(scenario, judge_data), *decided], task_to_learn(judge_data)
-        log = train_judge(base.path, cases, WORDS, training, folder, work, report, task)
+        cases, task = [*verdicts_to_learn(scenario, judge_data), *decided], task_to_learn(scenario, judge_data)
+        log = train_judge(base.path, cases, task, WORDS, training, folder, work, report)
         held_back = judge_data.filter(pl.col("part") != "train")
-        scores = _score(context, scenario, base.path, str(folder), held_back, config.score_batch_size)
-        scored = held_back.with_columns(score=pl.Series(scores, dtype=pl.Float64))
-        calibration, scored = calibrated(scored, wanted)
+        read = _read(context, scenario, held_back, base.path, str(folder), config)
+        calibration, scored = calibrated(read, wanted)
         (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
         tested = with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
         seen = after_rules(tested).select("label", "score", "corruption_family", "unseen")
@@ -147,14 +142,20 @@ def kto_judge(
     return result._replace(metadata=metadata)
 
 
-def _score(
-    context: dg.AssetExecutionContext, scenario: Scenario, base: str, adapter: str, samples: pl.DataFrame, batch: int
-) -> list[float]:
-    model, tokenizer = load_causal_lm(base, adapter), load_tokenizer(base)
-    prompts = [judge_prompt(scenario, Sample.model_validate(row)) for row in samples.iter_rows(named=True)]
-    return verdict_scores(
-        model, tokenizer, prompts, WORDS, batch_size=batch, report=batch_reporter(context, "samples judged")
-    )
+def _read(
+    context: dg.AssetExecutionContext,
+    scenario: Scenario,
+    samples: pl.DataFrame,
+    base: str,
+    judge: str,
+    config: ScoringSettings,
+) -> pl.DataFrame:
+    """Return what the judge reads off the samples, and tell the run's log how far it is."""
+
+    def report(what: str, done: int, total: int) -> None:
+        context.log.info(f"{what} of samples: {done}/{total}")
+
+    return read_samples(scenario, samples, base, judge, batch_size=config.score_batch_size, report=report)
 
 
 class FilteredSamplesConfig(dg.Config, ScoringSettings):
@@ -173,7 +174,7 @@ class FilteredSamplesConfig(dg.Config, ScoringSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="4",
+    code_version="5",
     op_tags=gpu(1),
 )
 def filtered_samples(
@@ -195,10 +196,10 @@ def filtered_samples(
         judge = store.path_of(kto_judge)
         calibration = Calibration.model_validate_json((Path(judge) / CALIBRATION_FILE).read_text(encoding="utf-8"))
         scores: dict[str, float] = {}
-        if calibration.threshold > 0:  # a judge that rejects nothing is not asked: that is a forward pass a sample
+        if calibration.threshold > 0:  # a judge that rejects nothing is not asked: that is two forward passes a sample
             candidates = to_judge(labelled_samples)
             base = base_models.resolve(kto_judge.base, context.log.info).path
-            read = _score(context, scenario, base, judge, candidates, config.score_batch_size)
+            read = _read(context, scenario, candidates, base, judge, config)
             scores = dict(zip(candidates["sample_id"], calibration.scaling.probabilities(read), strict=True))
         return filter_samples(labelled_samples, scores, calibration.threshold)
 

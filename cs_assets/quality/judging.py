@@ -3,8 +3,9 @@
 Training and scoring with the model stand in `cs_assets.learning`; here is what surrounds them.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cs_assets.families.base import Sample
 from cs_assets.learning.conversations import Message
-from cs_assets.learning.kto import Verdict
+from cs_assets.learning.inference import answer_surprises, verdict_log_odds, verdict_probability
+from cs_assets.learning.kto import TASK, Verdict
 from cs_assets.profiles import by_profile
 from cs_assets.quality.labelling import GATE
 from cs_assets.quality.reliability import calibration_error, reliability
@@ -22,6 +24,8 @@ from cs_assets.statistics import SIGNIFICANT
 WORDS: Final = ("正确", "错误")
 _QUESTION: Final = "以上结果正确还是错误？"
 CALIBRATION_FILE: Final = "calibration.json"
+EVIDENCE: Final = ("verdict", "surprise")
+_NO_SURPRISE: Final = 1e-4  # nats a token: below, an answer is as likely as can be
 
 
 def judge_prompt(scenario: Scenario, sample: Sample) -> list[dict[str, str]]:
@@ -31,44 +35,65 @@ def judge_prompt(scenario: Scenario, sample: Sample) -> list[dict[str, str]]:
 
 
 class Scaling(BaseModel):
-    """Platt's scaling: the probability is sigmoid(slope * log-odds + intercept). Without figures it changes nothing.
+    """How what the judge reads off a sample becomes the probability that its answer is right.
 
-    (Platt 1999, Probabilistic Outputs for Support Vector Machines.)
+    sigmoid(verdict * log-odds - surprise * log(surprise in nats) + intercept): Platt's scaling (Platt 1999,
+    Probabilistic Outputs for Support Vector Machines) of two figures. Without cases to fit it to, the verdict stands as
+    it is.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    slope: float = Field(default=1.0, gt=0)
+    verdict: float = Field(default=1.0, ge=0)
+    surprise: float = Field(default=0.0, ge=0)
     intercept: float = 0.0
 
-    def probabilities(self, scores: Sequence[float]) -> list[float]:
-        """Return the probability that each answer is right, where good and corrupted ones are as many as measured."""
-        return [1 / (1 + math.exp(-self.slope * _log_odds(score) - self.intercept)) for score in scores]
+    def probabilities(self, read: pl.DataFrame) -> list[float]:
+        """Return the probability that each answer is right, where good and corrupted ones are as many as measured.
+
+        Args:
+            read: columns `log_odds` and `surprise`, as `read_samples` returns them.
+        """
+        verdict, surprise = (evidence(read)[name].to_list() for name in EVIDENCE)
+        return [
+            verdict_probability(self.verdict * v + self.surprise * s + self.intercept)
+            for v, s in zip(verdict, surprise, strict=True)
+        ]
 
 
-def _log_odds(score: float) -> float:
-    # 0 and 1 have none; those of the bounds are -16 and 16.
-    clipped = min(max(score, 1e-7), 1 - 1e-7)
-    return math.log(clipped / (1 - clipped))
+def evidence(read: pl.DataFrame) -> pl.DataFrame:
+    """Return the figures that are weighed, each higher for a better answer; a surprise that was not read is 0."""
+    # Surprises of good answers lie near zero, those of bad ones ten or a hundred times as high: the logarithm parts
+    # them evenly.
+    familiar = -(pl.col("surprise") + _NO_SURPRISE).log()
+    return read.select(verdict="log_odds", surprise=familiar.fill_null(0.0))
 
 
-def fit_scaling(labels: Sequence[bool], scores: Sequence[float]) -> Scaling:
-    """Fit the scaling on labelled scores; where one label is missing, or it would turn the ranking around: none."""
+def fit_scaling(labels: Sequence[bool], read: pl.DataFrame) -> Scaling:
+    """Fit the scaling on labelled samples; what would turn the ranking around is left out.
+
+    Where one label is missing, or nothing is left: none.
+    """
     if len(set(labels)) < 2:
         return Scaling()
     from sklearn.linear_model import LogisticRegression
 
-    fitted = LogisticRegression().fit([[_log_odds(score)] for score in scores], list(labels))
-    slope = float(fitted.coef_[0, 0])
-    return Scaling(slope=slope, intercept=float(fitted.intercept_[0])) if slope > 0 else Scaling()
+    figures, names = evidence(read), list(EVIDENCE)
+    while names:
+        fitted = LogisticRegression().fit(figures.select(names).to_numpy(), list(labels))
+        slopes = dict(zip(names, fitted.coef_[0].tolist(), strict=True))
+        if all(slope >= 0 for slope in slopes.values()) and any(slopes.values()):
+            return Scaling(**{"verdict": 0.0} | slopes, intercept=float(fitted.intercept_[0]))
+        names.remove(min(slopes, key=slopes.__getitem__))
+    return Scaling()
 
 
 class Calibration(BaseModel):
     """How a score becomes a decision.
 
     threshold: at or above it a sample is kept. precision, recall: on the calibration part at that threshold. p_value:
-    the chance that a judge that knows nothing ranks the calibration part as well as this one. scaling: what the scores
-    have been through.
+    the chance that a judge that knows nothing ranks the calibration part as well as this one. scaling: how what the
+    judge reads becomes the score.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -139,19 +164,60 @@ def chance_of(labels: Sequence[bool], scores: Sequence[float]) -> float:
     return float(mannwhitneyu(good, bad, alternative="greater").pvalue) if good and bad else 1.0
 
 
-def calibrated(scored: pl.DataFrame, settings: CalibrationSettings) -> tuple[Calibration, pl.DataFrame]:
-    """Fit scaling and threshold on the calibration part, and return them with the scores of all parts scaled.
+def read_samples(
+    scenario: Scenario,
+    samples: pl.DataFrame,
+    base: str,
+    judge: str,
+    *,
+    batch_size: int,
+    report: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> pl.DataFrame:
+    """Return the samples with what the judge reads off them.
 
     Args:
-        scored: labelled samples with the judge's raw `score`.
+        scenario: of the samples.
+        samples: columns message, tools, answer.
+        base: folder of the base model.
+        judge: folder of the judge.
+        batch_size: samples at a time.
+        report: is told what is being read, and (done, total) samples.
+
+    Returns:
+        Two more columns: `log_odds` of 正确 against 错误, and `surprise` of the answer in nats a token, null where the
+        judge has not learnt the task.
+    """
+    from cs_assets.learning.models import load_causal_lm, load_tokenizer
+
+    tokenizer = load_tokenizer(base)
+    asked = [judge_prompt(scenario, Sample.model_validate(row)) for row in samples.iter_rows(named=True)]
+    log_odds = verdict_log_odds(
+        load_causal_lm(base, judge), tokenizer, asked, WORDS, batch_size=batch_size, report=partial(report, "verdicts")
+    )
+    task = Path(judge) / TASK
+    surprises: list[float] | None = None
+    if task.is_dir():
+        model, told = load_causal_lm(base, str(task)), answered(scenario, samples)
+        surprises = answer_surprises(model, tokenizer, told, batch_size=batch_size, report=partial(report, "surprises"))
+    return samples.with_columns(
+        log_odds=pl.Series(log_odds, dtype=pl.Float64),
+        surprise=pl.Series(surprises, dtype=pl.Float64) if surprises else pl.lit(None, dtype=pl.Float64),
+    )
+
+
+def calibrated(read: pl.DataFrame, settings: CalibrationSettings) -> tuple[Calibration, pl.DataFrame]:
+    """Fit scaling and threshold on the calibration part, and return them with the `score` of all parts.
+
+    Args:
+        read: labelled samples as `read_samples` returns them.
         settings: what the threshold is chosen for.
     """
+    cases = calibration_cases(read)
+    scaling = fit_scaling(cases["label"].to_list(), cases)
+    scored = read.with_columns(score=pl.Series(scaling.probabilities(read), dtype=pl.Float64))
     cases = calibration_cases(scored)
-    scaling = fit_scaling(cases["label"].to_list(), cases["score"].to_list())
-    scaled = scored.with_columns(score=pl.Series(scaling.probabilities(scored["score"].to_list()), dtype=pl.Float64))
-    cases = calibration_cases(scaled)
     found = calibrate(cases["label"].to_list(), cases["score"].to_list(), settings)
-    return found.model_copy(update={"scaling": scaling}), scaled
+    return found.model_copy(update={"scaling": scaling}), scored
 
 
 def verdicts_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[Verdict]:
@@ -166,11 +232,17 @@ def verdicts_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[Verdic
     ]
 
 
-def task_to_learn(labelled: pl.DataFrame) -> list[list[Message]]:
-    """Return the conversations of the training part's good samples."""
-    good = labelled.filter(pl.col("label"), part="train")
-    conversations: list[list[Message]] = good["messages"].to_list()
-    return conversations
+def task_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[list[Message]]:
+    """Return the good samples of the training part as the judge learns the task from them."""
+    return answered(scenario, labelled.filter(pl.col("label"), part="train"))
+
+
+def answered(scenario: Scenario, samples: pl.DataFrame) -> list[list[Message]]:
+    """Return each sample's prompt with its answer as one message, right or wrong, whole or broken."""
+    return [
+        [*scenario.prompt(message, tools), {"role": "assistant", "content": answer}]
+        for message, tools, answer in samples.select("message", "tools", "answer").iter_rows()
+    ]
 
 
 def with_unseen(tested: pl.DataFrame, held_out: Sequence[str]) -> pl.DataFrame:

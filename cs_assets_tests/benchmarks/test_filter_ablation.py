@@ -57,7 +57,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
 
     for changed in (
         command.replace("--judge 16", "--judge 20"),
-        f"{command} --task-epochs 1",
+        f"{command} --task-epochs 2",
         f"{command} --batch-size 2",
     ):
         monkeypatch.setattr(sys, "argv", changed.split())

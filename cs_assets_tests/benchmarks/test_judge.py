@@ -30,7 +30,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["labelled"] == found["train"] + found["calibration"] + found["test"] == 32
     assert found["judge"]["n"] == found["test"]
-    for name in ("base", "task", "implicit", "reward_head"):
+    for name in ("base", "verdict", "surprise", "implicit", "reward_head"):
         assert 0 <= found[name]["auc"] <= 1
     assert 0 <= found["reward_head"]["pairs"] <= 1
     assert found["judge"]["added_to_rules"].startswith("The judge adds ")
@@ -43,6 +43,9 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
         list(map(TrainingLog.load, (tmp_path / "work").glob(f"{name}-*/model"))) for name in KEPT
     )
     assert judge_log.steps == head_log.steps
+
+    assert used["task_epochs"] == 1
+    assert set(found["judge"]["scaling"]) == {"verdict", "surprise", "intercept"}
 
     monkeypatch.setattr(judge, "train_judge", None)
     monkeypatch.setattr(judge, "train_reward_model", None)

@@ -1,6 +1,5 @@
 """Generation, verdicts and rewards do not depend on how the cases are batched."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 import torch
 
 from cs_assets.learning import inference
-from cs_assets.learning.inference import generate, rewards, verdict_log_odds, verdict_probability, verdict_scores
+from cs_assets.learning.inference import answer_surprises, generate, rewards, verdict_log_odds, verdict_probability
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer
 
 PROMPTS = [[{"role": "user", "content": text}] for text in ("电话 138", "省" * 20, "a", "正确" * 9, "{}", "北京市 12")]
@@ -69,23 +68,35 @@ def test_answers_that_end_before_their_batch_does_are_reported(
     assert seen == sorted(seen)
 
 
-def test_verdict_scores_are_probabilities_and_do_not_depend_on_the_batch_size(model: Any, tokenizer: Any) -> None:
-    one, four = (verdict_scores(model, tokenizer, PROMPTS, WORDS, batch_size=size) for size in (1, 4))
-    assert one == pytest.approx(four, abs=1e-4)
-    assert all(0 <= score <= 1 for score in one)
+def test_verdicts_do_not_depend_on_the_batch_size_and_turn_round_with_the_words(model: Any, tokenizer: Any) -> None:
+    one, four = (verdict_log_odds(model, tokenizer, PROMPTS, WORDS, batch_size=size) for size in (1, 4))
+    assert one == pytest.approx(four, abs=1e-3)
     assert max(one) - min(one) > 0.1
-    swapped = verdict_scores(model, tokenizer, PROMPTS, WORDS[::-1], batch_size=4)
-    assert [1 - score for score in swapped] == pytest.approx(one, abs=1e-4)
-
-
-def test_log_odds_rank_where_probabilities_have_rounded_to_one(model: Any, tokenizer: Any) -> None:
-    found = verdict_log_odds(model, tokenizer, PROMPTS, WORDS, batch_size=4)
-    scores = verdict_scores(model, tokenizer, PROMPTS, WORDS, batch_size=4)
-    assert scores == [verdict_probability(log_odds) for log_odds in found]
-    assert [math.log(score / (1 - score)) for score in scores] == pytest.approx(found, abs=1e-3)
     swapped = verdict_log_odds(model, tokenizer, PROMPTS, WORDS[::-1], batch_size=4)
-    assert [-log_odds for log_odds in swapped] == found
+    assert [-log_odds for log_odds in swapped] == pytest.approx(four)
+
+
+def test_log_odds_are_those_of_the_model_s_own_logits(model: Any, tokenizer: Any) -> None:
+    found = verdict_log_odds(model, tokenizer, PROMPTS, WORDS, batch_size=1)
+    good, bad = (tokenizer.encode(word, add_special_tokens=False)[0] for word in WORDS)
+    for prompt, log_odds in zip(PROMPTS, found, strict=True):
+        ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        logits = model(**ids).logits[0, -1]
+        assert float(logits[good] - logits[bad]) == pytest.approx(log_odds, abs=1e-3)
     assert [verdict_probability(log_odds) for log_odds in (-2000.0, 0.0, 2000.0)] == [0.0, 0.5, 1.0]
+
+
+def test_a_surprise_is_the_loss_of_the_answer_at_any_batch_size(model: Any, tokenizer: Any) -> None:
+    said = [[*prompt, {"role": "assistant", "content": "确" * length}] for length, prompt in enumerate(PROMPTS, 1)]
+    one, four = (answer_surprises(model, tokenizer, said, batch_size=size) for size in (1, 4))
+    assert one == pytest.approx(four, abs=1e-3)
+    for conversation, surprise in zip(said, one, strict=True):
+        whole, head = (
+            tokenizer.apply_chat_template(messages, add_generation_prompt=asked, return_dict=False)
+            for messages, asked in ((conversation, False), (conversation[:-1], True))
+        )
+        labels = torch.tensor([[-100] * len(head) + whole[len(head) :]])
+        assert float(model(torch.tensor([whole]), labels=labels).loss) == pytest.approx(surprise, abs=1e-3)
 
 
 def test_log_odds_of_a_bfloat16_model_do_not_tie(tiny_model: Path, tokenizer: Any) -> None:
@@ -96,7 +107,7 @@ def test_log_odds_of_a_bfloat16_model_do_not_tie(tiny_model: Path, tokenizer: An
 
 def test_words_with_the_same_first_token_are_an_error(model: Any, tokenizer: Any) -> None:
     with pytest.raises(ValueError, match="begin with the same token"):
-        verdict_scores(model, tokenizer, PROMPTS, ("a1", "a2"), batch_size=4)
+        verdict_log_odds(model, tokenizer, PROMPTS, ("a1", "a2"), batch_size=4)
 
 
 def test_rewards_do_not_depend_on_the_batch_size(reward_model: Any, tokenizer: Any) -> None:
@@ -107,7 +118,8 @@ def test_rewards_do_not_depend_on_the_batch_size(reward_model: Any, tokenizer: A
 
 def test_nothing_to_do_gives_nothing(model: Any, tokenizer: Any) -> None:
     assert generate(model, tokenizer, [], max_new_tokens=8, batch_size=4) == []
-    assert verdict_scores(model, tokenizer, [], WORDS, batch_size=4) == []
+    assert verdict_log_odds(model, tokenizer, [], WORDS, batch_size=4) == []
+    assert answer_surprises(model, tokenizer, [], batch_size=4) == []
     assert rewards(model, tokenizer, [], batch_size=4) == []
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.learning import kto
-from cs_assets.learning.inference import verdict_scores
+from cs_assets.learning.inference import answer_surprises, verdict_log_odds
 from cs_assets.learning.kto import TASK, JudgeSettings, Verdict, _verdict_rows, _weights, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.progress import Progress
@@ -25,6 +26,7 @@ def case(i: int, correct: bool) -> Verdict:
 
 
 CASES = [case(i, correct) for i in range(8) for correct in (True, False)]
+TASK_SAMPLES = [[*case.prompt, {"role": "assistant", "content": "好"}] for case in CASES if case.correct]
 
 
 def judge_settings(**changed: Any) -> JudgeSettings:
@@ -100,17 +102,17 @@ def test_twins_stay_in_one_batch_though_one_of_others_is_too_long(
     first = rows[0]["prompt"][0]["content"].split()[-1]
     long = [{"role": "user", "content": "很长" * 40 + f" {first}"}]
     cases = [c.model_copy(update={"prompt": long}) if c.twins == first and c.correct else c for c in CASES]
-    log = train_judge(str(tiny_model), cases, WORDS, SMALL_JUDGE, tmp_path / "judge", tmp_path / "work")
+    log = train_judge(str(tiny_model), cases, TASK_SAMPLES, WORDS, SMALL_JUDGE, tmp_path / "judge", tmp_path / "work")
     assert trained[::2] == trained[1::2]
     assert sorted({*trained}) == sorted({case.twins for case in CASES} - {first})
     assert log.samples == len(CASES) - 2
 
 
 def test_verdicts_that_are_all_too_long_are_an_error_that_names_the_setting(tiny_model: Path, tmp_path: Path) -> None:
-    settings = judge_settings(base_model=str(tiny_model), max_length=16)
+    settings = judge_settings(base_model=str(tiny_model), max_length=16, task_epochs=0)
     long = [Verdict(prompt=[{"role": "user", "content": "很长" * 40}], correct=c) for c in (True, False)]
     with pytest.raises(ValueError, match="longer than max_length 16; raise it"):
-        train_judge(str(tiny_model), long, WORDS, settings, tmp_path / "model", tmp_path / "work")
+        train_judge(str(tiny_model), long, TASK_SAMPLES, WORDS, settings, tmp_path / "model", tmp_path / "work")
 
 
 def test_one_case_of_each_kind_is_shown_with_the_same_word_and_weighs_the_same() -> None:
@@ -123,15 +125,17 @@ def test_one_case_of_each_kind_is_shown_with_the_same_word_and_weighs_the_same()
 def test_a_missing_label_is_an_error(tiny_model: Path, tmp_path: Path, label: bool) -> None:
     cases = [case(i, label) for i in range(4)]
     with pytest.raises(ValueError, match="both good and bad"):
-        train_judge(str(tiny_model), cases, WORDS, judge_settings(), tmp_path / "judge", tmp_path / "work")
+        train_judge(
+            str(tiny_model), cases, TASK_SAMPLES, WORDS, judge_settings(), tmp_path / "judge", tmp_path / "work"
+        )
 
 
 def test_the_trained_judge_scores_good_above_bad(tiny_model: Path, tmp_path: Path) -> None:
     settings = judge_settings(learning_rate=2e-2, epochs=10, batch_size=4, rank=8, checkpoint_steps=100)
     folder = tmp_path / "judge"
-    log = train_judge(str(tiny_model), CASES, WORDS, settings, folder, tmp_path / "work")
+    log = train_judge(str(tiny_model), CASES, TASK_SAMPLES, WORDS, settings, folder, tmp_path / "work")
     judge, tokenizer = load_causal_lm(str(tiny_model), str(folder)), load_tokenizer(str(folder))
-    scores = verdict_scores(judge, tokenizer, [case.prompt for case in CASES], WORDS, batch_size=4)
+    scores = verdict_log_odds(judge, tokenizer, [case.prompt for case in CASES], WORDS, batch_size=4)
     good = [score for score, case in zip(scores, CASES, strict=True) if case.correct]
     bad = [score for score, case in zip(scores, CASES, strict=True) if not case.correct]
     assert min(good) > max(bad)
@@ -144,48 +148,43 @@ def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(
 ) -> None:
     settings = judge_settings(loss=loss, epochs=2)
     resumed_equals_undisturbed(
-        lambda folder, work, report: train_judge(str(tiny_model), CASES[:8], WORDS, settings, folder, work, report)
-    )
-
-
-TASK_SAMPLES = [[*case.prompt, {"role": "assistant", "content": "好"}] for case in CASES if case.correct]
-
-
-def test_the_task_is_learnt_first_and_the_verdicts_start_at_what_it_left(tiny_model: Path, tmp_path: Path) -> None:
-    settings = judge_settings(task_epochs=2, epochs=1, learning_rate=1e-6)
-    told: list[Progress] = []
-    log = train_judge(
-        str(tiny_model), CASES, WORDS, settings, tmp_path / "judge", tmp_path / "work", told.append, TASK_SAMPLES
-    )
-    assert (log.samples, log.steps) == (16, 8)
-    assert TrainingLog.load(tmp_path / "work" / TASK).steps == 8
-    first, second = (adapter_weights(folder) for folder in (tmp_path / "work" / TASK, tmp_path / "judge"))
-    assert first.keys() == second.keys()  # the reference is not among them
-    moved = max(float(abs(first[name] - second[name]).max()) for name in first)
-    assert 0 < moved < 1e-4
-
-
-def test_without_samples_or_epochs_of_the_task_the_verdicts_start_at_the_base(tiny_model: Path, tmp_path: Path) -> None:
-    for name, epochs, task in (("a", 0.0, TASK_SAMPLES), ("b", 1.0, [])):
-        settings = judge_settings(task_epochs=epochs, epochs=0.5)
-        train_judge(str(tiny_model), CASES, WORDS, settings, tmp_path / name, tmp_path / f"{name}_work", task=task)
-        assert not (tmp_path / f"{name}_work" / TASK).exists()
-    first, second = (adapter_weights(tmp_path / name) for name in "ab")
-    assert all((first[name] == second[name]).all() for name in first)
-
-
-def test_a_judge_whose_weights_are_all_trained_cannot_learn_the_task_first(tiny_model: Path, tmp_path: Path) -> None:
-    settings = judge_settings(task_epochs=1, method="full")
-    with pytest.raises(ValueError, match="method is full; set task_epochs: 0"):
-        train_judge(str(tiny_model), CASES, WORDS, settings, tmp_path / "a", tmp_path / "b", task=TASK_SAMPLES)
-
-
-def test_verdicts_that_were_cut_go_on_from_the_task_as_if_undisturbed(
-    tiny_model: Path, resumed_equals_undisturbed: Any
-) -> None:
-    settings = judge_settings(task_epochs=1, epochs=2)  # the task has four steps, before which nothing is cut
-    resumed_equals_undisturbed(
         lambda folder, work, report: train_judge(
-            str(tiny_model), CASES[:8], WORDS, settings, folder, work, report, TASK_SAMPLES
+            str(tiny_model), CASES[:8], TASK_SAMPLES, WORDS, settings, folder, work, report
         )
     )
+
+
+def test_the_task_is_learnt_by_an_adapter_of_its_own_that_no_verdict_changes(tiny_model: Path, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    for name, epochs in (("short", 0.5), ("long", 2.0)):
+        settings = judge_settings(task_epochs=2, epochs=epochs, top_layers=0.5)
+        folders = tmp_path / name, tmp_path / f"{name}_work"
+        log = train_judge(str(tiny_model), CASES, TASK_SAMPLES, WORDS, settings, *folders, told.append)
+        assert TrainingLog.load(tmp_path / name).steps == log.steps == 8 * epochs
+        assert TrainingLog.load(tmp_path / name / TASK).steps == 8
+    tasks, verdicts = ([adapter_weights(tmp_path / name / below) for name in ("short", "long")] for below in (TASK, ""))
+    assert all((tasks[0][name] == tasks[1][name]).all() for name in tasks[0])
+    assert not all((verdicts[0][name] == verdicts[1][name]).all() for name in verdicts[0])
+    assert {
+        name for name in tasks[0] if ".layers.0." in name
+    }  # it stands on every layer, the verdicts on the upper half
+    assert not {name for name in verdicts[0] if ".layers.0." in name}
+
+
+def test_the_task_makes_its_right_answers_less_surprising(tiny_model: Path, tmp_path: Path) -> None:
+    settings = judge_settings(task_epochs=8)
+    train_judge(str(tiny_model), CASES, TASK_SAMPLES, WORDS, settings, tmp_path / "judge", tmp_path / "work")
+    tokenizer = load_tokenizer(str(tiny_model))
+    wrong = [[*said[:-1], {"role": "assistant", "content": "坏"}] for said in TASK_SAMPLES]
+    before, after = (
+        [fmean(answer_surprises(model, tokenizer, said, batch_size=4)) for said in (TASK_SAMPLES, wrong)]
+        for model in (load_causal_lm(str(tiny_model)), load_causal_lm(str(tiny_model), str(tmp_path / "judge" / TASK)))
+    )
+    assert after[0] < before[0]
+    assert after[1] - after[0] > before[1] - before[0] + 0.2
+
+
+def test_without_epochs_of_the_task_there_are_the_verdicts_alone(tiny_model: Path, tmp_path: Path) -> None:
+    settings = judge_settings(task_epochs=0, epochs=0.5)
+    train_judge(str(tiny_model), CASES, [], WORDS, settings, tmp_path / "judge", tmp_path / "work")
+    assert not (tmp_path / "judge" / TASK).exists()

@@ -7,7 +7,7 @@ import pytest
 
 from cs_assets.learning.alignment import AlignmentSettings
 from cs_assets.learning.dpo import align_by_dpo
-from cs_assets.learning.inference import generate, verdict_scores
+from cs_assets.learning.inference import generate, verdict_log_odds
 from cs_assets.learning.kto import JudgeSettings, Verdict, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer, precision
 from cs_assets.learning.reinforcement import ReinforcementSettings, reinforce_adapter
@@ -40,7 +40,9 @@ def tuned(tiny_model: Path, tmp_path: Path) -> str:
 
 def by_judge(base: str, _: str, place: Path) -> TrainingLog:
     cases = [Verdict(prompt=pair.prompt, correct=number % 2 == 0) for number, pair in enumerate(PAIRS)]
-    return train_judge(base, cases, ("正确", "错误"), JudgeSettings(**SMALL), place / "model", place / "work")
+    return train_judge(
+        base, cases, CONVERSATIONS, ("正确", "错误"), JudgeSettings(**SMALL), place / "model", place / "work"
+    )
 
 
 def by_reward(base: str, start: str, place: Path) -> TrainingLog:
@@ -73,4 +75,4 @@ def test_it_trains_and_what_it_trained_answers(tiny_model: Path, tuned: str, tmp
         model, tokenizer = load_causal_lm(str(tiny_model), str(tmp_path / "model")), load_tokenizer(str(tiny_model))
         prompts = [pair.prompt for pair in PAIRS]
         assert len(generate(model, tokenizer, prompts, max_new_tokens=4, batch_size=2)) == 4
-        assert len(set(verdict_scores(model, tokenizer, prompts, ("正确", "错误"), batch_size=2))) > 1
+        assert len(set(verdict_log_odds(model, tokenizer, prompts, ("正确", "错误"), batch_size=2))) > 1

@@ -1,6 +1,7 @@
 """Judging: what is asked, where the threshold lies, how good the judge is."""
 
 import itertools
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.families.base import Sample
+from cs_assets.learning.kto import JudgeSettings, train_judge
 from cs_assets.quality.judging import (
     WORDS,
     CalibrationSettings,
@@ -21,6 +23,9 @@ from cs_assets.quality.judging import (
     fit_scaling,
     judge_metrics,
     judge_prompt,
+    read_samples,
+    task_to_learn,
+    verdicts_to_learn,
     with_unseen,
 )
 from cs_assets.scenario import Scenario
@@ -104,34 +109,93 @@ def test_the_threshold_is_chosen_on_what_the_rules_let_through(labelled: pl.Data
     assert cases.height == labelled.filter(pl.col("part") == "calibration").height - caught.height
 
 
-@given(rows=SCORED)
-def test_scaling_keeps_the_ranking(rows: list[tuple[bool, float]]) -> None:
-    labels, scores = [label for label, _ in rows], [score for _, score in rows]
-    scaled = fit_scaling(labels, scores).probabilities(scores)
+def read(log_odds: list[float], surprise: list[float] | None = None) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"log_odds": log_odds, "surprise": surprise or pl.repeat(None, len(log_odds), eager=True)},
+        schema={"log_odds": pl.Float64, "surprise": pl.Float64},
+    )
+
+
+@given(rows=st.lists(st.tuples(st.booleans(), st.floats(-20, 20), st.floats(0, 5)), min_size=2, max_size=40))
+def test_an_answer_that_is_better_in_both_figures_is_not_less_probable(rows: list[tuple[bool, float, float]]) -> None:
+    labels, verdicts, surprises = ([*column] for column in zip(*rows, strict=True))
+    scaled = fit_scaling(labels, read(verdicts, surprises)).probabilities(read(verdicts, surprises))
     assert all(0 <= probability <= 1 for probability in scaled)
-    assert all(x <= y for (_, x), (_, y) in itertools.pairwise(sorted(zip(scores, scaled, strict=True))))
+    for (one, other), (v, w), (s, t) in zip(
+        itertools.permutations(scaled, 2),
+        itertools.permutations(verdicts, 2),
+        itertools.permutations(surprises, 2),
+        strict=True,
+    ):
+        assert one >= other or not (v >= w and s <= t)
 
 
 def test_scaling_tells_an_overconfident_judge_how_often_it_is_right() -> None:
-    scaled = fit_scaling(([True] * 3 + [False]) * 50 + ([False] * 3 + [True]) * 50, [0.999] * 200 + [0.001] * 200)
-    assert scaled.probabilities([0.999, 0.001]) == pytest.approx([0.75, 0.25], abs=0.01)
+    sure = read([7.0] * 200 + [-7.0] * 200)
+    scaled = fit_scaling(([True] * 3 + [False]) * 50 + ([False] * 3 + [True]) * 50, sure)
+    assert scaled.probabilities(read([7.0, -7.0])) == pytest.approx([0.75, 0.25], abs=0.01)
+    assert scaled.surprise == 0
 
 
-@pytest.mark.parametrize(("labels", "scores"), [([True] * 3, [0.1, 0.5, 0.9]), ([True, False], [0.1, 0.9]), ([], [])])
-def test_scores_without_two_labels_or_turned_around_stay_as_they_are(labels: list[bool], scores: list[float]) -> None:
-    assert fit_scaling(labels, scores) == Scaling()
-    assert Scaling().probabilities([0.0, 0.25, 1.0]) == pytest.approx([0, 0.25, 1], abs=1e-6)
+def test_a_surprise_tells_what_the_verdict_does_not() -> None:
+    labels, same = [True] * 20 + [False] * 20, [0.3] * 40
+    scaled = fit_scaling(labels, read(same, [0.01] * 20 + [0.5] * 20))
+    good, bad = scaled.probabilities(read([0.3, 0.3], [0.01, 0.5]))
+    assert good > 0.9 > 0.1 > bad
+
+
+def test_a_figure_that_would_turn_the_ranking_around_has_no_weight() -> None:
+    labels = [True] * 20 + [False] * 20
+    scaled = fit_scaling(labels, read([-1.0] * 20 + [1.0] * 20, [0.01] * 20 + [0.5] * 20))
+    assert scaled.verdict == 0
+    assert scaled.surprise > 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "log_odds"), [([True] * 3, [-1.0, 0.0, 1.0]), ([True, False], [-1.0, 1.0]), ([], [])]
+)
+def test_verdicts_without_two_labels_or_turned_around_stay_as_they_are(
+    labels: list[bool], log_odds: list[float]
+) -> None:
+    assert fit_scaling(labels, read(log_odds)) == Scaling()
+    assert Scaling().probabilities(read([-2000.0, 0.0, 1.0])) == pytest.approx([0, 0.5, 0.731], abs=1e-3)
 
 
 def test_all_parts_are_scaled_by_the_calibration_part() -> None:
     parts = pl.DataFrame({"part": ["calibration", "test"]})
-    cases = pl.DataFrame({"label": [True] * 4 + [False] * 4, "score": [0.9, 0.8, 0.9, 0.8, 0.4, 0.3, 0.4, 0.3]})
+    cases = read([2.0, 1.0, 2.0, 1.0, -0.4, -0.8, -0.4, -0.8]).with_columns(label=pl.Series([True] * 4 + [False] * 4))
     raw = parts.join(cases, how="cross").with_columns(violations=pl.lit([], dtype=pl.List(pl.String)))
     calibration, scaled = calibrated(raw, CalibrationSettings())
     assert calibration.scaling != Scaling()
-    assert scaled["score"].to_list() == calibration.scaling.probabilities(raw["score"].to_list())
+    assert scaled["score"].to_list() == calibration.scaling.probabilities(raw)
     assert calibration.threshold == scaled.filter("label")["score"].min()
     assert (calibration.precision, calibration.recall) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_samples_are_read_by_both_adapters_of_the_judge(
+    scenario: Scenario, labelled: pl.DataFrame, tiny_model: Path, tmp_path: Path, learnt: bool
+) -> None:
+    settings = JudgeSettings(
+        base_model="tiny", batch_size=8, max_length=512, rank=4, learning_rate=1e-2, task_epochs=4 * learnt
+    )
+    train_judge(
+        str(tiny_model),
+        verdicts_to_learn(scenario, labelled),
+        task_to_learn(scenario, labelled),
+        WORDS,
+        settings,
+        tmp_path / "judge",
+        tmp_path / "work",
+    )
+    told: list[tuple[str, int, int]] = []
+    held_back = labelled.filter(part="test")
+    base, judge = str(tiny_model), str(tmp_path / "judge")
+    found = read_samples(scenario, held_back, base, judge, batch_size=4, report=lambda *done: told.append(done))
+    assert found.drop("log_odds", "surprise").equals(held_back)
+    assert found["log_odds"].null_count() == 0
+    assert {what for what, _, _ in told} == {"verdicts", *(["surprises"] if learnt else [])}
+    assert found["surprise"].null_count() == (0 if learnt else held_back.height)
 
 
 def scored(rows: list[tuple[bool, float, list[str], bool]]) -> pl.DataFrame:
