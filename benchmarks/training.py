@@ -10,8 +10,8 @@ included; loading and tokenising are not.
 
 - stock: `python -m trl.scripts.sft`, with everything else as the script has it by default: gradient checkpointing, the
   base in float32, the head on every position where there is no Triton, samples in random order, no packing.
-  `--stock="--gradient_checkpointing False"` changes that, and is told in the result. Its own default of bf16 is left to
-  GPUs: on a CPU the script refuses it, or emulates it.
+  `--stock="--gradient_checkpointing False"` changes that, and is told in the result. Its own default of bf16 is taken
+  where ours computes in it.
 - ours: `cs_assets.learning.sft.train_adapter` with the settings of the current profile, and with the environment that
   the executor gives a step (`KEEP_MEMORY` of `resources/lease.py`).
 

@@ -167,18 +167,20 @@ def answer_surprises(
     import torch
 
     texts = _chat_texts(tokenizer, conversations, reply_follows=False)
-    heads = _chat_texts(tokenizer, [messages[:-1] for messages in conversations], reply_follows=True)
+    prompts = _chat_texts(tokenizer, [messages[:-1] for messages in conversations], reply_follows=True)
     found = [0.0] * len(texts)
     done = 0
     model.eval()
+    head = model.get_output_embeddings()
     for batch in _by_length(texts, batch_size):
         inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
-        own = [length - _tokens(tokenizer, heads[i]) for i, length in zip(batch, lengths, strict=True)]
+        own = [length - _tokens(tokenizer, prompts[i]) for i, length in zip(batch, lengths, strict=True)]
         with torch.inference_mode():
-            logits = model(**inputs, logits_to_keep=max(own) + 1).logits
-            for i, ids, row, count in zip(batch, inputs["input_ids"], logits, own, strict=True):
-                told = torch.log_softmax(row[-count - 1 : -1].float(), dim=-1)
+            # The head on the answers alone: on all positions it would take longer than the model, and gigabytes.
+            states = model(**inputs, logits_to_keep=1, output_hidden_states=True).hidden_states[-1]
+            for i, ids, row, count in zip(batch, inputs["input_ids"], states, own, strict=True):
+                told = torch.log_softmax(head(row[-count - 1 : -1]).float(), dim=-1)
                 found[i] = -float(told.gather(-1, ids[-count:, None]).mean())
         done += len(batch)
         report(done, len(texts))
