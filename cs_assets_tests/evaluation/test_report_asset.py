@@ -129,7 +129,7 @@ def test_a_report_has_what_an_llm_and_an_embedding_model_say(run: Run, llm: LLM,
     assert "Which reply an LLM prefers" in page
     assert "<td>cosine</td>" in page
     assert "6, all synthetic" in page
-    assert "1, in 1 families; samples by origin: seed 9" in page
+    assert "1, in 1 families; samples by origin: seed 6" in page
     assert "1 steps, 0 minutes, 9 tokens" in page
     assert "calls, " in page
 

@@ -147,16 +147,16 @@ def test_no_pairs_are_an_error_that_says_where_to_look(
         align(str(tiny_model), str(tuned), [], SETTINGS, tmp_path / "aligned", tmp_path / "work")
 
 
-@pytest.mark.parametrize(("method", "found"), [("prefix", "PREFIX_TUNING"), ("full", "a full model")])
+@pytest.mark.parametrize(("method", "found"), [("prefix", "prefix"), ("full", "full")])
 def test_only_a_lora_adapter_can_be_aligned(tiny_model: Path, tmp_path: Path, method: Method, found: str) -> None:
     settings = FineTuningSettings(**{**SMALL, "method": method, "epochs": 1})
     samples = [[*pair.prompt, {"role": "assistant", "content": "请说"}] for pair in PAIRS[:2]]
     train_adapter(str(tiny_model), samples, [], settings, tmp_path / "tuned", tmp_path / "work")
-    with pytest.raises(ValueError, match=f"starts at a LoRA adapter, found {found}.*method: lora"):
+    with pytest.raises(ValueError, match=f"starts at a LoRA adapter, found the form {found}.*method: lora"):
         load_policy(str(tiny_model), str(tmp_path / "tuned"))
 
 
 def test_a_folder_without_a_model_is_no_lora_adapter(tiny_model: Path, tuned: Path, tmp_path: Path) -> None:
     shutil.copytree(tuned, tmp_path / "broken", ignore=shutil.ignore_patterns("adapter_config.json"))
-    with pytest.raises(ValueError, match="found a full model"):
+    with pytest.raises(ValueError, match="found the form full"):
         load_policy(str(tiny_model), str(tmp_path / "broken"))
