@@ -235,12 +235,12 @@ def _table(report: EvaluationReport, result: dict[str, Any]) -> str:
     lines = [
         "",
         _BAR,
-        f"{'split':<20}{'model':<8}{'n':>4}  {'exact match':<22}{'strict JSON':<22}{'field accuracy':<22}",
+        f"{'split':<20}{'model':<8}{'n':>4}  {'exact match':<24}{'strict JSON':<24}{'field accuracy':<22}",
         _BAR,
     ]
     for c in report.cells:
         lines.append(
-            f"{c.split:<20}{c.model:<8}{c.exact.n:>4}  {c.exact!s:<22}{c.strict_json!s:<22}{c.field_accuracy!s:<22}"
+            f"{c.split:<20}{c.model:<8}{c.exact.n:>4}  {c.exact!s:<24}{c.strict_json!s:<24}{c.field_accuracy!s:<22}"
         )
     judge, reward, seconds = report.judge, report.reward, result["seconds"]["total"]
     rules = [f"{label} {judge[key]:.3f}" for key, label in _BESIDE_JUDGE if key in judge]
