@@ -114,7 +114,7 @@ def filtered_by_chain(
 
     def read() -> pl.DataFrame:
         model, cases = place / "model", verdicts_to_learn(twin.scenario, twin.labelled)
-        task = task_to_learn(twin.scenario, twin.labelled)
+        task = task_to_learn(twin.labelled)
         train_judge(base.path, cases, task, WORDS, settings, model, place, print)
         return read_samples(twin.scenario, read_by_judge, base.path, str(model), batch_size=_BATCH)
 

@@ -42,7 +42,6 @@ from cs_assets.quality.judging import (
     CalibrationSettings,
     added_to_rules,
     after_rules,
-    answered,
     auc,
     calibrated,
     judge_metrics,
@@ -52,7 +51,7 @@ from cs_assets.quality.judging import (
     verdicts_to_learn,
     with_unseen,
 )
-from cs_assets.quality.labelling import GATE
+from cs_assets.quality.labelling import ALONE
 from cs_assets.quality.reliability import reliability
 from cs_assets.scenario import Scenario, load_scenario
 from resources.base_model import BaseModelFolder
@@ -98,7 +97,7 @@ def judged(
 
     def trained() -> pl.DataFrame:
         model = place / "model"
-        cases, task = verdicts_to_learn(scenario, table), task_to_learn(scenario, table)
+        cases, task = verdicts_to_learn(scenario, table), task_to_learn(table)
         train_judge(base.path, cases, task, WORDS, settings, model, place, print)
         return read_samples(scenario, held_back, base.path, str(model), batch_size=_BATCH)
 
@@ -144,7 +143,7 @@ def reward_head(
         model = place / "model"
         train_reward_model(base.path, twins(scenario, table.filter(part="train")), settings, model, place, print, start)
         loaded = load_reward_lm(base.path, str(model))
-        return rewards(loaded, load_tokenizer(base.path), answered(scenario, tested), batch_size=_BATCH)
+        return rewards(loaded, load_tokenizer(base.path), tested["messages"].to_list(), batch_size=_BATCH)
 
     scored = tested.with_columns(score=pl.Series(kept(place / "rewards.json", trained)))
     good, bad = scored.filter("label"), scored.filter(~pl.col("label"))
@@ -171,7 +170,7 @@ def _key(scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, setting
 
 def twins(scenario: Scenario, labelled: pl.DataFrame) -> list[Preference]:
     """Return each good sample with its corrupted twin, which follows it in the table."""
-    good, bad = labelled.filter("label"), labelled.filter(~pl.col("label") & (pl.col("corruption_family") != GATE))
+    good, bad = labelled.filter("label"), labelled.filter(~pl.col("label") & ~pl.col("corruption_family").is_in(ALONE))
     return [
         Preference(prompt=scenario.prompt(message, tools), chosen=chosen, rejected=rejected)
         for (message, tools, chosen), rejected in zip(

@@ -217,7 +217,9 @@ def progress_reporter(context: dg.AssetExecutionContext, run: TrackedRun) -> Rep
 
     def report(progress: Progress) -> None:
         context.log.info(str(progress))
-        run.log_metrics({"loss": progress.loss, "tokens_per_second": progress.tokens_per_second}, step=progress.step)
+        told = {"loss": progress.loss, "tokens_per_second": progress.tokens_per_second}
+        of = f"{progress.training}_" if progress.training else ""
+        run.log_metrics({f"{of}{name}": value for name, value in told.items()}, step=progress.step)
 
     return report
 

@@ -39,6 +39,32 @@ def bootstrap(values: Sequence[float], seed: int = 7) -> Interval:
     return Interval(mean=float(data.mean()), low=float(low), high=float(high), n=len(data))
 
 
+def area_under_curve(good: Sequence[float], bad: Sequence[float], seed: int = 7) -> Interval:
+    """Return the area under the ROC curve of scores, with its interval over the cases, each label drawn by itself.
+
+    It is the share of pairs of a good and a bad case in which the good one has the higher score, a tie being half
+    (Hanley and McNeil 1982), here by the sum of the ranks.
+
+    Raises:
+        ValueError: there are no good cases, or no bad ones.
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    if not good or not bad:
+        raise ValueError(f"{len(good)} good and {len(bad)} bad cases: needed is one of each at least.")
+    chance = np.random.default_rng(seed)
+    # The first line takes each case once.
+    drawn = [
+        np.vstack([scores, scores[chance.integers(0, len(scores), (RESAMPLES, len(scores)))]])
+        for scores in (np.asarray(good, dtype=np.float64), np.asarray(bad, dtype=np.float64))
+    ]
+    ranks = rankdata(np.hstack(drawn), axis=1)[:, : len(good)].sum(axis=1)
+    area, *resampled = (ranks - len(good) * (len(good) + 1) / 2) / (len(good) * len(bad))
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Interval(mean=float(area), low=float(low), high=float(high), n=len(good) + len(bad))
+
+
 def macro_f1(predicted: Sequence[str], true: Sequence[str], seed: int = 7) -> Interval:
     """Return the F1 of a class, averaged over the classes that occur in `true`, with its interval over the cases.
 

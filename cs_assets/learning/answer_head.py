@@ -20,6 +20,12 @@ _SCALING = (
 )
 
 
+def changes_logits(model: Any) -> bool:
+    """Say whether the model's logits are more than what its head makes of the hidden states."""
+    config = model.config.get_text_config()
+    return any(getattr(config, name, None) for name in _SCALING)
+
+
 def project_answers_only(model: Any) -> None:
     """Replace the fused branch of a plain causal LM that TRL has patched; any other call stays as it is.
 
@@ -30,8 +36,7 @@ def project_answers_only(model: Any) -> None:
 
     causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
     on_gpu = next(causal_lm.parameters()).device.type == "cuda"
-    config = causal_lm.config.get_text_config()
-    if on_gpu or any(getattr(config, name, None) for name in _SCALING):
+    if on_gpu or changes_logits(causal_lm):
         return
     patched_by_trl = causal_lm.forward
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from cs_assets.learning.answer_head import changes_logits
 from cs_assets.learning.conversations import Message
 
 ReportBatch = Callable[[int, int], None]
@@ -131,20 +132,31 @@ def verdict_log_odds(
     model.eval()
     head = model.get_output_embeddings()
     direction = head.weight[good].float() - head.weight[bad].float()
+    for batch in _by_length(texts, batch_size):
+        with torch.inference_mode():
+            states = _before_head(model, _encode(tokenizer, [texts[i] for i in batch], model.device))
+            log_odds = (states[:, -1].float() @ direction).tolist()
+        for i, value in zip(batch, log_odds, strict=True):
+            found[i] = value
+        done += len(batch)
+        report(done, len(texts))
+    return found
+
+
+def _before_head(model: Any, inputs: Any) -> Any:
+    """Return what the head is given, (rows, positions, width); the head itself computes one position of it."""
     states: list[Any] = []
-    watched = head.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0][:, -1].float()))
+
+    def watch(head: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        states.append(given[0])
+        return (given[0][:, -1:],)
+
+    watched = model.get_output_embeddings().register_forward_pre_hook(watch)
     try:
-        for batch in _by_length(texts, batch_size):
-            with torch.inference_mode():
-                model(**_encode(tokenizer, [texts[i] for i in batch], model.device), logits_to_keep=1)
-                log_odds = (states.pop() @ direction).tolist()
-            for i, value in zip(batch, log_odds, strict=True):
-                found[i] = value
-            done += len(batch)
-            report(done, len(texts))
+        model(**inputs)
     finally:
         watched.remove()
-    return found
+    return states.pop()
 
 
 def verdict_probability(log_odds: float) -> float:
@@ -163,6 +175,9 @@ def answer_surprises(
     """Return how surprising the last message of each conversation is: nats a token, the mean over its tokens.
 
     That is the negative log-likelihood of the answer, with what the chat template puts behind it, given all before it.
+
+    Raises:
+        ValueError: the chat template does not put the answer behind what it asks with: its tokens are not known.
     """
     import torch
 
@@ -171,24 +186,45 @@ def answer_surprises(
     found = [0.0] * len(texts)
     done = 0
     model.eval()
-    head = model.get_output_embeddings()
     for batch in _by_length(texts, batch_size):
         inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
-        own = [length - _tokens(tokenizer, prompts[i]) for i, length in zip(batch, lengths, strict=True)]
+        own = [length - _asked(tokenizer, prompts[i], texts[i]) for i, length in zip(batch, lengths, strict=True)]
         with torch.inference_mode():
-            # The head on the answers alone: on all positions it would take longer than the model, and gigabytes.
-            states = model(**inputs, logits_to_keep=1, output_hidden_states=True).hidden_states[-1]
-            for i, ids, row, count in zip(batch, inputs["input_ids"], states, own, strict=True):
-                told = torch.log_softmax(head(row[-count - 1 : -1]).float(), dim=-1)
-                found[i] = -float(told.gather(-1, ids[-count:, None]).mean())
+            for i, ids, logits in zip(batch, inputs["input_ids"], _answer_logits(model, inputs, own), strict=True):
+                told = torch.log_softmax(logits, dim=-1)
+                found[i] = -float(told.gather(-1, ids[-len(told) :, None]).mean())
         done += len(batch)
         report(done, len(texts))
     return found
 
 
-def _tokens(tokenizer: Any, text: str) -> int:
-    return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+def _answer_logits(model: Any, inputs: Any, own: list[int]) -> Iterator[Any]:
+    """Yield for each row the logits, in float32, that foretell as many of its last tokens as are its own.
+
+    The head on all positions would take longer than the model, and gigabytes; in bfloat16 it would round a surprise.
+    """
+    from torch.nn.functional import linear
+
+    if changes_logits(model):
+        for row, count in zip(model(**inputs, logits_to_keep=max(own) + 1).logits, own, strict=True):
+            yield row[-count - 1 : -1].float()
+        return
+    head = model.get_output_embeddings()
+    weight, bias = head.weight.float(), None if head.bias is None else head.bias.float()
+    for row, count in zip(_before_head(model, inputs), own, strict=True):
+        yield linear(row[-count - 1 : -1].float(), weight, bias)
+
+
+def _asked(tokenizer: Any, prompt: str, text: str) -> int:
+    """Return the tokens of a prompt in front of its answer."""
+    length = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+    if not text.startswith(prompt) or length >= len(tokenizer(text, add_special_tokens=False)["input_ids"]):
+        raise ValueError(
+            f"the chat template asks with {prompt[-40:]!r} and does not repeat it before the answer: {text[-80:]!r}. "
+            "How surprising the answer is cannot be told; take a base with another template, or set task_epochs: 0."
+        )
+    return length
 
 
 def rewards(

@@ -24,7 +24,7 @@ from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
-from cs_assets.learning.progress import Report, silent
+from cs_assets.learning.progress import Progress, Report, silent
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import (
     TrainingLog,
@@ -35,7 +35,7 @@ from cs_assets.learning.training import (
 )
 from cs_assets.profiles import by_profile
 
-TASK: Final = "task"  # the folder, in that of the judge, of the adapter that has learnt the task
+TASK: Final = "task"  # the other adapter: its folder in that of the judge, and its name in logs
 
 
 class Verdict(BaseModel):
@@ -108,10 +108,12 @@ def train_judge(
     from transformers import set_seed
     from trl import KTOConfig, KTOTrainer
 
-    if settings.task_epochs:
-        _learn_task(base, task, settings, folder / TASK, work / TASK, report)
+    if settings.task_epochs and not task:
+        raise ValueError("the judge learns its task from good samples, and has none to train on; raise `judge`.")
     tokenizer = load_tokenizer(base)
     cases = _within(settings.max_length, cases, tokenizer)
+    if settings.task_epochs:
+        _learn_task(base, task, settings, folder / TASK, work / TASK, report)
     rows = _verdict_rows(cases, words, settings.seed)
     desirable, undesirable = _weights([bool(row["label"]) for row in rows])
     set_seed(settings.seed)
@@ -144,7 +146,11 @@ def _learn_task(
 ) -> None:
     shared = settings.model_dump(include=set(TrainingSettings.model_fields))
     own = {"epochs": settings.task_epochs, "top_layers": 1.0, "patience": 0, "packing": False}
-    train_adapter(base, task, [], FineTuningSettings(**shared | own), folder, work, report)
+
+    def tell(progress: Progress) -> None:
+        report(progress.model_copy(update={"training": TASK}))
+
+    train_adapter(base, task, [], FineTuningSettings(**shared | own), folder, work, tell)
 
 
 def _within(max_length: int, cases: list[Verdict], tokenizer: Any) -> list[Verdict]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Progress(BaseModel):
-    """A moment of a training run. `loss` is the mean since the last report."""
+    """A moment of a training run. `loss` is the mean since the last report; `training` names one of several."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,11 +20,13 @@ class Progress(BaseModel):
     loss: float
     tokens_per_second: float
     seconds_left: float
+    training: str = ""
 
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self.seconds_left), 60)
+        named = f"{self.training}: " if self.training else ""
         return (
-            f"step {self.step}/{self.steps}  loss {self.loss:.4f}  {self.tokens_per_second:.0f} tokens/s  "
+            f"{named}step {self.step}/{self.steps}  loss {self.loss:.4f}  {self.tokens_per_second:.0f} tokens/s  "
             f"ETA {minutes}:{seconds:02d}"
         )
 

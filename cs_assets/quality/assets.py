@@ -1,6 +1,6 @@
 """`labelled_samples`, `kto_judge`, `filtered_samples`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -37,8 +37,8 @@ from cs_assets.quality.judging import (
 )
 from cs_assets.quality.labelling import label_samples
 from cs_assets.quality.reliability import reliability
-from cs_assets.quality.review import near_threshold, read_review, reviewed_verdicts, write_review
-from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.quality.review import near_threshold, read_review, reviewed_cases, write_review
+from cs_assets.scenario import load_scenario
 from cs_assets.templates.gates import rejected_by_gate
 from resources.base_model import BaseModels
 from resources.gpu import gpu
@@ -90,7 +90,7 @@ class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSetti
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="7",
+    code_version="8",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -110,22 +110,37 @@ def kto_judge(
     reviewed, broken = read_review(store.location("reviews", f"{scenario.name}.jsonl"))
     for line in broken:
         context.log.warning(line)
-    decided = reviewed_verdicts(scenario, reviewed)
+    decided = reviewed_cases(scenario, reviewed)
+    judge_data = pl.concat([judge_data, decided])
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        cases, task = [*verdicts_to_learn(scenario, judge_data), *decided], task_to_learn(scenario, judge_data)
+        cases, task = verdicts_to_learn(scenario, judge_data), task_to_learn(judge_data)
         log = train_judge(base.path, cases, task, WORDS, training, folder, work, report)
         held_back = judge_data.filter(pl.col("part") != "train")
-        read = _read(context, scenario, held_back, base.path, str(folder), config)
-        calibration, scored = calibrated(read, wanted)
+        size, told = config.score_batch_size, _report(context)
+        readings = read_samples(scenario, held_back, base.path, str(folder), batch_size=size, report=told)
+        calibration, scored = calibrated(readings, wanted)
         (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
         tested = with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
         seen = after_rules(tested).select("label", "score", "corruption_family", "unseen")
         seen.write_parquet(folder / SCORES_FILE)
-        chosen = {"threshold": calibration.threshold, "calibration_p_value": calibration.p_value}
+        chosen = {
+            "threshold": calibration.threshold,
+            "weight_verdict": calibration.scaling.verdict,
+            "weight_surprise": calibration.scaling.surprise,
+            "calibration_p_value": calibration.p_value,
+            "calibration_precision": calibration.precision,
+            "calibration_recall": calibration.recall,
+        }
+        if calibration.precision < wanted.wanted_precision:
+            context.log.warning(
+                f"precision is {calibration.precision:.3f} on the calibration part, wanted is "
+                f"{wanted.wanted_precision}: lower `minimum_recall` ({wanted.minimum_recall}), or raise `judge` in the "
+                "counts, that the judge may learn more."
+            )
         return log.metrics() | judge_metrics(tested, calibration.threshold) | chosen
 
-    inputs = {"data": judge_data, "reviewed": decided, "scenario": scenario.spec, "calibration": wanted}
+    inputs = {"data": judge_data, "scenario": scenario.spec, "calibration": wanted}
     result = trained_model(context, store, tracking, base, training, inputs, train)
     tested = pl.read_parquet(Path(store.path_of(result.value)) / SCORES_FILE)
     good = tested.filter("label")["score"].to_list()
@@ -134,7 +149,7 @@ def kto_judge(
     diagram = plots.reliability_diagram(reliability(tested["score"].to_list(), tested["label"].to_list()).rows())
     metadata = {
         **(result.metadata or {}),
-        "verdicts_of_people": len(decided),
+        "verdicts_of_people": decided.height,
         "added_to_rules": added_to_rules(result.value.metrics),
         "score_distribution": dg.MetadataValue.md(plots.markdown_image(plot, "scores")),
         "reliability": dg.MetadataValue.md(plots.markdown_image(diagram, "reliability")),
@@ -142,20 +157,13 @@ def kto_judge(
     return result._replace(metadata=metadata)
 
 
-def _read(
-    context: dg.AssetExecutionContext,
-    scenario: Scenario,
-    samples: pl.DataFrame,
-    base: str,
-    judge: str,
-    config: ScoringSettings,
-) -> pl.DataFrame:
-    """Return what the judge reads off the samples, and tell the run's log how far it is."""
+def _report(context: dg.AssetExecutionContext) -> Callable[[str, int, int], None]:
+    """Return what tells the run's log how far the judge has read."""
 
     def report(what: str, done: int, total: int) -> None:
         context.log.info(f"{what} of samples: {done}/{total}")
 
-    return read_samples(scenario, samples, base, judge, batch_size=config.score_batch_size, report=report)
+    return report
 
 
 class FilteredSamplesConfig(dg.Config, ScoringSettings):
@@ -174,7 +182,7 @@ class FilteredSamplesConfig(dg.Config, ScoringSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="5",
+    code_version="6",
     op_tags=gpu(1),
 )
 def filtered_samples(
@@ -196,11 +204,14 @@ def filtered_samples(
         judge = store.path_of(kto_judge)
         calibration = Calibration.model_validate_json((Path(judge) / CALIBRATION_FILE).read_text(encoding="utf-8"))
         scores: dict[str, float] = {}
-        if calibration.threshold > 0:  # a judge that rejects nothing is not asked: that is two forward passes a sample
-            candidates = to_judge(labelled_samples)
+        if calibration.threshold > 0:  # a judge that rejects nothing is not asked: that is a forward pass a sample
+            candidates, scaling = to_judge(labelled_samples), calibration.scaling
             base = base_models.resolve(kto_judge.base, context.log.info).path
-            read = _read(context, scenario, candidates, base, judge, config)
-            scores = dict(zip(candidates["sample_id"], calibration.scaling.probabilities(read), strict=True))
+            size, told = config.score_batch_size, _report(context)
+            readings = read_samples(
+                scenario, candidates, base, judge, batch_size=size, wanted=scaling.weighed, report=told
+            )
+            scores = dict(zip(candidates["sample_id"], scaling.probabilities(readings), strict=True))
         return filter_samples(labelled_samples, scores, calibration.threshold)
 
     table, hit, url = tracked_table(context, store, tracking, key, make)

@@ -6,20 +6,21 @@ Training and scoring with the model stand in `cs_assets.learning`; here is what 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from statistics import fmean
+from typing import Any, Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from cs_assets.families.base import Sample
-from cs_assets.learning.conversations import Message
-from cs_assets.learning.inference import answer_surprises, verdict_log_odds, verdict_probability
+from cs_assets.learning.conversations import Message, prompt_completion_pairs
+from cs_assets.learning.inference import ReportBatch, answer_surprises, verdict_log_odds, verdict_probability
 from cs_assets.learning.kto import TASK, Verdict
 from cs_assets.profiles import by_profile
-from cs_assets.quality.labelling import GATE
+from cs_assets.quality.labelling import ALONE
 from cs_assets.quality.reliability import calibration_error, reliability
 from cs_assets.scenario import Scenario
-from cs_assets.statistics import SIGNIFICANT
+from cs_assets.statistics import SIGNIFICANT, area_under_curve
 
 WORDS: Final = ("正确", "错误")
 _QUESTION: Final = "以上结果正确还是错误？"
@@ -42,48 +43,60 @@ class Scaling(BaseModel):
     it is.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     verdict: float = Field(default=1.0, ge=0)
     surprise: float = Field(default=0.0, ge=0)
     intercept: float = 0.0
 
-    def probabilities(self, read: pl.DataFrame) -> list[float]:
+    @property
+    def weighed(self) -> list[str]:
+        """Names of the `EVIDENCE` that has a weight; the other need not be read."""
+        return [name for name in EVIDENCE if getattr(self, name)]
+
+    def probabilities(self, readings: pl.DataFrame) -> list[float]:
         """Return the probability that each answer is right, where good and corrupted ones are as many as measured.
 
         Args:
-            read: columns `log_odds` and `surprise`, as `read_samples` returns them.
+            readings: columns `log_odds` and `surprise`, as `read_samples` returns them.
         """
-        verdict, surprise = (evidence(read)[name].to_list() for name in EVIDENCE)
+        verdict, surprise = (evidence(readings)[name].to_list() for name in EVIDENCE)
         return [
             verdict_probability(self.verdict * v + self.surprise * s + self.intercept)
             for v, s in zip(verdict, surprise, strict=True)
         ]
 
 
-def evidence(read: pl.DataFrame) -> pl.DataFrame:
-    """Return the figures that are weighed, each higher for a better answer; a surprise that was not read is 0."""
+def evidence(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return the figures that are weighed, each higher for a better answer; one that was not read is 0."""
     # Surprises of good answers lie near zero, those of bad ones ten or a hundred times as high: the logarithm parts
     # them evenly.
     familiar = -(pl.col("surprise") + _NO_SURPRISE).log()
-    return read.select(verdict="log_odds", surprise=familiar.fill_null(0.0))
+    return readings.select(verdict=pl.col("log_odds").fill_null(0.0), surprise=familiar.fill_null(0.0))
 
 
-def fit_scaling(labels: Sequence[bool], read: pl.DataFrame) -> Scaling:
+def fit_scaling(labels: Sequence[bool], readings: pl.DataFrame) -> Scaling:
     """Fit the scaling on labelled samples; what would turn the ranking around is left out.
 
-    Where one label is missing, or nothing is left: none.
+    The figures are standardised first, so that the penalty that keeps a fit to few cases finite is the same for both.
+    Where one label is missing, or nothing is left: no scaling.
     """
     if len(set(labels)) < 2:
         return Scaling()
     from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
 
-    figures, names = evidence(read), list(EVIDENCE)
+    figures, names = evidence(readings), list(EVIDENCE)
     while names:
-        fitted = LogisticRegression().fit(figures.select(names).to_numpy(), list(labels))
+        scaler = StandardScaler().fit(figures.select(names).to_numpy())
+        fitted = LogisticRegression().fit(scaler.transform(figures.select(names).to_numpy()), list(labels))
         slopes = dict(zip(names, fitted.coef_[0].tolist(), strict=True))
         if all(slope >= 0 for slope in slopes.values()) and any(slopes.values()):
-            return Scaling(**{"verdict": 0.0} | slopes, intercept=float(fitted.intercept_[0]))
+            raw = dict(zip(names, (fitted.coef_[0] / scaler.scale_).tolist(), strict=True))
+            intercept = fitted.intercept_[0] - sum(
+                raw[name] * mean for name, mean in zip(names, scaler.mean_, strict=True)
+            )
+            return Scaling(**{"verdict": 0.0} | raw, intercept=float(intercept))
         names.remove(min(slopes, key=slopes.__getitem__))
     return Scaling()
 
@@ -92,11 +105,11 @@ class Calibration(BaseModel):
     """How a score becomes a decision.
 
     threshold: at or above it a sample is kept. precision, recall: on the calibration part at that threshold. p_value:
-    the chance that a judge that knows nothing ranks the calibration part as well as this one. scaling: how what the
-    judge reads becomes the score.
+    the chance that figures that know nothing rank the calibration part as well as those of this judge. scaling: how
+    what the judge reads becomes the score.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: float
     precision: float
@@ -128,18 +141,18 @@ def calibration_cases(scored: pl.DataFrame) -> pl.DataFrame:
     return after_rules(scored.filter(pl.col("part") == "calibration"))
 
 
-def calibrate(labels: Sequence[bool], scores: Sequence[float], settings: CalibrationSettings) -> Calibration:
+def calibrate(
+    labels: Sequence[bool], scores: Sequence[float], p_value: float, settings: CalibrationSettings
+) -> Calibration:
     """Choose the threshold on labelled scores, those of `calibration_cases`.
 
     It is the lowest score at which precision is as wanted. Where that would throw away more good samples than
-    `minimum_recall` allows, or no score reaches it, it is the most precise of those that do not. A judge whose ranking
-    of good before bad may be chance (one-sided Mann-Whitney test), or was not put to the test because one label is
-    missing, rejects nothing: its threshold is 0.
+    `minimum_recall` allows, or no score reaches it, it is the most precise of those that do not. A judge whose figures
+    may be chance (`chance_of_any`) rejects nothing: its threshold is 0.
     """
     import numpy as np
 
     truth, raw = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
-    p_value = chance_of(labels, scores)
     if p_value > SIGNIFICANT:
         precision = float(truth.mean()) if len(truth) else 0.0
         return Calibration(threshold=0.0, precision=precision, recall=1.0, p_value=p_value)
@@ -164,6 +177,15 @@ def chance_of(labels: Sequence[bool], scores: Sequence[float]) -> float:
     return float(mannwhitneyu(good, bad, alternative="greater").pvalue) if good and bad else 1.0
 
 
+def chance_of_any(labels: Sequence[bool], readings: pl.DataFrame) -> float:
+    """Return the chance that one of the figures ranks as well as the best does, where none knows anything (Bonferroni).
+
+    The score cannot be tested on the cases that its weights were fitted to: it ranks them better than others.
+    """
+    figures = [column.to_list() for column in evidence(readings) if column.n_unique() > 1]
+    return min([1.0, *(len(figures) * chance_of(labels, figure) for figure in figures)])
+
+
 def read_samples(
     scenario: Scenario,
     samples: pl.DataFrame,
@@ -171,52 +193,70 @@ def read_samples(
     judge: str,
     *,
     batch_size: int,
+    wanted: Sequence[str] = EVIDENCE,
     report: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> pl.DataFrame:
     """Return the samples with what the judge reads off them.
 
     Args:
         scenario: of the samples.
-        samples: columns message, tools, answer.
+        samples: columns message, tools, answer, messages.
         base: folder of the base model.
         judge: folder of the judge.
         batch_size: samples at a time.
+        wanted: which of the `EVIDENCE` is read; each is a pass over the samples.
         report: is told what is being read, and (done, total) samples.
 
     Returns:
-        Two more columns: `log_odds` of 正确 against 错误, and `surprise` of the answer in nats a token, null where the
-        judge has not learnt the task.
+        Two more columns, null where they were not read: `log_odds` of 正确 against 错误, and `surprise` of the answer
+        in nats a token, which a judge that has not learnt the task cannot tell.
     """
     from cs_assets.learning.models import load_causal_lm, load_tokenizer
+    from cs_assets.learning.training import release_memory
 
-    tokenizer = load_tokenizer(base)
-    asked = [judge_prompt(scenario, Sample.model_validate(row)) for row in samples.iter_rows(named=True)]
-    log_odds = verdict_log_odds(
-        load_causal_lm(base, judge), tokenizer, asked, WORDS, batch_size=batch_size, report=partial(report, "verdicts")
-    )
-    task = Path(judge) / TASK
-    surprises: list[float] | None = None
-    if task.is_dir():
-        model, told = load_causal_lm(base, str(task)), answered(scenario, samples)
-        surprises = answer_surprises(model, tokenizer, told, batch_size=batch_size, report=partial(report, "surprises"))
-    return samples.with_columns(
-        log_odds=pl.Series(log_odds, dtype=pl.Float64),
-        surprise=pl.Series(surprises, dtype=pl.Float64) if surprises else pl.lit(None, dtype=pl.Float64),
-    )
+    tokenizer, task = load_tokenizer(base), Path(judge) / TASK
+    found: dict[str, list[float]] = {}
+    if "verdict" in wanted:
+        asked = [judge_prompt(scenario, Sample.model_validate(row)) for row in samples.iter_rows(named=True)]
+        model, told = load_causal_lm(base, judge), partial(report, "verdicts")
+        found["log_odds"] = verdict_log_odds(model, tokenizer, asked, WORDS, batch_size=batch_size, report=told)
+        del model
+        release_memory()
+    if "surprise" in wanted and task.is_dir():
+        model, told = load_causal_lm(base, str(task)), partial(report, "surprises")
+        found["surprise"] = conversation_surprises(samples["messages"].to_list(), model, tokenizer, batch_size, told)
+    figures = {name: found.get(name, [None] * samples.height) for name in ("log_odds", "surprise")}
+    return samples.with_columns(**{name: pl.Series(values, dtype=pl.Float64) for name, values in figures.items()})
 
 
-def calibrated(read: pl.DataFrame, settings: CalibrationSettings) -> tuple[Calibration, pl.DataFrame]:
+def conversation_surprises(
+    conversations: Sequence[list[Message]], model: Any, tokenizer: Any, batch_size: int, report: ReportBatch
+) -> list[float]:
+    """Return how surprising each conversation is: the mean over the assistant's messages, each given all before it."""
+    turns = [
+        (number, [*pair["prompt"], *pair["completion"]])
+        for number, messages in enumerate(conversations)
+        for pair in prompt_completion_pairs(messages)
+    ]
+    told = answer_surprises(model, tokenizer, [said for _, said in turns], batch_size=batch_size, report=report)
+    of: list[list[float]] = [[] for _ in conversations]
+    for (number, _), surprise in zip(turns, told, strict=True):
+        of[number].append(surprise)
+    return [fmean(values) for values in of]
+
+
+def calibrated(readings: pl.DataFrame, settings: CalibrationSettings) -> tuple[Calibration, pl.DataFrame]:
     """Fit scaling and threshold on the calibration part, and return them with the `score` of all parts.
 
     Args:
-        read: labelled samples as `read_samples` returns them.
+        readings: labelled samples as `read_samples` returns them.
         settings: what the threshold is chosen for.
     """
-    cases = calibration_cases(read)
-    scaling = fit_scaling(cases["label"].to_list(), cases)
-    scored = read.with_columns(score=pl.Series(scaling.probabilities(read), dtype=pl.Float64))
-    cases = calibration_cases(scored)
-    found = calibrate(cases["label"].to_list(), cases["score"].to_list(), settings)
+    cases = calibration_cases(readings)
+    labels = cases["label"].to_list()
+    scaling, p_value = fit_scaling(labels, cases), chance_of_any(labels, cases)
+    found = calibrate(labels, scaling.probabilities(cases), p_value, settings)
+    scored = readings.with_columns(score=pl.Series(scaling.probabilities(readings), dtype=pl.Float64))
     return found.model_copy(update={"scaling": scaling}), scored
 
 
@@ -226,23 +266,15 @@ def verdicts_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[Verdic
         Verdict(
             prompt=judge_prompt(scenario, Sample.model_validate(row)),
             correct=row["label"],
-            twins=row["sample_id"].removesuffix("-bad") if row["corruption_family"] != GATE else "",
+            twins=row["sample_id"].removesuffix("-bad") if row["corruption_family"] not in ALONE else "",
         )
         for row in labelled.filter(pl.col("part") == "train").iter_rows(named=True)
     ]
 
 
-def task_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[list[Message]]:
+def task_to_learn(labelled: pl.DataFrame) -> list[list[Message]]:
     """Return the good samples of the training part as the judge learns the task from them."""
-    return answered(scenario, labelled.filter(pl.col("label"), part="train"))
-
-
-def answered(scenario: Scenario, samples: pl.DataFrame) -> list[list[Message]]:
-    """Return each sample's prompt with its answer as one message, right or wrong, whole or broken."""
-    return [
-        [*scenario.prompt(message, tools), {"role": "assistant", "content": answer}]
-        for message, tools, answer in samples.select("message", "tools", "answer").iter_rows()
-    ]
+    return labelled.filter(pl.col("label"), part="train")["messages"].to_list()
 
 
 def with_unseen(tested: pl.DataFrame, held_out: Sequence[str]) -> pl.DataFrame:
@@ -261,27 +293,17 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
         threshold: from the calibration.
 
     Returns:
-        Over all: auc, auc_seen, auc_unseen, auc_rules (rules alone: broken or not), auc_with_rules (rules first, then
-        the judge), n. On what the rules let through, which is what the judge decides on: auc_after_rules,
-        p_value_after_rules (see `chance_of`), n_after_rules, precision, recall, each also with _seen and _unseen, and
-        calibration_error. A figure that cannot be measured, because a label is missing, is left out.
+        Over all: auc with its 95 % bootstrap interval (auc_low, auc_high), auc_rules (rules alone: broken or not),
+        auc_with_rules (rules first, then the judge), n. On what the rules let through, which is what the judge decides
+        on: auc_after_rules, precision, recall. All of these also with _seen and _unseen. And on what the rules let
+        through p_value_after_rules (see `chance_of`), n_after_rules and calibration_error. A figure that cannot be
+        measured, because a label is missing, is left out.
     """
     passed = after_rules(tested)
-    rules = tested.with_columns(score=(pl.col("violations").list.len() == 0).cast(pl.Float64))
-    figures = {
-        "auc": auc(tested),
-        "auc_seen": auc(tested.filter(~pl.col("unseen"))),
-        "auc_unseen": auc(tested.filter("unseen")),
-        "auc_rules": auc(rules),
-        # As the filter uses it: the rules first, the judge on what they let through.
-        "auc_with_rules": auc(tested.with_columns(score=pl.col("score") * rules["score"])),
-        "auc_after_rules": auc(passed),
-    }
-    families = {"": passed, "_seen": passed.filter(~pl.col("unseen")), "_unseen": passed.filter("unseen")}
-    for name, cases in families.items():
-        kept, good = cases.filter(pl.col("score") >= threshold)["label"].to_list(), sum(cases["label"].to_list())
-        figures[f"precision{name}"] = sum(kept) / len(kept) if kept else None
-        figures[f"recall{name}"] = sum(kept) / good if good else None
+    figures: dict[str, float | None] = {}
+    for suffix, family in {"": pl.lit(True), "_seen": ~pl.col("unseen"), "_unseen": pl.col("unseen")}.items():
+        found = _figures(tested.filter(family), passed.filter(family), threshold)
+        figures |= {f"{name}{suffix}": value for name, value in found.items()}
     labels, scores = passed["label"].to_list(), passed["score"].to_list()
     figures |= {
         "calibration_error": calibration_error(reliability(scores, labels)),
@@ -290,6 +312,25 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
         "n_after_rules": passed.height,
     }
     return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def _figures(tested: pl.DataFrame, passed: pl.DataFrame, threshold: float) -> dict[str, float | None]:
+    good, bad = (tested.filter(pl.col("label") == label)["score"].to_list() for label in (True, False))
+    area: dict[str, float] = {}
+    if good and bad:
+        found = area_under_curve(good, bad)
+        area = {"": found.mean, "_low": found.low, "_high": found.high}
+    rules = tested.with_columns(score=(pl.col("violations").list.len() == 0).cast(pl.Float64))
+    kept, right = passed.filter(pl.col("score") >= threshold)["label"].to_list(), sum(passed["label"].to_list())
+    return {
+        **{f"auc{bound}": value for bound, value in area.items()},
+        "auc_rules": auc(rules),
+        # As the filter uses it: the rules first, the judge on what they let through.
+        "auc_with_rules": auc(tested.with_columns(score=pl.col("score") * rules["score"])),
+        "auc_after_rules": auc(passed),
+        "precision": sum(kept) / len(kept) if kept else None,
+        "recall": sum(kept) / right if right else None,
+    }
 
 
 def added_to_rules(metrics: Mapping[str, float]) -> str:

@@ -18,6 +18,8 @@ from cs_assets.scenario import Scenario
 
 PARTS: Final = {"train": 0.54, "calibration": 0.16, "test": 0.30}
 GATE: Final = "gate"  # the family of what was not corrupted and breaks a rule all the same
+REVIEWED: Final = "reviewed"  # the family of what a person has decided
+ALONE: Final = (GATE, REVIEWED)  # families whose samples have no twin
 SCHEMA: Final[dict[str, Any]] = render.SCHEMA | {
     "part": pl.String,  # of the judge's data: train, calibration, test; empty elsewhere
     "label": pl.Boolean,  # True: good by construction
@@ -150,7 +152,12 @@ def _row(scenario: Scenario, sample: dict[str, Any]) -> dict[str, Any]:
         "label": True,
         "corruption_kind": "",
         "corruption_family": "",
-        "violations": [f"{v.rule}: {v.detail}" for v in scenario.family.verify(Sample.model_validate(sample))],
+        "violations": broken_rules(scenario, Sample.model_validate(sample)),
         "duplicate_of": "",
         "contradicts": "",
     }
+
+
+def broken_rules(scenario: Scenario, sample: Sample) -> list[str]:
+    """Return the rules that the answer breaks, each with its detail."""
+    return [f"{v.rule}: {v.detail}" for v in scenario.family.verify(sample)]

@@ -16,17 +16,18 @@ import polars as pl
 from upath import UPath
 
 from cs_assets.families.base import Sample
-from cs_assets.learning.kto import Verdict
-from cs_assets.quality.judging import WORDS, judge_prompt
+from cs_assets.quality.judging import WORDS
+from cs_assets.quality.labelling import REVIEWED, SCHEMA, broken_rules
 from cs_assets.scenario import Scenario
 from resources.files import write_whole
+from resources.store import fingerprint
 
 
 class ReviewLine(Sample):
-    """A sample to be judged by a person; `score` is the judge's, `verdict` empty until somebody has read it."""
+    """A sample to be judged by a person; `score` is the judge's, if it was asked, `verdict` empty until it was read."""
 
     sample_id: str
-    score: float
+    score: float | None
     verdict: Literal["", "正确", "错误"] = ""
 
 
@@ -37,12 +38,17 @@ def near_threshold(filtered: pl.DataFrame, threshold: float, count: int) -> list
     """Return the samples whose score is nearest to the threshold, on either side, nearest first.
 
     Args:
-        filtered: the table of `filtered_samples`; a sample without a score was not judged.
+        filtered: the table of `filtered_samples`; a sample without a score was not judged. Where the judge was asked
+            nothing, the samples are taken at even distances: the next judge needs labels all the more.
         threshold: of the judge.
         count: how many.
     """
     judged = filtered.filter(pl.col("score").is_not_null())
-    nearest = judged.sort((pl.col("score") - threshold).abs(), "sample_id").head(count)
+    if judged.is_empty():
+        kept = filtered.filter("kept").sort("sample_id")
+        nearest = kept.gather_every(max(kept.height // max(count, 1), 1)).head(count)
+    else:
+        nearest = judged.sort((pl.col("score") - threshold).abs(), "sample_id").head(count)
     return [ReviewLine.model_validate(row) for row in nearest.select(*_ASKED).iter_rows(named=True)]
 
 
@@ -81,8 +87,29 @@ def write_review(path: UPath, wanted: Iterable[ReviewLine]) -> list[ReviewLine]:
     return kept
 
 
-def reviewed_verdicts(scenario: Scenario, lines: Iterable[ReviewLine]) -> list[Verdict]:
-    """Return the cases that people have decided, as the judge's training takes them."""
-    return [
-        Verdict(prompt=judge_prompt(scenario, line), correct=line.verdict == WORDS[0]) for line in lines if line.verdict
+def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine]) -> pl.DataFrame:
+    """Return what people have decided as labelled samples of the judge, with the columns of `labelled_samples`.
+
+    Three quarters of them train the judge, the others, by their message, are for its calibration; none tests it, for
+    they lie near the threshold of the judge before.
+    """
+    rows = [
+        {
+            "sample_id": f"{REVIEWED}-{line.sample_id}",
+            "fold": "judge",
+            "message": line.message,
+            "tools": line.tools,
+            "answer": line.answer,
+            "messages": scenario.conversation(line),
+            "part": "calibration" if int(fingerprint(message=line.message)[:8], 16) % 4 == 0 else "train",
+            "label": line.verdict == WORDS[0],
+            "corruption_kind": REVIEWED,
+            "corruption_family": REVIEWED,
+            "violations": broken_rules(scenario, line),
+            "duplicate_of": "",
+            "contradicts": "",
+        }
+        for line in lines
+        if line.verdict
     ]
+    return pl.DataFrame(rows, schema=SCHEMA)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GraniteConfig, GraniteForCausalLM
 
 from cs_assets.learning import inference
 from cs_assets.learning.inference import answer_surprises, generate, rewards, verdict_log_odds, verdict_probability
@@ -97,6 +98,51 @@ def test_a_surprise_is_the_loss_of_the_answer_at_any_batch_size(model: Any, toke
         )
         labels = torch.tensor([[-100] * len(head) + whole[len(head) :]])
         assert float(model(torch.tensor([whole]), labels=labels).loss) == pytest.approx(surprise, abs=1e-3)
+
+
+SAID = [[*prompt, {"role": "assistant", "content": "确认地址"}] for prompt in PROMPTS]
+
+
+def test_surprises_of_a_bfloat16_model_are_those_of_its_states_in_float32(tiny_model: Path, tokenizer: Any) -> None:
+    model = opinionated(load_causal_lm(str(tiny_model)).bfloat16())
+    found = answer_surprises(model, tokenizer, SAID, batch_size=1)
+    exact = load_causal_lm(str(tiny_model)).lm_head.float()
+    exact.weight.data.copy_(model.get_output_embeddings().weight.float())
+    model.set_output_embeddings(torch.nn.Identity())
+    for said, surprise in zip(SAID, found, strict=True):
+        whole, head = (
+            tokenizer.apply_chat_template(messages, add_generation_prompt=asked, return_dict=False)
+            for messages, asked in ((said, False), (said[:-1], True))
+        )
+        states = model(torch.tensor([whole])).logits[0, len(head) - 1 : -1].float()
+        told = torch.log_softmax(exact(states), dim=-1).gather(-1, torch.tensor(whole[len(head) :])[:, None])
+        assert surprise == pytest.approx(-float(told.mean()), abs=1e-5)
+
+
+def test_a_surprise_is_told_by_the_model_s_own_logits_where_its_head_is_not_all(tokenizer: Any) -> None:
+    torch.manual_seed(3)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = GraniteConfig(vocab_size=len(tokenizer), num_key_value_heads=2, logits_scaling=0.1, **shape)
+    model = GraniteForCausalLM(config).eval()
+    one, four = (answer_surprises(model, tokenizer, SAID, batch_size=size) for size in (1, 4))
+    assert one == pytest.approx(four, abs=1e-3)
+    for said, surprise in zip(SAID, one, strict=True):
+        whole, head = (
+            tokenizer.apply_chat_template(messages, add_generation_prompt=asked, return_dict=False)
+            for messages, asked in ((said, False), (said[:-1], True))
+        )
+        labels = torch.tensor([[-100] * len(head) + whole[len(head) :]])
+        assert float(model(torch.tensor([whole]), labels=labels).loss) == pytest.approx(surprise, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "template", ["{% for m in messages %}{{ m.content }}|{% endfor %}{{ 'A:' if add_generation_prompt }}"]
+)
+def test_a_template_that_does_not_ask_before_the_answer_is_named(model: Any, tiny_model: Path, template: str) -> None:
+    tokenizer = load_tokenizer(str(tiny_model))
+    tokenizer.chat_template = template
+    with pytest.raises(ValueError, match=r"asks with .*A:.* set task_epochs: 0"):
+        answer_surprises(model, tokenizer, SAID, batch_size=4)
 
 
 def test_log_odds_of_a_bfloat16_model_do_not_tie(tiny_model: Path, tokenizer: Any) -> None:

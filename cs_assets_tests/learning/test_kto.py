@@ -1,5 +1,6 @@
 """The judge: balanced verdicts, weights in KTO's range, and a training that teaches it the difference."""
 
+import functools
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
@@ -9,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cs_assets.learning import kto
+from cs_assets.learning import kto, training
 from cs_assets.learning.inference import answer_surprises, verdict_log_odds
 from cs_assets.learning.kto import TASK, JudgeSettings, Verdict, _verdict_rows, _weights, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
-from cs_assets.learning.progress import Progress
+from cs_assets.learning.progress import Progress, progress_callback
 from cs_assets.learning.training import TrainingLog
-from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
+from cs_assets_tests.learning.conftest import SMALL, Interrupted, adapter_weights, losses
 
 WORDS = ("正确", "错误")
 
@@ -109,7 +110,7 @@ def test_twins_stay_in_one_batch_though_one_of_others_is_too_long(
 
 
 def test_verdicts_that_are_all_too_long_are_an_error_that_names_the_setting(tiny_model: Path, tmp_path: Path) -> None:
-    settings = judge_settings(base_model=str(tiny_model), max_length=16, task_epochs=0)
+    settings = judge_settings(base_model=str(tiny_model), max_length=16)
     long = [Verdict(prompt=[{"role": "user", "content": "很长" * 40}], correct=c) for c in (True, False)]
     with pytest.raises(ValueError, match="longer than max_length 16; raise it"):
         train_judge(str(tiny_model), long, TASK_SAMPLES, WORDS, settings, tmp_path / "model", tmp_path / "work")
@@ -152,6 +153,31 @@ def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(
             str(tiny_model), CASES[:8], TASK_SAMPLES, WORDS, settings, folder, work, report
         )
     )
+
+
+def test_a_training_cut_within_the_task_goes_on_there(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(progress: Progress) -> None:
+        if progress.training == TASK and progress.step > 4:
+            raise Interrupted
+
+    settings = judge_settings(task_epochs=2)
+    given = str(tiny_model), CASES, TASK_SAMPLES, WORDS, settings
+    train_judge(*given, tmp_path / "whole", tmp_path / "whole_work")
+    monkeypatch.setattr(training, "progress_callback", functools.partial(progress_callback, every=0.0))
+    with pytest.raises(Interrupted):
+        train_judge(*given, tmp_path / "cut", tmp_path / "cut_work", cut)
+    train_judge(*given, tmp_path / "cut", tmp_path / "cut_work")
+    assert TrainingLog.load(tmp_path / "cut" / TASK).resumed_at > 0
+    for below in (TASK, ""):
+        whole, resumed = (adapter_weights(tmp_path / name / below) for name in ("whole", "cut"))
+        assert max(float((whole[name] - resumed[name]).abs().max()) for name in whole) < 1e-4
+
+
+def test_a_judge_without_good_samples_is_an_error(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has none to train on"):
+        train_judge(str(tiny_model), CASES, [], WORDS, judge_settings(), tmp_path / "judge", tmp_path / "work")
 
 
 def test_the_task_is_learnt_by_an_adapter_of_its_own_that_no_verdict_changes(tiny_model: Path, tmp_path: Path) -> None:

@@ -56,21 +56,28 @@ def materialized(labelled: pl.DataFrame, tiny_model: Path, tmp_path: Path) -> Ca
 def test_a_verdict_put_into_the_review_file_is_a_training_row_of_the_next_judge(
     materialized: Callable[[], dict[str, Any]], scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(base: str, cases: list[Verdict], *arguments: Any) -> Any:
+    def train(base: str, cases: list[Verdict], task: list[Any], *arguments: Any) -> Any:
         learnt.append(cases)
-        return whole(base, cases, *arguments)
+        tasks.append(task)
+        return whole(base, cases, task, *arguments)
 
     learnt: list[list[Verdict]] = []
+    tasks: list[list[Any]] = []
     whole = assets.train_judge
     monkeypatch.setattr(assets, "train_judge", train)
     first = materialized()
-    decided = ReviewLine(sample_id="train-1", message="人民路5号", answer="{}", score=0.5, verdict="错误")
-    waiting = ReviewLine(sample_id="train-2", message="人民路6号", answer="{}", score=0.5)
+    decided = ReviewLine(sample_id="train-1", message="人民路6号", answer="{}", score=0.5, verdict="正确")
+    waiting = ReviewLine(sample_id="train-2", message="人民路7号", answer="{}", score=0.5)
     review = Store(root=str(tmp_path / "out")).location("reviews", f"{NAME}.jsonl")
     write_review(review, [decided, waiting])
     second, third = materialized(), materialized()
     assert [run["cache"] for run in (first, second, third)] == ["miss", "miss", "hit"]
     assert [run["verdicts_of_people"] for run in (first, second)] == [0, 1]
     assert second["samples"] == first["samples"] + 1
-    assert learnt[1] == [*learnt[0], Verdict(prompt=judge_prompt(scenario, decided), correct=False)]
-    assert first["added_to_rules"].startswith("The judge adds ")
+    assert learnt[1] == [*learnt[0], Verdict(prompt=judge_prompt(scenario, decided), correct=True)]
+    assert tasks[1] == [*tasks[0], scenario.conversation(decided)]
+    assert first["added_to_rules"].startswith(("The judge adds nothing to the rules", "The judge adds 0."))
+    assert first["weight_verdict"] + first["weight_surprise"] > 0
+    for plot in ("score_distribution", "reliability"):
+        assert first[plot].startswith("![")
+        assert "data:image/" in first[plot]

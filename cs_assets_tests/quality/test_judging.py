@@ -2,16 +2,21 @@
 
 import itertools
 from pathlib import Path
+from statistics import fmean
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.families.base import Sample
-from cs_assets.learning.kto import JudgeSettings, train_judge
+from cs_assets.learning.inference import answer_surprises
+from cs_assets.learning.kto import TASK, JudgeSettings, train_judge
+from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.quality.judging import (
     WORDS,
+    Calibration,
     CalibrationSettings,
     Scaling,
     added_to_rules,
@@ -20,6 +25,8 @@ from cs_assets.quality.judging import (
     calibrate,
     calibrated,
     calibration_cases,
+    chance_of,
+    conversation_surprises,
     fit_scaling,
     judge_metrics,
     judge_prompt,
@@ -30,6 +37,7 @@ from cs_assets.quality.judging import (
 )
 from cs_assets.scenario import Scenario
 
+NONE_BROKEN = pl.lit([], dtype=pl.List(pl.String))
 SCORED = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=4, max_size=40).filter(
     lambda rows: len({label for label, _ in rows}) == 2
 )
@@ -53,7 +61,7 @@ def test_threshold_is_the_lowest_of_the_wanted_precision_that_keeps_enough(
     rows: list[tuple[bool, float]], wanted: float, least: float
 ) -> None:
     labels, scores = [label for label, _ in rows], [score for _, score in rows]
-    found = calibrate(labels, scores, CalibrationSettings(wanted_precision=wanted, minimum_recall=least))
+    found = chosen(labels, scores, wanted_precision=wanted, minimum_recall=least)
     if found.p_value > 0.05:
         assert (found.threshold, found.recall) == (0.0, 1.0)
         return
@@ -71,8 +79,12 @@ def test_threshold_is_the_lowest_of_the_wanted_precision_that_keeps_enough(
         assert all(precision < found.precision for t, precision in precisions.items() if t < found.threshold)
 
 
+def chosen(labels: list[bool], scores: list[float], **wanted: float) -> Calibration:
+    return calibrate(labels, scores, chance_of(labels, scores), CalibrationSettings(**wanted))
+
+
 def threshold_for(labels: list[bool], scores: list[float], least: float) -> float:
-    return calibrate(labels, scores, CalibrationSettings(wanted_precision=0.95, minimum_recall=least)).threshold
+    return chosen(labels, scores, wanted_precision=0.95, minimum_recall=least).threshold
 
 
 def test_a_judge_that_is_unsure_rejects_little() -> None:
@@ -83,21 +95,33 @@ def test_a_judge_that_is_unsure_rejects_little() -> None:
 
 
 def test_a_judge_that_may_rank_by_chance_rejects_nothing() -> None:
-    guessing = calibrate([True, False] * 6, [0.1, 0.9, 0.8, 0.2, 0.5, 0.4] * 2, CalibrationSettings())
+    guessing = chosen([True, False] * 6, [0.1, 0.9, 0.8, 0.2, 0.5, 0.4] * 2)
     assert (guessing.threshold, guessing.precision, guessing.recall) == (0.0, 0.5, 1.0)
     assert guessing.p_value > 0.05
 
 
 def test_a_judge_that_parts_the_labels_keeps_all_good_ones() -> None:
-    found = calibrate([True] * 4 + [False] * 4, [1.0, 0.9, 0.8, 0.7, 0.4, 0.1, 0.1, 0.0], CalibrationSettings())
+    found = chosen([True] * 4 + [False] * 4, [1.0, 0.9, 0.8, 0.7, 0.4, 0.1, 0.1, 0.0])
     assert (found.threshold, found.precision, found.recall) == (0.7, 1.0, 1.0)
     assert found.p_value < 0.05
 
 
 @pytest.mark.parametrize("labels", [[True] * 3, [False] * 3, []])
 def test_a_judge_that_was_not_put_to_the_test_rejects_nothing(labels: list[bool]) -> None:
-    found = calibrate(labels, [0.1, 0.5, 0.9][: len(labels)], CalibrationSettings())
+    found = chosen(labels, [0.1, 0.5, 0.9][: len(labels)])
     assert (found.threshold, found.recall, found.p_value) == (0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("figures", [1, 2])
+def test_figures_that_know_nothing_are_seldom_trusted_though_their_weights_are_fitted(figures: int) -> None:
+    chance = np.random.default_rng(5)
+    labels, trusted = [True] * 12 + [False] * 12, 0
+    for _ in range(400):
+        verdicts, surprises = chance.normal(size=24).tolist(), chance.gamma(1.0, size=24).tolist()
+        noise = readings(verdicts, surprises if figures == 2 else None)
+        cases = noise.with_columns(label=pl.Series(labels), part=pl.lit("calibration"), violations=NONE_BROKEN)
+        trusted += calibrated(cases, CalibrationSettings())[0].threshold > 0
+    assert trusted <= 400 * 0.07  # 0.05, and twice the standard error
 
 
 def test_the_threshold_is_chosen_on_what_the_rules_let_through(labelled: pl.DataFrame) -> None:
@@ -109,7 +133,7 @@ def test_the_threshold_is_chosen_on_what_the_rules_let_through(labelled: pl.Data
     assert cases.height == labelled.filter(pl.col("part") == "calibration").height - caught.height
 
 
-def read(log_odds: list[float], surprise: list[float] | None = None) -> pl.DataFrame:
+def readings(log_odds: list[float], surprise: list[float] | None = None) -> pl.DataFrame:
     return pl.DataFrame(
         {"log_odds": log_odds, "surprise": surprise or pl.repeat(None, len(log_odds), eager=True)},
         schema={"log_odds": pl.Float64, "surprise": pl.Float64},
@@ -119,7 +143,7 @@ def read(log_odds: list[float], surprise: list[float] | None = None) -> pl.DataF
 @given(rows=st.lists(st.tuples(st.booleans(), st.floats(-20, 20), st.floats(0, 5)), min_size=2, max_size=40))
 def test_an_answer_that_is_better_in_both_figures_is_not_less_probable(rows: list[tuple[bool, float, float]]) -> None:
     labels, verdicts, surprises = ([*column] for column in zip(*rows, strict=True))
-    scaled = fit_scaling(labels, read(verdicts, surprises)).probabilities(read(verdicts, surprises))
+    scaled = fit_scaling(labels, readings(verdicts, surprises)).probabilities(readings(verdicts, surprises))
     assert all(0 <= probability <= 1 for probability in scaled)
     for (one, other), (v, w), (s, t) in zip(
         itertools.permutations(scaled, 2),
@@ -131,22 +155,22 @@ def test_an_answer_that_is_better_in_both_figures_is_not_less_probable(rows: lis
 
 
 def test_scaling_tells_an_overconfident_judge_how_often_it_is_right() -> None:
-    sure = read([7.0] * 200 + [-7.0] * 200)
+    sure = readings([7.0] * 200 + [-7.0] * 200)
     scaled = fit_scaling(([True] * 3 + [False]) * 50 + ([False] * 3 + [True]) * 50, sure)
-    assert scaled.probabilities(read([7.0, -7.0])) == pytest.approx([0.75, 0.25], abs=0.01)
+    assert scaled.probabilities(readings([7.0, -7.0])) == pytest.approx([0.75, 0.25], abs=0.01)
     assert scaled.surprise == 0
 
 
 def test_a_surprise_tells_what_the_verdict_does_not() -> None:
     labels, same = [True] * 20 + [False] * 20, [0.3] * 40
-    scaled = fit_scaling(labels, read(same, [0.01] * 20 + [0.5] * 20))
-    good, bad = scaled.probabilities(read([0.3, 0.3], [0.01, 0.5]))
+    scaled = fit_scaling(labels, readings(same, [0.01] * 20 + [0.5] * 20))
+    good, bad = scaled.probabilities(readings([0.3, 0.3], [0.01, 0.5]))
     assert good > 0.9 > 0.1 > bad
 
 
 def test_a_figure_that_would_turn_the_ranking_around_has_no_weight() -> None:
     labels = [True] * 20 + [False] * 20
-    scaled = fit_scaling(labels, read([-1.0] * 20 + [1.0] * 20, [0.01] * 20 + [0.5] * 20))
+    scaled = fit_scaling(labels, readings([-1.0] * 20 + [1.0] * 20, [0.01] * 20 + [0.5] * 20))
     assert scaled.verdict == 0
     assert scaled.surprise > 0
 
@@ -157,18 +181,21 @@ def test_a_figure_that_would_turn_the_ranking_around_has_no_weight() -> None:
 def test_verdicts_without_two_labels_or_turned_around_stay_as_they_are(
     labels: list[bool], log_odds: list[float]
 ) -> None:
-    assert fit_scaling(labels, read(log_odds)) == Scaling()
-    assert Scaling().probabilities(read([-2000.0, 0.0, 1.0])) == pytest.approx([0, 0.5, 0.731], abs=1e-3)
+    assert fit_scaling(labels, readings(log_odds)) == Scaling()
+    assert Scaling().probabilities(readings([-2000.0, 0.0, 1.0])) == pytest.approx([0, 0.5, 0.731], abs=1e-3)
 
 
 def test_all_parts_are_scaled_by_the_calibration_part() -> None:
     parts = pl.DataFrame({"part": ["calibration", "test"]})
-    cases = read([2.0, 1.0, 2.0, 1.0, -0.4, -0.8, -0.4, -0.8]).with_columns(label=pl.Series([True] * 4 + [False] * 4))
-    raw = parts.join(cases, how="cross").with_columns(violations=pl.lit([], dtype=pl.List(pl.String)))
+    turned = pl.col("label") == (pl.col("part") == "calibration")  # in the test part all labels are wrong
+    cases = readings([2.0, 1.0, 2.0, 1.0, -0.4, -0.8, -0.4, -0.8]).with_columns(
+        label=pl.Series([True] * 4 + [False] * 4)
+    )
+    raw = parts.join(cases, how="cross").with_columns(label=turned, violations=NONE_BROKEN)
     calibration, scaled = calibrated(raw, CalibrationSettings())
-    assert calibration.scaling != Scaling()
+    assert calibration.scaling == fit_scaling(cases["label"].to_list(), cases) != Scaling()
     assert scaled["score"].to_list() == calibration.scaling.probabilities(raw)
-    assert calibration.threshold == scaled.filter("label")["score"].min()
+    assert calibration.threshold == scaled.filter("label", part="calibration")["score"].min()
     assert (calibration.precision, calibration.recall) == (1.0, 1.0)
 
 
@@ -182,7 +209,7 @@ def test_samples_are_read_by_both_adapters_of_the_judge(
     train_judge(
         str(tiny_model),
         verdicts_to_learn(scenario, labelled),
-        task_to_learn(scenario, labelled),
+        task_to_learn(labelled),
         WORDS,
         settings,
         tmp_path / "judge",
@@ -196,6 +223,40 @@ def test_samples_are_read_by_both_adapters_of_the_judge(
     assert found["log_odds"].null_count() == 0
     assert {what for what, _, _ in told} == {"verdicts", *(["surprises"] if learnt else [])}
     assert found["surprise"].null_count() == (0 if learnt else held_back.height)
+    tokenizer, said = load_tokenizer(base), held_back["messages"].to_list()
+    for adapter, same in ((str(tmp_path / "judge" / TASK), True), (None, False)) if learnt else ():
+        of_adapter = answer_surprises(load_causal_lm(base, adapter), tokenizer, said, batch_size=4)
+        assert (found["surprise"].to_list() == pytest.approx(of_adapter)) is same
+    for name, column in (("verdict", "log_odds"), ("surprise", "surprise")):
+        alone = read_samples(scenario, held_back, base, judge, batch_size=4, wanted=[name])
+        other = {"log_odds": "surprise", "surprise": "log_odds"}[column]
+        assert alone[column].equals(found[column])
+        assert alone[other].null_count() == held_back.height
+
+
+def test_what_the_assistant_was_told_in_between_surprises_nobody(tiny_model: Path, tmp_path: Path) -> None:
+    steps = [("assistant", "查一下"), ("tool", "库存 3"), ("assistant", "有货")]
+    asked = [{"role": "user", "content": "有货吗"}]
+    messages = [*asked, *({"role": role, "content": text} for role, text in steps)]
+    model, tokenizer = load_causal_lm(str(tiny_model)), load_tokenizer(str(tiny_model))
+    turns = [messages[:2], messages]
+    [surprise] = conversation_surprises([messages], model, tokenizer, 4, lambda *done: None)
+    assert surprise == pytest.approx(fmean(answer_surprises(model, tokenizer, turns, batch_size=1)), abs=1e-4)
+
+
+@pytest.mark.parametrize("text", ['{"slope": 0.3, "intercept": 1.2}', '{"verdict": -1.0}'])
+def test_a_calibration_of_another_kind_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="1 validation error"):
+        Scaling.model_validate_json(text)
+
+
+def test_what_has_no_weight_need_not_be_read() -> None:
+    scaling = Scaling(verdict=0.0, surprise=2.0, intercept=0.5)
+    both = readings([0.3, -0.2], [0.01, 0.5])
+    assert scaling.weighed == ["surprise"]
+    alone = both.with_columns(log_odds=pl.lit(None, dtype=pl.Float64))
+    assert scaling.probabilities(alone) == scaling.probabilities(both)
+    assert Scaling().weighed == ["verdict"]
 
 
 def scored(rows: list[tuple[bool, float, list[str], bool]]) -> pl.DataFrame:
@@ -214,11 +275,18 @@ def test_metrics_tell_seen_from_unseen_and_judge_from_rules() -> None:
     )
     assert judge_metrics(table, threshold=0.5) == {
         "auc": 0.5,
-        "auc_seen": 1.0,
-        "auc_unseen": 0.0,
+        "auc_low": 0.0,
+        "auc_high": 1.0,
+        **{f"auc{bound}_seen": 1.0 for bound in ("", "_low", "_high")},
+        **{f"auc{bound}_unseen": 0.0 for bound in ("", "_low", "_high")},
         "auc_rules": 0.75,
+        "auc_rules_seen": 1.0,
+        "auc_rules_unseen": 0.5,
         "auc_with_rules": 0.75,
+        "auc_with_rules_seen": 1.0,
+        "auc_with_rules_unseen": 0.0,
         "auc_after_rules": 0.5,
+        "auc_after_rules_unseen": 0.0,
         "p_value_after_rules": pytest.approx(2 / 3),
         "precision": 0.5,
         "precision_seen": 1.0,
