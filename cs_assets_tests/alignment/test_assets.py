@@ -11,6 +11,7 @@ import pytest
 
 from cs_assets.alignment import assets
 from cs_assets.alignment.assets import aligned_adapter
+from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.reward.pairs import SCHEMA
 from cs_assets_tests.families.conftest import committed
@@ -83,6 +84,20 @@ def untested(tmp_path: Path) -> ModelFolder:
     return store.cached_model("reward_model", NAME, "b" * 64, "nowhere", lambda folder, work: {"n": 0.0})[0]
 
 
+@pytest.fixture
+def preferring(tiny_model: Path, tmp_path: Path) -> Callable[[str], ModelFolder]:
+    """Train a reward model that is kept under the letter it is asked for."""
+    store = Store(root=str(tmp_path / "out"))
+    pair = Preference(prompt=[{"role": "user", "content": "电话 1"}], chosen="好", rejected="坏")
+
+    def train(folder: Path, work: Path) -> dict[str, float]:
+        settings = RewardSettings(**SMALL | {"epochs": 1})
+        train_reward_model(str(tiny_model), [pair, pair], settings, folder, work)
+        return {"n": 0.0}
+
+    return lambda letter: store.cached_model("reward_model", NAME, letter * 64, str(tiny_model), train)[0]
+
+
 pytestmark = pytest.mark.usefixtures("scenarios")
 
 
@@ -122,6 +137,20 @@ def test_by_answers_it_tells_the_rewards_and_a_changed_weight_trains_again(
     assert first["steps"] == 2
     assert aligned(method=method, reward_weight=0.0, generations=2)["cache"] == "hit"
     assert aligned(method=method, reward_weight=0.0, generations=3)["cache"] == "miss"
+
+
+@pytest.mark.parametrize("method", ["rloo", "grpo"])
+def test_by_answers_with_a_weight_the_reward_model_has_its_say(
+    aligned: Any, method: str, short_answers: None, preferring: Callable[[str], ModelFolder]
+) -> None:
+    first = aligned(judged=preferring("a"), method=method, reward_weight=0.5, generations=2)
+    assert {"preferred_first", "preferred_last"} <= first.keys()
+    for step in ("first", "last"):
+        both = first[f"verified_{step}"] + 0.5 * first[f"preferred_{step}"]
+        assert first[f"reward_{step}"] == pytest.approx(both, abs=1e-3)
+    assert aligned(judged=preferring("a"), method=method, reward_weight=0.5, generations=2)["cache"] == "hit"
+    assert aligned(judged=preferring("b"), method=method, reward_weight=0.5, generations=2)["cache"] == "miss"
+    assert aligned(judged=preferring("a"), method=method, reward_weight=0.25, generations=2)["cache"] == "miss"
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ def conversation(i: int) -> list[dict[str, str]]:
         {"role": "user", "content": f"你好 {i}"},
         {"role": "assistant", "content": "请说"},
         {"role": "user", "content": "电话 " + "13800" * (1 + i % 3)},
+        {"role": "assistant", "content": "查一下"},
+        {"role": "tool", "content": f"库存 {i}"},
         {"role": "assistant", "content": json.dumps({"电话": str(i)}, ensure_ascii=False)},
     ]
 
@@ -55,7 +57,7 @@ def test_training_lowers_the_loss_and_the_saved_adapter_changes_the_model(tiny_m
     log = train_adapter(str(tiny_model), CONVERSATIONS, CONVERSATIONS[:2], SETTINGS, folder, tmp_path / "work")
     curve = losses(log)
     assert curve[-1] < curve[0] - 0.1
-    assert (log.samples, log.steps, len(curve)) == (8, 24, 24)
+    assert (log.samples, log.steps, len(curve)) == (8, 36, 36)
     assert TrainingLog.load(folder) == log
     assert log.metrics()["validation_loss"] < curve[0]
     ids = torch.arange(3, 30).unsqueeze(0)
