@@ -23,13 +23,12 @@ from pydantic import BaseModel, Field
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_tokens
-from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
+from cs_assets.learning.models import load_tokenizer, load_trainable, release_memory, save_adapter
 from cs_assets.learning.progress import Progress, Report, silent
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import (
     TrainingLog,
     TrainingSettings,
-    release_memory,
     run_training,
     training_arguments,
 )

@@ -4,6 +4,8 @@ Numbers: bfloat16 where a GPU has it, or an x86 CPU (AVX512-BF16, AMX); float32 
 emulated and several times slower. `CS_PRECISION=float32` asks for float32 everywhere.
 """
 
+import ctypes
+import gc
 import json
 import os
 from pathlib import Path
@@ -61,6 +63,25 @@ def load_tokenizer(path: str) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
+def release_memory() -> None:
+    """Free what a finished trainer or model held. It is full of cycles, and the next model needs the room.
+
+    Where blocks are kept for the next step (`KEEP_MEMORY` in resources/lease.py), they go back to the system here.
+    """
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc has it
+        trim(0)
+
+
+def _loaded(kind: Any, path: str, **how: Any) -> Any:
+    release_memory()
+    return kind.from_pretrained(path, **how)
+
+
 def load_causal_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":
     """Load a causal LM for inference, or to train an adapter of it.
 
@@ -73,7 +94,7 @@ def load_causal_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":
 
     if adapter is not None and not _is_peft(adapter):
         path, adapter = adapter, None
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=_dtype()).to(device_name())
+    model = _loaded(AutoModelForCausalLM, path, dtype=_dtype()).to(device_name())
     return model if adapter is None else _with_adapter(model, adapter)
 
 
@@ -85,14 +106,14 @@ def load_trainable(path: str, settings: AdapterSettings) -> "PreTrainedModel":
     """
     from transformers import AutoModelForCausalLM
 
-    return _on_device(AutoModelForCausalLM.from_pretrained(path, **_trained_as(settings)))
+    return _on_device(_loaded(AutoModelForCausalLM, path, **_trained_as(settings)))
 
 
 def load_trainable_reward_lm(path: str, settings: AdapterSettings) -> "PreTrainedModel":
     """Load a base with a one-number head as the method trains it; see `load_trainable`."""
     from transformers import AutoModelForSequenceClassification
 
-    model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, **_trained_as(settings))
+    model = _loaded(AutoModelForSequenceClassification, path, num_labels=1, **_trained_as(settings))
     return _with_exact_head(_on_device(model), path)
 
 
@@ -188,7 +209,7 @@ def load_reward_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":
     base = path
     if adapter is not None and not _is_peft(adapter):
         path, adapter = adapter, None
-    model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=_dtype()).to(device_name())
+    model = _loaded(AutoModelForSequenceClassification, path, num_labels=1, dtype=_dtype()).to(device_name())
     model = _with_exact_head(model, base)
     return model if adapter is None else _with_adapter(model, adapter)
 

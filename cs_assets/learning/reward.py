@@ -19,6 +19,7 @@ from cs_assets.learning.models import (
     load_reward_lm,
     load_tokenizer,
     load_trainable_reward_lm,
+    release_memory,
     save_adapter,
     trained_form,
 )
@@ -26,7 +27,6 @@ from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.training import (
     TrainingLog,
     TrainingSettings,
-    release_memory,
     run_training,
     training_arguments,
 )

@@ -10,14 +10,13 @@ from pydantic import Field
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_completion_pairs
-from cs_assets.learning.models import load_tokenizer, load_trainable, save_adapter
+from cs_assets.learning.models import load_tokenizer, load_trainable, release_memory, save_adapter
 from cs_assets.learning.packing import IGNORED, PackedRows, require_samples_apart
 from cs_assets.learning.progress import LossPoint, Report, Watch, silent, unwatched, validation_callback
 from cs_assets.learning.streaming import epochs, read_conversations
 from cs_assets.learning.training import (
     TrainingLog,
     TrainingSettings,
-    release_memory,
     run_training,
     training_arguments,
 )

@@ -3,7 +3,6 @@
 What differs between fine-tuning, judge and reward model stands in `sft.py`, `kto.py` and `reward.py`.
 """
 
-import gc
 import json
 import time
 from pathlib import Path
@@ -190,15 +189,6 @@ def _leave_nothing_to_train(trainer: Any) -> None:
         trainer.args.num_train_epochs = 0
     else:
         trainer.train_dataset = trainer.train_dataset.take(0)
-
-
-def release_memory() -> None:
-    """Free what a finished trainer held. It is full of cycles, and the next model needs the room."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _count_tokens(trainer: Any) -> dict[str, int]:

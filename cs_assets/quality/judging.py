@@ -212,7 +212,6 @@ def read_samples(
         in nats a token, which a judge that has not learnt the task cannot tell.
     """
     from cs_assets.learning.models import load_causal_lm, load_tokenizer
-    from cs_assets.learning.training import release_memory
 
     tokenizer, task = load_tokenizer(base), Path(judge) / TASK
     found: dict[str, list[float]] = {}
@@ -221,7 +220,6 @@ def read_samples(
         model, told = load_causal_lm(base, judge), partial(report, "verdicts")
         found["log_odds"] = verdict_log_odds(model, tokenizer, asked, WORDS, batch_size=batch_size, report=told)
         del model
-        release_memory()
     if "surprise" in wanted and task.is_dir():
         model, told = load_causal_lm(base, str(task)), partial(report, "surprises")
         found["surprise"] = conversation_surprises(samples["messages"].to_list(), model, tokenizer, batch_size, told)

@@ -22,9 +22,10 @@ from pydantic import BaseModel, Field
 
 from cs_assets.learning.adapters import LOW_RANK
 from cs_assets.learning.conversations import Message, prompt_completion_pairs
+from cs_assets.learning.models import release_memory
 from cs_assets.learning.progress import Report
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
-from cs_assets.learning.training import Untrainable, release_memory
+from cs_assets.learning.training import Untrainable
 from cs_assets.profiles import by_profile
 from cs_assets.training.splits import spaced_evenly
 from resources.tracking import TrackedRun

@@ -1,5 +1,8 @@
 """What was trained is known by its folder, and merged into the base it answers as base and adapter do."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from cs_assets.learning.models import (
 )
 from cs_assets.learning.reward import RewardSettings
 from cs_assets_tests.release.conftest import Train, base, train, write_loud_model
+from resources.lease import KEEP_MEMORY
 
 __all__ = ["base", "train"]  # fixtures
 
@@ -116,3 +120,33 @@ def test_the_head_is_exact_though_the_base_computes_in_bfloat16(base: Path, load
     assert scores.dtype == said.dtype == torch.float32
     assert torch.equal(scores, states.float() @ head.weight.T)
     assert not torch.equal(scores, scores.bfloat16().float())
+
+
+HELD = """
+from pathlib import Path
+import torch
+from cs_assets.learning.models import release_memory
+
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
+
+blocks, pins = [], []
+for _ in range(64):
+    blocks.append(torch.ones(1 << 20))
+    pins.append(torch.ones(16))  # keeps what is freed away from the top of the heap
+before = held()
+del blocks
+freed = before - held()
+release_memory()
+print(freed, before - held())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc, which Linux has")
+def test_memory_that_a_step_keeps_goes_back_before_the_next_model() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", HELD], env=os.environ | KEEP_MEMORY, capture_output=True, text=True, check=True
+    )
+    kept_back, given_back = (int(number) for number in told.stdout.split())
+    assert kept_back < 16
+    assert given_back > 200  # of 256 MiB
