@@ -1,5 +1,6 @@
 """The methods of training: each one trains, is saved, and comes back changed; so does each shape of base model."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -8,7 +9,7 @@ import torch
 
 from cs_assets.learning.adapters import LOW_RANK, AdapterSettings, Method, peft_config
 from cs_assets.learning.inference import generate
-from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer, load_trainable
+from cs_assets.learning.models import device_name, load_causal_lm, load_reward_lm, load_tokenizer, load_trainable
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets_tests.learning.conftest import SMALL, losses
 from cs_assets_tests.tiny_model import write_tiny_model
@@ -17,8 +18,11 @@ CONVERSATIONS = [
     [{"role": "user", "content": f"电话 {number}"}, {"role": "assistant", "content": f"是 {number}"}]
     for number in range(8)
 ]
-ON_A_CPU = [method for method in get_args(Method) if method != "qlora"]
-IDS = torch.arange(3, 30).unsqueeze(0)
+NEEDS_GPU = pytest.mark.skipif(
+    not torch.cuda.is_available() or find_spec("bitsandbytes") is None, reason="needs a GPU and the extra qlora"
+)
+METHODS = [pytest.param(method, marks=NEEDS_GPU if method == "qlora" else ()) for method in get_args(Method)]
+IDS = torch.arange(3, 30, device=device_name()).unsqueeze(0)
 
 
 def trained(base: Path, method: str, tmp_path: Path) -> Path:
@@ -30,7 +34,7 @@ def trained(base: Path, method: str, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("method", ON_A_CPU)
+@pytest.mark.parametrize("method", METHODS)
 def test_each_method_trains_and_its_result_changes_the_model(method: str, tiny_model: Path, tmp_path: Path) -> None:
     folder = trained(tiny_model, method, tmp_path)
     base, tuned = load_causal_lm(str(tiny_model)).eval(), load_causal_lm(str(tiny_model), str(folder)).eval()
@@ -64,7 +68,17 @@ def test_each_shape_of_base_model_is_tuned_on_all_its_linear_layers(shape: str, 
     assert (model(IDS).logits - load_causal_lm(str(base), str(folder))(IDS).logits).abs().max() > 0.01
 
 
-def test_qlora_without_a_gpu_says_so_before_anything_is_loaded(tmp_path: Path) -> None:
+@NEEDS_GPU
+def test_qlora_holds_the_linear_layers_of_the_base_in_4_bits(tiny_model: Path) -> None:
+    model = load_trainable(str(tiny_model), AdapterSettings(method="qlora"))
+    linear = {name: part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+    held = {type(part.weight).__name__ for name, part in linear.items() if ".layers." in name}
+    assert held == {"Params4bit"}
+    assert next(model.parameters()).device.type == "cuda"
+
+
+def test_qlora_without_a_gpu_says_so_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cs_assets.learning.models.device_name", lambda: "cpu")
     with pytest.raises(ValueError, match="qlora needs a GPU"):
         load_trainable(str(tmp_path / "nowhere"), AdapterSettings(method="qlora"))
 

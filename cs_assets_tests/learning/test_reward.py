@@ -155,7 +155,10 @@ def test_where_there_is_bfloat16_only_what_is_trained_as_a_whole_is_float32(
     assert {weights.dtype for name, weights in model.named_parameters() if "score" not in name} == {dtype}
 
 
-def test_qlora_without_a_gpu_is_refused_and_not_trained_as_lora(tiny_model: Path, tmp_path: Path) -> None:
+def test_qlora_without_a_gpu_is_refused_and_not_trained_as_lora(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "device_name", lambda: "cpu")
     settings = SETTINGS.model_copy(update={"method": "qlora"})
     with pytest.raises(ValueError, match="qlora needs a GPU"):
         train_reward_model(str(tiny_model), PAIRS, settings, tmp_path / "model", tmp_path / "work")
