@@ -13,7 +13,7 @@ from typing import Final
 
 # A text, and whether it is marked.
 Piece = tuple[str, bool]
-_FIGURE: Final = re.compile(r"<?-?\d[\d., ]*(%.*)?")
+_FIGURE: Final = re.compile(r"<?-?\d[\d., ]*(%.*|\[.*\])?")
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -24,6 +24,12 @@ def page(title: str, parts: Iterable[str]) -> str:
 def heading(text: str) -> str:
     """Return the heading of a section."""
     return f"<h2>{html.escape(text)}</h2>"
+
+
+def folded(title: str, parts: Iterable[str]) -> str:
+    """Return parts that stand under a title which opens them; on paper they are open."""
+    body = "\n".join(parts)
+    return f"<details><summary>{html.escape(title)}</summary>\n{body}\n</details>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -72,7 +78,10 @@ body {{ font: 15px/1.5 system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans C
 h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.15rem; margin-top: 2.2rem; }} img {{ max-width: 100%; }}
 .headline {{ font-size: 1.15rem; background: var(--tint); padding: .8rem 1rem; border-radius: 4px; margin: .5rem 0; }}
 .note {{ color: var(--soft); font-size: .87rem; margin: .4rem 0; max-width: 52rem; }}
-.table {{ overflow-x: auto; }} table {{ border-collapse: collapse; min-width: 50%; }}
+.headline b {{ white-space: nowrap; }}
+.table {{ overflow-x: auto; background: linear-gradient(to left, Canvas 1rem, transparent) right / 2rem 100% no-repeat
+  local, linear-gradient(to left, #8886, transparent) right / .8rem 100% no-repeat scroll; }}
+table {{ border-collapse: collapse; min-width: 50%; }}
 td, th {{ padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }}
 th {{ color: var(--soft); font-weight: 600; white-space: nowrap; }}
 .figure {{ text-align: right; font-variant-numeric: tabular-nums; }}
@@ -81,9 +90,16 @@ dl {{ border-left: 3px solid var(--line); padding-left: 1rem; margin: 1.4rem 0; 
   grid-template-columns: max-content minmax(0, 1fr); align-items: baseline; }}
 dt {{ color: var(--soft); font-size: .85rem; }} .wrong {{ color: var(--red); }}
 dd {{ margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }}
+details {{ border: 1px solid var(--line); border-radius: 4px; padding: 0 1rem; margin: 1rem 0; }}
+summary {{ cursor: pointer; margin: 0 -1rem; padding: .6rem 1rem; font-weight: 600; }}
+details h2 {{ font-size: 1rem; margin-top: 1.6rem; }}
 mark {{ color: inherit; background: var(--bad); border-radius: 2px; }} .wanted mark {{ background: var(--good); }}
+@media (max-width: 40rem) {{ table {{ font-size: .87rem; }} td, th {{ padding: .3rem; }}
+  .figure {{ white-space: nowrap; }} .figure small {{ display: block; }} }}
 @media print {{ :root, body {{ font-size: 11px; }} body {{ max-width: none; margin: 0; }}
-  .table {{ overflow: visible; }} h2, dt {{ break-after: avoid; }} tr, dl, img {{ break-inside: avoid; }}
+  .table {{ overflow: visible; background: none; }}
+  details::details-content {{ content-visibility: visible; height: auto; }}
+  h2, dt {{ break-after: avoid; }} tr, dl, img {{ break-inside: avoid; }}
   mark {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }} }}
 </style></head><body><h1>{title}</h1>
 {body}

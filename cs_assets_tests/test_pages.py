@@ -55,6 +55,17 @@ def test_columns_of_figures_are_told_apart_from_those_of_texts() -> None:
     assert pages.table(("text",), []) == '<div class="table"><table><tr><th>text</th></tr></table></div>'
 
 
+def test_a_figure_that_is_no_share_has_its_interval_in_small_type_too() -> None:
+    page = pages.table(("AUC",), [("0.957 [0.931, 0.977]",), ("",)])
+    assert '<td class="figure">0.957 <small>[0.931, 0.977]</small></td>' in page
+
+
+def test_what_is_folded_has_its_title_and_its_parts() -> None:
+    found = Texts(pages.folded("Data <card>", [pages.heading("Splits"), "<p>parts</p>"]))
+    assert found.tags == ["details", "summary", "h2", "p"]
+    assert found.texts == ["Data <card>", "Splits", "parts"]
+
+
 @given(pieces=st.lists(st.tuples(TEXTS, st.booleans()), min_size=1))
 def test_marked_pieces_are_texts_too(pieces: list[tuple[str, bool]]) -> None:
     found = Texts(pages.entry({"wanted": pieces}))

@@ -50,8 +50,10 @@ from cs_assets.model_assets import (
 from cs_assets.partitions import scenario_partitions
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario, load_scenario, scenario_names
+from cs_assets.training.data_page import are_of, data_card
 from cs_assets.training.joint import Joint, splits_of
-from cs_assets.training.splits import families_in
+from cs_assets.training.measures import measure, nearest_sentences
+from cs_assets.training.splits import families_in, leakage_proof
 from resources.base_model import BaseModelFolder, BaseModels
 from resources.files import write_whole
 from resources.gpu import gpu
@@ -255,7 +257,7 @@ class EvaluationReportConfig(dg.Config):
     partitions_def=scenario_partitions,
     kinds={"openai", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="4",
+    code_version="5",
     io_manager_key="record_io_manager",
 )
 def evaluation_report(
@@ -295,6 +297,7 @@ def evaluation_report(
         bars=plots.html_image(bars, "field accuracy"),
         curve=plots.html_image(curve, "loss curve"),
         about=_about(training_splits, log, llm),
+        card=_data_card(store, scenario, training_splits),
     )
     path = store.location("reports", f"{scenario.name}.html")
     write_whole(path, lambda beside: Path(beside).write_text(page, encoding="utf-8"))
@@ -327,15 +330,26 @@ def _about(splits: pl.DataFrame, log: TrainingLog, llm: LLM) -> dict[str, str]:
         "their sentences": f"{train['template_id'].n_unique():,}, in {len(families_in(train)):,} families; samples by "
         f"origin: {', '.join(f'{origin} {count:,}' for origin, count in origins)}",
         "training": f"{log.steps:,} steps, {log.seconds / 60:,.0f} minutes, {log.tokens:,} tokens{resumed}",
-        "LLM": "none configured",
     }
-    if llm.configured():
-        spent = llm.client().ledger_totals()
-        about["LLM"] = (
-            f"{spent.calls:,} calls, {spent.tokens_in + spent.tokens_out:,} tokens, cost {spent.cost:,.2f} at the "
-            f"prices set, {spent.wasted_cost:,.2f} of it for what was rejected; of all scenarios and runs so far"
-        )
-    return about
+    if not llm.configured():
+        return about | {"LLM": "none configured"}
+    spent = llm.client().ledger_totals()
+    told = (
+        f"{spent.calls:,} calls, {spent.tokens_in + spent.tokens_out:,} tokens, cost {spent.cost:,.2f} at the "
+        f"prices set, {spent.wasted_cost:,.2f} of it for what was rejected"
+    )
+    return about | {"LLM, for all scenarios and runs so far": told}  # the ledger does not know them: they share answers
+
+
+def _data_card(store: Store, scenario: Scenario, splits: pl.DataFrame) -> list[str]:
+    """Return the data card; what the splits were made of is told where the store still has it."""
+    filtered, variants, atoms = (
+        store.table(asset, scenario.name) for asset in ("filtered_samples", "template_variants", "atomic_table")
+    )
+    proof, seed = leakage_proof(splits), scenario.spec.seed
+    if filtered is None or variants is None or atoms is None or not are_of(filtered, splits):
+        return data_card(splits, proof, seed)
+    return data_card(splits, proof, seed, measure(filtered, variants, atoms), nearest_sentences(variants, splits))
 
 
 def _embed(context: dg.AssetExecutionContext, llm: LLM) -> Embed | None:

@@ -15,11 +15,21 @@ import polars as pl
 
 from cs_assets import pages
 from cs_assets.evaluation.preferred import Preferred
-from cs_assets.evaluation.reporting import EvaluationReport, failures, main_table, p_value, worst_failures
+from cs_assets.evaluation.reporting import (
+    EvaluationReport,
+    failures,
+    judge_tables,
+    main_table,
+    p_value,
+    reward_table,
+    worst_failures,
+)
 from cs_assets.evaluation.retention import Retention
 from cs_assets.families.base import METRIC_TITLES, Metric
+from cs_assets.quality.judging import added_to_rules
 from cs_assets.statistics import Interval
 
+_CARD: Final = "Data card: splits and what is held out, noise, gates, leakage, samples to read"
 _MARKED: Final = '<p class="note">Marked: where answer and wanted answer differ, unless they have little in common.</p>'
 # What a reader is told of the splits, figures and models that a report names.
 _SPLITS: Final[Mapping[str, str]] = {
@@ -42,13 +52,16 @@ _MODELS: Final[Mapping[str, str]] = {
     "aligned": "trained further by preferences",
     "best_of_n": "of several answers of the tuned model the one that the reward model likes best",
 }
-_GROUPS: Final[Mapping[str, tuple[str, str]]] = {
-    "tag": ("noise or format of the message", "A message may have several tags, or none."),
-    "origin": (
-        "origin of the sentence",
-        "seed: written by a person; rewrite: varied by fixed rules; llm: by a language model; real_style: as above.",
-    ),
+_GROUPS: Final[Mapping[str, str]] = {"tag": "noise or format of the message", "origin": "origin of the sentence"}
+_ORIGINS: Final[Mapping[str, str]] = {
+    "seed": "written by a person",
+    "history": "a real message, with slots in place of its names, numbers and other values",
+    "rewrite": "varied by fixed rules",
+    "llm": "varied by a language model",
+    "real_style": "not of a template: a message as people write them",
 }
+# What the judge's metrics must tell, that it can be said what it adds; those of an older one may not.
+_ADDED: Final = {"threshold", "n", "p_value_after_rules"}
 # Of two texts that have less in common, everything would be marked.
 _IN_COMMON: Final = 0.5
 
@@ -61,6 +74,7 @@ def html_page(
     bars: str = "",
     curve: str = "",
     about: Mapping[str, str] | None = None,
+    card: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
@@ -70,6 +84,7 @@ def html_page(
         title: of the page.
         bars, curve: images as HTML, of the fields and of the losses.
         about: what the tuned model was made of and what it cost, by name.
+        card: the data card, as parts of a page; empty where there is none.
     """
     worst = [_failure(row) for row in worst_failures(predictions).iter_rows(named=True)]
     shown = f": the worst {len(worst)} of {failures(predictions).height}" if worst else ""
@@ -86,12 +101,13 @@ def html_page(
             bars,
             _by_model("field", report.per_field, report.models),
             *_details(report),
+            *_judge(report.judge),
+            *_reward(report.reward),
             pages.heading("Training, data and costs"),
             f"<p>{html.escape(_capital(report.fit))}</p>" if report.fit else "",
             curve,
             pages.table(("what", "how much"), (about or {}).items()),
-            f'<p class="note">More figures of the data, and samples to read: <a href="{report.scenario}-data.html">'
-            f"{report.scenario}-data.html</a>, a file beside this one.</p>",
+            pages.folded(_CARD, card) if card else "",
             pages.heading(f"Failures of the tuned model{shown}"),
             *([_MARKED, *worst] if worst else ["<p>none</p>"]),
         ],
@@ -110,8 +126,8 @@ def _legend(report: EvaluationReport) -> list[str]:
     tested = f" p: {_test(report)}, base against tuned on the same messages." if report.p_values else ""
     return [
         *(f'<p class="note">{line}.</p>' for line in lines if line),
-        f'<p class="note">In brackets: 95 % bootstrap interval over the n messages. It has no width where all agree; '
-        f"even then a share may be off by up to 3/n.{tested}</p>",
+        '<p class="note">In brackets: 95&nbsp;% bootstrap interval over the n messages. It has no width where all '
+        f"agree; even then a share may be off by up to 3/n.{tested}</p>",
     ]
 
 
@@ -162,10 +178,54 @@ def _details(report: EvaluationReport) -> list[str]:
         figures: dict[str, dict[str, Interval]] = {}
         for group in (group for group in report.groups if group.by == by):
             figures.setdefault(group.model, {})[group.name] = group.headline
-        what, note = _GROUPS[by]
-        title = f"{_capital(report.headline_title)} by {what}, over all splits"
-        parts += [pages.heading(title), _by_model(by, figures, report.models), f'<p class="note">{note}</p>']
+        names = dict.fromkeys(group.name for group in report.groups if group.by == by)
+        title = f"{_capital(report.headline_title)} by {_GROUPS[by]}, over all splits"
+        parts += [pages.heading(title), _by_model(by, figures, report.models), _explained(by, list(names))]
     return parts
+
+
+def _explained(by: str, names: Sequence[str]) -> str:
+    """Return what is to be known of the groups of a table."""
+    if by == "tag":
+        return '<p class="note">A message may have several tags, or none.</p>'
+    told = "; ".join(f"<b>{name}</b>: {_ORIGINS[name]}" for name in names if name in _ORIGINS)
+    return f'<p class="note">{told}.</p>' if told else ""
+
+
+def _judge(judge: Mapping[str, float]) -> list[str]:
+    """Return how well the judge tells good from corrupted samples, and what it adds to the rules."""
+    whole, passed = judge_tables(judge)
+    if not whole[1]:
+        return []
+    parts = [
+        pages.heading("The judge, which helps to choose the samples to train on"),
+        f"<p>{html.escape(added_to_rules(judge))}</p>" if judge.keys() >= _ADDED else "",
+        pages.table(*whole),
+        '<p class="note">AUC: how often, of a good and a corrupted sample, the good one has the higher score; 0.5 is '
+        "chance. In brackets: 95&nbsp;% bootstrap interval. Unseen: kinds of corruption that were not trained on.</p>",
+    ]
+    if passed[1]:
+        at = f" of {judge['threshold']:.2f}" if "threshold" in judge else ""
+        parts += [
+            "<p>The same of the samples that break no rule, which are all that it is asked about:</p>",
+            pages.table(*passed),
+            f'<p class="note">At its threshold{at}: precision, how many of the samples that it keeps are good; recall, '
+            "how many of the good ones it keeps.</p>",
+        ]
+    return parts
+
+
+def _reward(reward: Mapping[str, float]) -> list[str]:
+    """Return how often the reward model prefers the better answer."""
+    head, rows = reward_table(reward)
+    if not rows:
+        return []
+    return [
+        pages.heading("The reward model, which ranks answers"),
+        pages.table(head, rows),
+        '<p class="note">Pairs of a good and a corrupted answer to the same message, of sentences that were not '
+        "trained on; right: the good one has the higher reward, 50&nbsp;% is chance.</p>",
+    ]
 
 
 def _by_model(what: str, figures: Mapping[str, Mapping[str, Interval]], models: Sequence[str]) -> str:

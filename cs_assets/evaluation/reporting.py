@@ -17,7 +17,11 @@ from cs_assets.evaluation.retention import Retention
 from cs_assets.families.base import METRIC_TITLES, METRICS, Metric
 from cs_assets.statistics import Interval, bootstrap, mcnemar
 
+# Head and rows.
+Table = tuple[list[str], list[list[str]]]
 _WORST: Final = 20
+# What a judge or a reward model is tested on, and how its metrics of these cases end.
+_TESTED: Final = {"all": "", "seen in training": "_seen", "unseen": "_unseen"}
 
 
 class Cell(BaseModel):
@@ -197,7 +201,7 @@ def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, Interval]]:
     return found
 
 
-def main_table(report: EvaluationReport) -> tuple[list[str], list[list[str]]]:
+def main_table(report: EvaluationReport) -> Table:
     """Return head and rows of the main table: on each split each figure, the models side by side."""
     rows = []
     for split in dict.fromkeys(cell.split for cell in report.cells):
@@ -208,6 +212,57 @@ def main_table(report: EvaluationReport) -> tuple[list[str], list[list[str]]]:
             p = p_value(report.p_values[split]) if metric == report.headline and split in report.p_values else ""
             rows.append(["" if number else split, METRIC_TITLES[metric], str(n), *figures, p])
     return ["split", "figure", "n", *report.models, "p"], rows
+
+
+def judge_tables(judge: Mapping[str, float]) -> tuple[Table, Table]:
+    """Return two tables: the judge on all of its test samples, and on those that break no rule.
+
+    A line of which no figure is known is left out.
+
+    Args:
+        judge: its metrics.
+    """
+    whole, passed = [], []
+    for name, of in _TESTED.items():
+        areas = [_figure(judge, f"{figure}{of}") for figure in ("auc", "auc_rules", "auc_with_rules")]
+        whole.append([name, _count(judge, f"n{of}"), *areas])
+        shares = [_figure(judge, f"{figure}{of}", percent=True) for figure in ("precision", "recall")]
+        passed.append([name, _count(judge, f"n_after_rules{of}"), _figure(judge, f"auc_after_rules{of}"), *shares])
+    return (
+        (["corruptions", "n", "AUC: judge alone", "rules alone", "rules and judge"], _told(whole)),
+        (["corruptions", "n", "AUC", "precision", "recall"], _told(passed)),
+    )
+
+
+def reward_table(reward: Mapping[str, float]) -> Table:
+    """Return the table of how often the reward model prefers the better answer of a pair; no rows where not known.
+
+    Args:
+        reward: its metrics.
+    """
+    rows = [
+        [name, _count(reward, f"n{of}"), _figure(reward, f"accuracy{of}", percent=True)] for name, of in _TESTED.items()
+    ]
+    return ["corruptions", "n", "pairs ranked right"], _told(rows)
+
+
+def _told(rows: list[list[str]]) -> list[list[str]]:
+    """Return the rows that have a figure besides their number of cases."""
+    return [row for row in rows if any(row[2:])]
+
+
+def _count(metrics: Mapping[str, float], name: str) -> str:
+    return f"{metrics[name]:,.0f}" if name in metrics else ""
+
+
+def _figure(metrics: Mapping[str, float], name: str, *, percent: bool = False) -> str:
+    """Return a figure with its interval, as far as they are known."""
+    if name not in metrics:
+        return ""
+    known = [metrics[key] for key in (name, f"{name}_low", f"{name}_high") if key in metrics]
+    mean, *bounds = (f"{100 * value:.1f}" if percent else f"{value:.3f}" for value in known)
+    interval = f" [{', '.join(bounds)}]" if bounds else ""
+    return f"{mean}{' %' if percent else ''}{interval}"
 
 
 def p_value(value: float) -> str:

@@ -293,8 +293,8 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
     Returns:
         Over all: auc with its 95 % bootstrap interval (auc_low, auc_high), auc_rules (rules alone: broken or not),
         auc_with_rules (rules first, then the judge), n. On what the rules let through, which is what the judge decides
-        on: auc_after_rules, precision, recall. All of these also with _seen and _unseen. And on what the rules let
-        through p_value_after_rules (see `chance_of`), n_after_rules and calibration_error. A figure that cannot be
+        on: auc_after_rules, precision, recall, n_after_rules. All of these also with _seen and _unseen. And on what the
+        rules let through p_value_after_rules (see `chance_of`) and calibration_error. A figure that cannot be
         measured, because a label is missing, is left out.
     """
     passed = after_rules(tested)
@@ -306,8 +306,6 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
     figures |= {
         "calibration_error": calibration_error(reliability(scores, labels)),
         "p_value_after_rules": chance_of(labels, scores),
-        "n": tested.height,
-        "n_after_rules": passed.height,
     }
     return {name: float(value) for name, value in figures.items() if value is not None}
 
@@ -328,6 +326,8 @@ def _figures(tested: pl.DataFrame, passed: pl.DataFrame, threshold: float) -> di
         "auc_after_rules": auc(passed),
         "precision": sum(kept) / len(kept) if kept else None,
         "recall": sum(kept) / right if right else None,
+        "n": tested.height,
+        "n_after_rules": passed.height,
     }
 
 

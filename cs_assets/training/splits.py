@@ -132,7 +132,7 @@ def nearest(messages: list[str], others: list[str]) -> tuple[list[int], list[flo
     if not messages or not others:
         return [], []
     vectorizer = CountVectorizer(analyzer="char", ngram_range=(3, 3), binary=True, lowercase=False)
-    vectorizer.fit([*messages, *others, "   "])  # blanks, so that texts of one or two characters have a vocabulary
+    vectorizer.fit([*messages, *others, "□□□"])  # so that texts of one or two characters have a vocabulary
     left, right = vectorizer.transform(messages).astype(np.float32), vectorizer.transform(others).astype(np.float32)
     right_sizes = np.asarray(right.sum(axis=1)).ravel()
     places: list[int] = []

@@ -36,6 +36,26 @@ SAMPLES = pl.DataFrame(
         "template_origin": "seed",
     }
 )
+SPLITS = SAMPLES.with_columns(
+    template_id=pl.lit("t"), unit_families=pl.concat_list("template_family"), entity_block=pl.lit(1)
+)
+# What the splits were made of.
+MADE_OF = {
+    "filtered_samples": SPLITS.rename({"split": "fold"}).with_columns(
+        unit=pl.lit(""), atom_id=pl.lit(1), template_ids=pl.lit(["t"]), kept=pl.lit(True), reason=pl.lit("")
+    ),
+    "template_variants": pl.DataFrame(
+        {
+            "template_id": ["t", "u"],
+            "family": ["f0", "f6"],
+            "text": ["{{商品}}呢", "{{商品}}在哪"],
+            "slots": [["商品"]] * 2,
+            "accepted": True,
+            "reason": "",
+        }
+    ),
+    "atomic_table": pl.DataFrame({"atom_id": [1, 2], "entity_block": [1, 1], "商品": ["杯子", "毛巾"]}),
+}
 Run = Callable[..., dict[str, Any]]
 
 
@@ -112,7 +132,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     return {
         "predictions": pl.concat(score_predictions(scenario, name, cases, texts) for name, texts in said.items()),
         "retention": pl.DataFrame(answers, schema=retention.SCHEMA, orient="row"),
-        "training_splits": SAMPLES.with_columns(template_id=pl.lit("t"), unit_families=pl.lit(["f"])),
+        "training_splits": SPLITS,
         "lora_adapter": model,
         "kto_judge": model,
         "reward_model": model,
@@ -129,8 +149,9 @@ def test_a_report_has_what_an_llm_and_an_embedding_model_say(run: Run, llm: LLM,
     assert "Which reply an LLM prefers" in page
     assert "<td>cosine</td>" in page
     assert "6, all synthetic" in page
-    assert "1, in 1 families; samples by origin: seed 6" in page
+    assert "1, in 6 families; samples by origin: seed 6" in page
     assert "1 steps, 0 minutes, 9 tokens" in page
+    assert "<td>LLM, for all scenarios and runs so far</td><td>" in page
     assert "calls, " in page
 
 
@@ -143,3 +164,27 @@ def test_a_report_without_any_has_neither(run: Run, inputs: dict[str, Any], endp
     off = run(evaluation_report, inputs, LLM(api_key="sk-1", base_url=endpoint.url, model="m"), judged_messages=0)
     assert off["value"] == report
     assert endpoint.prompts == []
+
+
+def test_the_data_card_is_of_the_tables_that_the_splits_were_made_of(
+    run: Run, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    for name, table in MADE_OF.items():
+        path = tmp_path / "out" / "tables" / name / f"{NAME}.parquet"
+        path.parent.mkdir(parents=True)
+        table.write_parquet(path)
+    told = Path(run(evaluation_report, inputs, LLM())["html_report"]).read_text(encoding="utf-8")
+    assert "Train against the other splits" in told
+    assert '<dd class="held-out">{{商品}}在哪</dd><dt>trained</dt><dd class="trained">{{商品}}呢</dd>' in told
+    assert "<td>samples to train on</td><td>6</td>" in told
+    assert '<td>商品</td><td class="figure">50.0 %</td>' in told
+    others = inputs | {"training_splits": SPLITS.with_columns(message=pl.lit("这是另一条消息"))}
+    told = Path(run(evaluation_report, others, LLM())["html_report"]).read_text(encoding="utf-8")
+    assert "Train against the other splits" in told
+    assert "samples to train on" not in told
+
+
+def test_a_data_card_without_these_tables_is_of_the_splits_alone(run: Run, inputs: dict[str, Any]) -> None:
+    page = Path(run(evaluation_report, inputs, LLM())["html_report"]).read_text(encoding="utf-8")
+    assert "Train against the other splits" in page
+    assert "samples to train on" not in page

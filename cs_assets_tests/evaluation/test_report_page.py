@@ -1,5 +1,7 @@
 """The page about a model: what a reader is told, in which words, and that nothing on it is taken for HTML."""
 
+import re
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -111,6 +113,75 @@ def test_what_general_questions_say_stands_on_the_page(predictions: pl.DataFrame
     assert "The tuned model has lost more than chance explains." in told
     figures = ("1", "100.0 % <small>[100.0, 100.0]</small>", "0.0 % <small>[0.0, 0.0]</small>")
     assert "<td>kind1</td>" + "".join(f'<td class="figure">{figure}</td>' for figure in figures) in page
+
+
+def test_the_data_card_is_folded_into_the_page_which_needs_no_other_file(
+    report: EvaluationReport, predictions: pl.DataFrame
+) -> None:
+    page = html_page(report, predictions, "t", card=["<p>of the data</p>"])
+    [folded] = re.findall("<details>.*?</details>", page, re.S)
+    assert "<p>of the data</p>" in folded
+    assert "href" not in page
+    assert ".html" not in page
+    assert "<details>" not in html_page(report, predictions, "t")
+
+
+JUDGE = {
+    **{"auc": 0.957, "auc_low": 0.9314, "auc_high": 0.9766, "auc_rules": 0.8, "auc_with_rules": 0.97, "n": 180.0},
+    **{"auc_seen": 0.9, "auc_seen_low": 0.8, "auc_seen_high": 1.0, "auc_rules_seen": 0.7, "auc_with_rules_seen": 0.9},
+    **{"auc_after_rules": 0.9, "n_after_rules": 90.0, "p_value_after_rules": 0.01, "threshold": 0.4},
+    **{"precision": 0.95, "recall": 0.5, "precision_unseen": 1.0, "recall_unseen": 0.25, "n_after_rules_unseen": 40.0},
+}
+REWARD = {
+    **{"n": 12.0, "accuracy": 0.75, "accuracy_low": 0.5, "accuracy_high": 1.0},
+    **{"n_seen": 12.0, "accuracy_seen": 0.75, "accuracy_seen_low": 0.5, "accuracy_seen_high": 1.0, "n_unseen": 0.0},
+}
+
+
+def cells(*texts: str) -> str:
+    return "".join(f'<td class="figure">{text}</td>' for text in texts)
+
+
+def test_what_is_known_of_judge_and_reward_model_stands_on_the_page(predictions: pl.DataFrame) -> None:
+    page = html_page(make_report("s", predictions, JUDGE, REWARD), predictions, "t")
+    assert "The judge adds 0.170 to the rules: on 180 test samples the rules alone reach AUC 0.800" in page
+    whole = cells("180", "0.957 <small>[0.931, 0.977]</small>", "0.800", "0.970")
+    assert f"<tr><td>all</td>{whole}</tr>" in page
+    seen = cells("", "0.900 <small>[0.800, 1.000]</small>", "0.700", "0.900")
+    assert f"<tr><td>seen in training</td>{seen}</tr>" in page
+    assert f"<tr><td>all</td>{cells('90', '0.900', '95.0 %', '50.0 %')}</tr>" in page
+    assert f"<tr><td>unseen</td>{cells('40', '', '100.0 %', '25.0 %')}</tr>" in page
+    assert "threshold of 0.40" in page
+    right = cells("12", "75.0 % <small>[50.0, 100.0]</small>")
+    assert f"<tr><td>all</td>{right}</tr><tr><td>seen in training</td>{right}</tr></table>" in page
+
+
+def test_of_a_judge_of_an_older_version_the_page_tells_what_is_known(predictions: pl.DataFrame) -> None:
+    page = html_page(make_report("s", predictions, {"auc": 0.9, "auc_rules": 0.8}, {}), predictions, "t")
+    assert f"<tr><td>all</td>{cells('', '0.900', '0.800', '')}</tr>" in page
+    assert "The judge adds" not in page
+    assert "threshold" not in page
+
+
+def test_a_page_without_figures_of_judge_and_reward_model_tells_nothing_of_them(predictions: pl.DataFrame) -> None:
+    page = html_page(make_report("s", predictions, {}, {"n": 0.0}), predictions, "t")
+    assert "judge" not in page
+    assert "reward model" not in page
+
+
+def test_each_origin_that_the_table_has_is_explained(predictions: pl.DataFrame) -> None:
+    told = {
+        "seed": "written by a person",
+        "history": "a real message",
+        "rewrite": "fixed rules",
+        "llm": "language model",
+    }
+    for origin, what in told.items():
+        of_one = predictions.with_columns(template_origin=pl.lit(origin))
+        page = html_page(make_report("s", of_one, {}, {}), of_one, "t")
+        [note] = [line for line in page.splitlines() if f'<p class="note"><b>{origin}</b>: ' in line]
+        assert what in note
+        assert not any(f"<b>{other}</b>" in page for other in told if other != origin)
 
 
 @given(wanted=st.text("张三李四省市，"), answered=st.text("张三李四省市，"))

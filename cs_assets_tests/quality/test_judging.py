@@ -296,7 +296,11 @@ def test_metrics_tell_seen_from_unseen_and_judge_from_rules() -> None:
         "recall_unseen": 0.0,
         "calibration_error": pytest.approx((0.1 + 0.7 + 0.8) / 3),
         "n": 4.0,
+        "n_seen": 2.0,
+        "n_unseen": 2.0,
         "n_after_rules": 3.0,
+        "n_after_rules_seen": 1.0,
+        "n_after_rules_unseen": 2.0,
     }
 
 

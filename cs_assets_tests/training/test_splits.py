@@ -127,6 +127,10 @@ def test_similarity_is_the_best_jaccard_of_trigrams(messages: list[str], others:
     assert nearest(messages, others)[1] == pytest.approx(wanted)
 
 
+def test_texts_shorter_than_what_is_compared_are_like_no_other() -> None:
+    assert nearest(["别的", "好"], ["转人"]) == ([0, 0], [0.0, 0.0])
+
+
 def test_similarity_needs_no_more_memory_than_a_slice() -> None:
     many = [f"收件人张三电话{number:011d}" for number in range(600)]
     places, similarity = nearest(many, many[:3])
