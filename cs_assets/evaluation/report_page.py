@@ -17,6 +17,7 @@ from cs_assets import pages
 from cs_assets.evaluation.preferred import Preferred
 from cs_assets.evaluation.reporting import (
     EvaluationReport,
+    changes_table,
     failures,
     judge_tables,
     main_table,
@@ -95,6 +96,7 @@ def html_page(
             pages.heading("Base against tuned"),
             pages.table(*main_table(report)),
             *_legend(report),
+            *_changed(report),
             *_preferred(report.preferred),
             *_kept(report.retention),
             pages.heading("By field, over all splits"),
@@ -128,6 +130,18 @@ def _legend(report: EvaluationReport) -> list[str]:
         *(f'<p class="note">{line}.</p>' for line in lines if line),
         '<p class="note">In brackets: 95&nbsp;% bootstrap interval over the n messages. It has no width where all '
         f"agree; even then a share may be off by up to 3/n.{tested}</p>",
+    ]
+
+
+def _changed(report: EvaluationReport) -> list[str]:
+    """Return what became of the tuned model, where something was made of it."""
+    columns, rows = changes_table(report)
+    if not rows:
+        return []
+    return [
+        pages.heading("Against the tuned model"),
+        pages.table(columns, rows),
+        f'<p class="note">The difference message by message, in points; p: {_test(report)}.</p>',
     ]
 
 

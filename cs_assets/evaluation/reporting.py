@@ -48,14 +48,24 @@ class Group(BaseModel):
     headline: Interval
 
 
+class Change(BaseModel):
+    """The headline figure of a model that was made of the tuned one, less that of the tuned one, message by message."""
+
+    split: str
+    model: str
+    difference: Interval
+    p_value: float
+
+
 class EvaluationReport(BaseModel):
     """What `evaluation_report` hands on.
 
     headline: the metric by which the scenario's family is judged; adapter: the fingerprint of the one that answered as
     `tuned`, empty where it is not known. p_values: McNemar's test base against tuned on the headline metric, per split
     (of one that is not only right or wrong, the sign test). gain_p_values: the same of the figures that the gate
-    compares: the base's `base_metric` against the tuned model's headline metric. per_field: model -> field -> accuracy
-    over all test splits. groups: the headline figure by variation tag, or format of a message, and by origin of the
+    compares: the base's `base_metric` against the tuned model's headline metric. changes: what became of the tuned
+    model by alignment, or by choosing among its answers. per_field: model -> field -> accuracy over all test splits.
+    groups: the headline figure by variation tag, or format of a message, and by origin of the
     template. measures: the figures besides right and wrong. preferred: which replies an LLM prefers, empty where none
     is configured. fit: what the loss curve of the tuned model says. retention: what general questions say. judge,
     reward: the metrics of those models.
@@ -67,6 +77,7 @@ class EvaluationReport(BaseModel):
     cells: list[Cell]
     p_values: dict[str, float]
     gain_p_values: dict[str, float] = {}  # a report of an older run has none
+    changes: list[Change] = []
     per_field: dict[str, dict[str, Interval]]
     groups: list[Group] = []
     measures: Measures = {}
@@ -136,6 +147,7 @@ def make_report(
         adapter=adapter,
         p_values=_p_values(predictions, headline, headline),
         gain_p_values=_p_values(predictions, base_metric(headline), headline),
+        changes=_changes(predictions, headline),
         per_field=_per_field(predictions),
         groups=[
             *_groups(predictions.explode("tags"), "tag", "tags", headline),
@@ -182,6 +194,22 @@ def _p_values(predictions: pl.DataFrame, before: Metric, after: Metric) -> dict[
     return found
 
 
+def _changes(predictions: pl.DataFrame, headline: Metric) -> list[Change]:
+    """Compare each model that was made of the tuned one with it, on the messages that both were asked."""
+    found = []
+    for (split,), group in sorted(predictions.group_by("split"), key=lambda item: item[0]):
+        wide = group.pivot(on="model", index="sample_id", values=headline).sort("sample_id")
+        for model in MODELS[MODELS.index("tuned") + 1 :]:
+            if {"tuned", model} <= set(wide.columns):
+                both = wide.select("tuned", model).drop_nulls()
+                before, after = both["tuned"].to_list(), both[model].to_list()
+                difference = bootstrap((both[model] - both["tuned"]).to_list())
+                found.append(
+                    Change(split=str(split), model=model, difference=difference, p_value=mcnemar(before, after))
+                )
+    return found
+
+
 def _groups(predictions: pl.DataFrame, by: str, column: str, headline: Metric) -> list[Group]:
     groups = predictions.filter(pl.col(column).is_not_null()).group_by(column, "model")
     return [
@@ -212,6 +240,15 @@ def main_table(report: EvaluationReport) -> Table:
             p = p_value(report.p_values[split]) if metric == report.headline and split in report.p_values else ""
             rows.append(["" if number else split, METRIC_TITLES[metric], str(n), *figures, p])
     return ["split", "figure", "n", *report.models, "p"], rows
+
+
+def changes_table(report: EvaluationReport) -> Table:
+    """Return the table of what became of the tuned model; no rows where nothing was made of it."""
+    rows = [
+        [change.split, change.model, str(change.difference.n), str(change.difference), p_value(change.p_value)]
+        for change in report.changes
+    ]
+    return ["split", "model", "n", f"{report.headline_title}, less that of tuned", "p"], rows
 
 
 def judge_tables(judge: Mapping[str, float]) -> tuple[Table, Table]:
@@ -299,10 +336,15 @@ def leaderboard_rows(report: EvaluationReport) -> list[tuple[Any, ...]]:
 
 
 def markdown(report: EvaluationReport) -> str:
-    """Return the main table as Markdown."""
-    head, rows = main_table(report)
-    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    """Return the main table as Markdown, and what became of the tuned model."""
+    lines = _markdown_table(*main_table(report))
+    if report.changes:
+        lines += ["", *_markdown_table(*changes_table(report))]
     return "\n".join([*lines, *([f"\nGeneral questions: {report.retention}."] if report.retention else [])])
+
+
+def _markdown_table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def worst_failures(predictions: pl.DataFrame, model: str = "tuned") -> pl.DataFrame:

@@ -68,6 +68,15 @@ def test_a_failure_of_format_alone_is_called_so(report: EvaluationReport) -> Non
     assert "format only" in html_page(report, table(row("tuned", 1, strict=0.0)), "t")
 
 
+def test_what_became_of_the_tuned_model_is_told_where_something_did(
+    predictions: pl.DataFrame, report: EvaluationReport
+) -> None:
+    aligned = predictions.filter(model="tuned").with_columns(model=pl.lit("aligned"))
+    changed = make_report("address_extraction", pl.concat([predictions, aligned]), {}, {})
+    assert "Against the tuned model" in html_page(changed, predictions, "t")
+    assert "Against the tuned model" not in html_page(report, predictions, "t")
+
+
 def test_a_page_without_failures_says_none(report: EvaluationReport) -> None:
     assert "<p>none</p>" in html_page(report, table(row("tuned", 1)), "t")
 

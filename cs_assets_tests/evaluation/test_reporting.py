@@ -10,6 +10,7 @@ from cs_assets.evaluation.reporting import (
     LEADERBOARD_SCHEMA,
     EvaluationReport,
     answered_by,
+    changes_table,
     leaderboard_rows,
     main_table,
     make_report,
@@ -90,6 +91,26 @@ def test_a_gain_in_exact_match_is_tested_against_what_the_base_knows_in_any_form
     exact, fields = (make_report("s", rows, {}, {}, headline=metric) for metric in ("exact", "field_accuracy"))
     assert (exact.p_values, exact.gain_p_values) == ({SPLIT: 2 / 2**10}, {SPLIT: 2 / 2**6})
     assert fields.gain_p_values == fields.p_values == {SPLIT: 2 / 2**6}
+
+
+def test_what_was_made_of_the_tuned_model_is_compared_with_it_message_by_message() -> None:
+    tuned = [row("tuned", number, ("电话",) if number < 2 else ()) for number in range(9)]
+    aligned = [row("aligned", number, ("电话",) if number == 8 else ()) for number in range(9)]
+    found = make_report("address_extraction", table(*tuned, *aligned, row("best_of_n", 1)), {}, {})
+    first, second = found.changes
+    assert (first.split, first.model, first.difference.n) == (SPLIT, "aligned", 9)
+    assert first.difference.mean == pytest.approx(1 / 9)
+    assert first.difference.low < 0 < first.difference.high
+    assert first.p_value == 1.0  # two gained, one lost
+    assert (second.model, second.difference.n, second.difference.mean) == ("best_of_n", 1, 1.0)
+    columns, rows = changes_table(found)
+    assert columns[3] == f"{METRIC_TITLES['exact']}, less that of tuned"
+    assert [line[:3] for line in rows] == [[SPLIT, "aligned", "9"], [SPLIT, "best_of_n", "1"]]
+    assert f"| {SPLIT} | aligned | 9 | " in markdown(found)
+
+
+def test_where_nothing_was_made_of_the_tuned_model_nothing_is_told(report: EvaluationReport) -> None:
+    assert report.changes == changes_table(report)[1] == []
 
 
 def test_without_a_base_there_is_no_comparison(predictions: pl.DataFrame) -> None:
