@@ -5,8 +5,9 @@
 `--labelled` rendered samples of a scenario and their corrupted twins are labelled as `labelled_samples` does. The judge
 is trained by KTO, and a reward head on the same labels, as pairs of twins, with as many sequences a step, as many
 steps; the learning rate is that of each in the profile, as a new head takes another, unless one is given for both. All
-are measured on the same test part, in which half of the pairs are of corruption families
-that nobody was trained on.
+are measured on the same test part, in which half of the pairs are of corruption families that nobody was trained on.
+Its messages are new, its templates are not, as in the filter; the judge is measured besides on samples of templates
+that were held out (`--new-templates`).
 What was trained or read is kept in `--work`, each in a folder for what it depends on: a run that was killed goes on
 where it was, and one with other settings takes of it what is the same.
 
@@ -14,6 +15,7 @@ The last line of `--json` is one object. Figures with `_seen` and `_unseen` are 
 
 - judge: the figures of `kto_judge` (see `judging.judge_metrics`), the bins of its reliability, the threshold and what
   it adds to the rules. scaling: the weights of its two figures.
+- new_templates: the figures of `judging.judge_metrics` on samples of templates that the judge has not learnt.
 - verdict, surprise: AUC of each of the two alone.
 - base: AUC of the same question to the base model without training.
 - implicit: AUC of the implicit reward of 正确 less that of 错误; see `implicit_rewards`.
@@ -39,10 +41,10 @@ from cs_assets.learning.reward import Preference, RewardSettings, train_reward_m
 from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.judging import (
     WORDS,
+    Calibration,
     CalibrationSettings,
     added_to_rules,
     after_rules,
-    auc,
     calibrated,
     judge_metrics,
     judge_prompt,
@@ -54,22 +56,28 @@ from cs_assets.quality.judging import (
 from cs_assets.quality.labelling import ALONE
 from cs_assets.quality.reliability import reliability
 from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.statistics import area_under_curve
 from resources.base_model import BaseModelFolder
 from resources.files import write_whole
 from resources.store import fingerprint
 
 _BATCH: Final = 16
+NEW_TEMPLATES: Final = "new_templates"  # the part beside train, calibration and test
 
 
-def labelled_by(scenario_name: str, labelled: int) -> tuple[Scenario, pl.DataFrame]:
-    """Return the scenario and the judge's labelled samples: so many good ones, and their twins."""
+def labelled_by(scenario_name: str, labelled: int, new_templates: int) -> tuple[Scenario, pl.DataFrame]:
+    """Return the scenario and the judge's labelled samples: so many good ones of each kind, and their twins."""
     from cs_assets.quality.labelling import label_samples
     from cs_assets.samples.twin import make_twin
 
-    nothing_else = dict.fromkeys(("test_iid", "test_template_ood", "test_entity_ood", "test_noise", "validation"), 0)
-    scenario = load_scenario(scenario_name).with_counts(judge=labelled, train=4, **nothing_else)
-    table = label_samples(scenario, make_twin(scenario).samples).filter(pl.col("part") != "")
-    return scenario, with_unseen(table, scenario.spec.holdout_corruptions)
+    counts = {"judge": labelled, "train": 4, "test_template_ood": new_templates}
+    nothing_else = dict.fromkeys(("test_iid", "test_entity_ood", "test_noise", "validation"), 0)
+    scenario = load_scenario(scenario_name).with_counts(**counts, **nothing_else)
+    samples = make_twin(scenario).samples
+    table = label_samples(scenario, samples).filter(pl.col("part") != "")
+    new = samples.filter(fold="test_template_ood").with_columns(fold=pl.lit("judge"))
+    new = label_samples(scenario, new).with_columns(part=pl.lit(NEW_TEMPLATES))
+    return scenario, with_unseen(pl.concat([table, new]), scenario.spec.holdout_corruptions)
 
 
 def read_once(file: Path, rows: pl.DataFrame, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
@@ -93,7 +101,7 @@ def judged(
 ) -> dict[str, Any]:
     """Train the judge and measure it, the untrained base and the implicit reward."""
     place = _judge_place(scenario, table, base, settings, work)
-    held_back = table.filter(pl.col("part") != "train")
+    held_back, tested = table.filter(pl.col("part") != "train"), table.filter(part="test")
 
     def trained() -> pl.DataFrame:
         model = place / "model"
@@ -102,28 +110,33 @@ def judged(
         return read_samples(scenario, held_back, base.path, str(model), batch_size=_BATCH)
 
     def untrained() -> list[float]:
-        asked = [judge_prompt(scenario, Sample.model_validate(row)) for row in held_back.iter_rows(named=True)]
+        asked = [judge_prompt(scenario, Sample.model_validate(row)) for row in tested.iter_rows(named=True)]
         return verdict_log_odds(load_causal_lm(base.path), load_tokenizer(base.path), asked, WORDS, batch_size=_BATCH)
 
-    read = read_once(place / "read.parquet", held_back, trained)
+    calibration, scored = calibrated(read_once(place / "read.parquet", held_back, trained), CalibrationSettings())
     before = kept(work / f"base-{_key(scenario, table, base)}.json", untrained)
-    calibration, scored = calibrated(read, CalibrationSettings())
-    tested = scored.with_columns(before=pl.Series(before)).filter(part="test")
-    metrics = judge_metrics(tested, calibration.threshold) | {"threshold": calibration.threshold}
-    seen = after_rules(tested)
-    bins = reliability(seen["score"].to_list(), seen["label"].to_list())
+    tested = scored.filter(part="test").with_columns(before=pl.Series(before))
     implicit = implicit_rewards(tested["before"], tested["log_odds"], settings.beta)
     ways = {"verdict": tested["log_odds"], "base": tested["before"], "implicit": pl.Series(implicit)}
     if settings.task_epochs:
         ways["surprise"] = -tested["surprise"]
     return {
-        "judge": {
-            **metrics,
-            "added_to_rules": added_to_rules(metrics),
-            "reliability": bins.to_dicts(),
-            "scaling": calibration.scaling.model_dump(),
-        },
+        "judge": _judge_figures(tested, calibration),
+        NEW_TEMPLATES: judge_metrics(scored.filter(part=NEW_TEMPLATES), calibration.threshold),
         **{way: by_family(tested.with_columns(score=values)) for way, values in ways.items()},
+    }
+
+
+def _judge_figures(tested: pl.DataFrame, calibration: Calibration) -> dict[str, Any]:
+    metrics = judge_metrics(tested, calibration.threshold) | {"threshold": calibration.threshold}
+    passed = after_rules(tested)
+    return {
+        **metrics,
+        "added_to_rules": added_to_rules(metrics),
+        "reliability": reliability(passed["score"].to_list(), passed["label"].to_list()).to_dicts(),
+        "calibration_precision": calibration.precision,
+        "calibration_recall": calibration.recall,
+        "scaling": calibration.scaling.model_dump(),
     }
 
 
@@ -179,10 +192,19 @@ def twins(scenario: Scenario, labelled: pl.DataFrame) -> list[Preference]:
     ]
 
 
-def by_family(tested: pl.DataFrame) -> dict[str, float | None]:
-    """Return the AUC of `score`, over all and by whether the corruption family was trained on."""
-    seen, unseen = tested.filter(~pl.col("unseen")), tested.filter("unseen")
-    return {"auc": auc(tested), "auc_seen": auc(seen), "auc_unseen": auc(unseen)}
+def by_family(tested: pl.DataFrame) -> dict[str, float]:
+    """Return the AUC of `score` with its interval, over all and by whether the corruption family was trained on."""
+    figures: dict[str, float] = {}
+    for of, cases in {
+        "": tested,
+        "_seen": tested.filter(~pl.col("unseen")),
+        "_unseen": tested.filter("unseen"),
+    }.items():
+        good, bad = (cases.filter(pl.col("label") == label)["score"].to_list() for label in (True, False))
+        if good and bad:
+            area = area_under_curve(good, bad)
+            figures |= {f"auc{of}": area.mean, f"auc_low{of}": area.low, f"auc_high{of}": area.high}
+    return figures
 
 
 def trained_alike(judge: JudgeSettings, learning_rate: float | None) -> RewardSettings:
@@ -199,7 +221,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     from resources.base_model import resolve_base_model
 
     base = resolve_base_model(arguments.base, report=print)
-    scenario, table = labelled_by(arguments.scenario, arguments.labelled)
+    scenario, table = labelled_by(arguments.scenario, arguments.labelled, arguments.new_templates)
     given = {
         name: value
         for name in ("epochs", "task_epochs", "batch_size", "learning_rate", "top_layers", "beta")
@@ -218,6 +240,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         "scenario": arguments.scenario,
         "labelled": table.height,
         **{part: table.filter(part=part).height for part in ("train", "calibration", "test")},
+        "templates": table.filter(part="train")["template_family"].n_unique(),
         **found,
         "settings": used,
     }
@@ -229,6 +252,7 @@ def main() -> None:
     parser.add_argument("--base", default="embedded", help="a name of data/base_models.yaml, a folder, or a hub id")
     parser.add_argument("--scenario", default="address_extraction")
     parser.add_argument("--labelled", type=int, default=600, help="good samples; each has a corrupted twin")
+    parser.add_argument("--new-templates", type=int, default=180, help="good samples of templates that are held out")
     parser.add_argument("--epochs", type=float, help="of judge and reward head; if not given, the profile's, as below")
     parser.add_argument("--task-epochs", type=float, help="over the good samples, by the adapter that learns the task")
     parser.add_argument("--batch-size", type=int, help="samples, or half as many pairs")

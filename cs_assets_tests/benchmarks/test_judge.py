@@ -22,13 +22,14 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     command = (
-        f"judge --base {tiny_model} --labelled 16 --epochs 2 --batch-size 4 --top-layers 1 "
+        f"judge --base {tiny_model} --labelled 16 --new-templates 6 --epochs 2 --batch-size 4 --top-layers 1 "
         f"--task-epochs 1 --reward-head --work {tmp_path / 'work'} --json"
     )
     monkeypatch.setattr(sys, "argv", command.split())
     judge.main()
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert found["labelled"] == found["train"] + found["calibration"] + found["test"] == 32
+    assert found["train"] + found["calibration"] + found["test"] == 32
+    assert found["new_templates"]["n"] == found["labelled"] - 32 == 12
     assert found["judge"]["n"] == found["test"]
     for name in ("base", "verdict", "surprise", "implicit", "reward_head"):
         assert 0 <= found[name]["auc"] <= 1
