@@ -50,6 +50,7 @@ from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.filtering import candidates, filter_samples
 from cs_assets.quality.judging import (
+    VERSION,
     WORDS,
     CalibrationSettings,
     auc,
@@ -107,7 +108,7 @@ def filtered_by_chain(
     """
     held_back = twin.labelled.filter(~pl.col("part").is_in(["", "train"]))
     pool = candidates(twin.labelled).filter(fold="train")
-    on = [base.identity, precision()]
+    on = [base.identity, precision(), VERSION]
     key = fingerprint(spec=twin.scenario.spec, labelled=twin.labelled, on=on, settings=settings)
     place = work / f"judge-{key[:16]}"
     read_by_judge = pl.concat([held_back, pool])

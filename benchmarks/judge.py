@@ -40,11 +40,13 @@ from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_token
 from cs_assets.learning.reward import Preference, RewardSettings, train_reward_model
 from cs_assets.learning.training import TrainingLog
 from cs_assets.quality.judging import (
+    VERSION,
     WORDS,
     Calibration,
     CalibrationSettings,
     added_to_rules,
     after_rules,
+    auc_by_family,
     calibrated,
     judge_metrics,
     judge_prompt,
@@ -56,7 +58,6 @@ from cs_assets.quality.judging import (
 from cs_assets.quality.labelling import ALONE
 from cs_assets.quality.reliability import reliability
 from cs_assets.scenario import Scenario, load_scenario
-from cs_assets.statistics import area_under_curve
 from resources.base_model import BaseModelFolder
 from resources.files import write_whole
 from resources.store import fingerprint
@@ -66,7 +67,11 @@ NEW_TEMPLATES: Final = "new_templates"  # the part beside train, calibration and
 
 
 def labelled_by(scenario_name: str, labelled: int, new_templates: int) -> tuple[Scenario, pl.DataFrame]:
-    """Return the scenario and the judge's labelled samples: so many good ones of each kind, and their twins."""
+    """Return the scenario and the judge's labelled samples: so many good ones of each kind, and their twins.
+
+    Of the pairs of new templates about a seventh are of unseen corruption families, of the test part a half: compare
+    what is `_seen` with what is `_seen`.
+    """
     from cs_assets.quality.labelling import label_samples
     from cs_assets.samples.twin import make_twin
 
@@ -123,7 +128,7 @@ def judged(
     return {
         "judge": _judge_figures(tested, calibration),
         NEW_TEMPLATES: judge_metrics(scored.filter(part=NEW_TEMPLATES), calibration.threshold),
-        **{way: by_family(tested.with_columns(score=values)) for way, values in ways.items()},
+        **{way: auc_by_family(tested.with_columns(score=values)) for way, values in ways.items()},
     }
 
 
@@ -156,7 +161,11 @@ def reward_head(
         model = place / "model"
         train_reward_model(base.path, twins(scenario, table.filter(part="train")), settings, model, place, print, start)
         loaded = load_reward_lm(base.path, str(model))
-        return rewards(loaded, load_tokenizer(base.path), tested["messages"].to_list(), batch_size=_BATCH)
+        conversations = [
+            [*scenario.prompt(message, tools), {"role": "assistant", "content": answer}]
+            for message, tools, answer in tested.select("message", "tools", "answer").iter_rows()
+        ]
+        return rewards(loaded, load_tokenizer(base.path), conversations, batch_size=_BATCH)
 
     scored = tested.with_columns(score=pl.Series(kept(place / "rewards.json", trained)))
     good, bad = scored.filter("label"), scored.filter(~pl.col("label"))
@@ -166,7 +175,7 @@ def reward_head(
         "pairs_seen": pairs.filter(~pl.col("unseen"))["hit"].mean(),
         "pairs_unseen": pairs.filter("unseen")["hit"].mean(),
     }
-    return {"reward_head": by_family(scored) | accuracy}
+    return {"reward_head": auc_by_family(scored) | accuracy}
 
 
 def _judge_place(
@@ -177,7 +186,7 @@ def _judge_place(
 
 def _key(scenario: Scenario, table: pl.DataFrame, base: BaseModelFolder, settings: Any = None) -> str:
     """Return a name for what is read or trained: by whom, of what, and how."""
-    told = {"spec": scenario.spec, "table": table, "base": base.identity, "precision": precision()}
+    told = {"spec": scenario.spec, "table": table, "base": base.identity, "precision": precision(), "reads": VERSION}
     return fingerprint(**told, settings=settings)[:16]
 
 
@@ -190,21 +199,6 @@ def twins(scenario: Scenario, labelled: pl.DataFrame) -> list[Preference]:
             good.select("message", "tools", "answer").iter_rows(), bad["answer"], strict=True
         )
     ]
-
-
-def by_family(tested: pl.DataFrame) -> dict[str, float]:
-    """Return the AUC of `score` with its interval, over all and by whether the corruption family was trained on."""
-    figures: dict[str, float] = {}
-    for of, cases in {
-        "": tested,
-        "_seen": tested.filter(~pl.col("unseen")),
-        "_unseen": tested.filter("unseen"),
-    }.items():
-        good, bad = (cases.filter(pl.col("label") == label)["score"].to_list() for label in (True, False))
-        if good and bad:
-            area = area_under_curve(good, bad)
-            figures |= {f"auc{of}": area.mean, f"auc_low{of}": area.low, f"auc_high{of}": area.high}
-    return figures
 
 
 def trained_alike(judge: JudgeSettings, learning_rate: float | None) -> RewardSettings:
@@ -238,7 +232,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     return {
         "base_model": base.name,
         "scenario": arguments.scenario,
-        "labelled": table.height,
+        "labelled": table.filter(pl.col("part") != NEW_TEMPLATES).height,
         **{part: table.filter(part=part).height for part in ("train", "calibration", "test")},
         "templates": table.filter(part="train")["template_family"].n_unique(),
         **found,

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-# Of one file of weights, in bytes as transformers reads them: while it is written, it stands in memory a second time.
+# Largest file of weights, in transformers' notation; a second copy of one is in memory while it is written.
 _FILE_SIZE: Final = "1GB"
 _SEED: Final = 17
 

@@ -326,7 +326,7 @@ def _about(splits: pl.DataFrame, log: TrainingLog, llm: LLM) -> dict[str, str]:
     origins = train.group_by("template_origin").len().sort("template_origin").rows()
     resumed = f", counted from step {log.resumed_at}, where it was resumed" if log.resumed_at else ""
     about = {
-        "training samples": f"{train.height:,}, all synthetic: no customer's message is among them",
+        "training samples": f"{train.height:,}, all synthetic: no customer's name, number or address is among them",
         "their sentences": f"{train['template_id'].n_unique():,}, in {len(families_in(train)):,} families; samples by "
         f"origin: {', '.join(f'{origin} {count:,}' for origin, count in origins)}",
         "training": f"{log.steps:,} steps, {log.seconds / 60:,.0f} minutes, {log.tokens:,} tokens{resumed}",
@@ -347,7 +347,7 @@ def _data_card(store: Store, scenario: Scenario, splits: pl.DataFrame) -> list[s
         store.table(asset, scenario.name) for asset in ("filtered_samples", "template_variants", "atomic_table")
     )
     proof, seed = leakage_proof(splits), scenario.spec.seed
-    if filtered is None or variants is None or atoms is None or not are_of(filtered, splits):
+    if filtered is None or variants is None or atoms is None or not are_of(filtered, splits, scenario.real_style()[0]):
         return data_card(splits, proof, seed)
     return data_card(splits, proof, seed, measure(filtered, variants, atoms), nearest_sentences(variants, splits))
 

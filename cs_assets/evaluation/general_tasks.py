@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from cs_assets.training.splits import spaced_evenly
+from cs_assets.samples.folds import spaced_evenly
 
 # What tells of one question whether it is answered rightly; the first that a task has.
 _RIGHT: Final = ("acc", "exact_match")

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cs_assets.training.splits import spaced_evenly
+from cs_assets.samples.folds import spaced_evenly
 
 PROBE_FILE: Final = Path(__file__).resolve().parents[2] / "data" / "retention" / "probe.jsonl"
 # What may stand around an answer that is right: quotes, and the marks that end a sentence.

@@ -141,7 +141,7 @@ def _changed(report: EvaluationReport) -> list[str]:
     return [
         pages.heading("Against the tuned model"),
         pages.table(columns, rows),
-        f'<p class="note">The difference message by message, in points; p: {_test(report)}.</p>',
+        f'<p class="note">The difference message by message; p: {_test(report)}.</p>',
     ]
 
 

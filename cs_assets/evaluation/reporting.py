@@ -201,7 +201,8 @@ def _changes(predictions: pl.DataFrame, headline: Metric) -> list[Change]:
         wide = group.pivot(on="model", index="sample_id", values=headline).sort("sample_id")
         for model in MODELS[MODELS.index("tuned") + 1 :]:
             if {"tuned", model} <= set(wide.columns):
-                both = wide.select("tuned", model).drop_nulls()
+                if (both := wide.select("tuned", model).drop_nulls()).is_empty():
+                    continue
                 before, after = both["tuned"].to_list(), both[model].to_list()
                 difference = bootstrap((both[model] - both["tuned"]).to_list())
                 found.append(

@@ -144,12 +144,12 @@ def verdict_log_odds(
 
 
 def _before_head(model: Any, inputs: Any) -> Any:
-    """Return what the head is given, (rows, positions, width); the head itself computes one position of it."""
+    """Return what the head is given, (rows, positions, width); the head itself computes one position of one."""
     states: list[Any] = []
 
     def watch(head: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
         states.append(given[0])
-        return (given[0][:, -1:],)
+        return (given[0][:1, -1:],)
 
     watched = model.get_output_embeddings().register_forward_pre_hook(watch)
     try:
@@ -177,21 +177,21 @@ def answer_surprises(
     That is the negative log-likelihood of the answer, with what the chat template puts behind it, given all before it.
 
     Raises:
-        ValueError: the chat template does not put the answer behind what it asks with: its tokens are not known.
+        ValueError: see `answer_tokens`.
     """
     import torch
 
     texts = _chat_texts(tokenizer, conversations, reply_follows=False)
-    prompts = _chat_texts(tokenizer, [messages[:-1] for messages in conversations], reply_follows=True)
+    own = [answer_tokens(tokenizer, messages) for messages in conversations]
     found = [0.0] * len(texts)
     done = 0
     model.eval()
+    head = None if changes_logits(model) else _exact_head(model)
     for batch in _by_length(texts, batch_size):
         inputs = _encode(tokenizer, [texts[i] for i in batch], model.device)
-        lengths = inputs["attention_mask"].sum(dim=1).tolist()
-        own = [length - _asked(tokenizer, prompts[i], texts[i]) for i, length in zip(batch, lengths, strict=True)]
         with torch.inference_mode():
-            for i, ids, logits in zip(batch, inputs["input_ids"], _answer_logits(model, inputs, own), strict=True):
+            logits_of_rows = _answer_logits(model, head, inputs, [own[i] for i in batch])
+            for i, ids, logits in zip(batch, inputs["input_ids"], logits_of_rows, strict=True):
                 told = torch.log_softmax(logits, dim=-1)
                 found[i] = -float(told.gather(-1, ids[-len(told) :, None]).mean())
         done += len(batch)
@@ -199,32 +199,44 @@ def answer_surprises(
     return found
 
 
-def _answer_logits(model: Any, inputs: Any, own: list[int]) -> Iterator[Any]:
-    """Yield for each row the logits, in float32, that foretell as many of its last tokens as are its own.
-
-    The head on all positions would take longer than the model, and gigabytes; in bfloat16 it would round a surprise.
-    """
+def _exact_head(model: Any) -> Callable[[Any], Any]:
+    """Return the head as it would be in float32: in bfloat16 it would round a surprise."""
     from torch.nn.functional import linear
 
-    if changes_logits(model):
+    head = model.get_output_embeddings()
+    weight, bias = head.weight.float(), None if head.bias is None else head.bias.float()
+    return lambda states: linear(states.float(), weight, bias)
+
+
+def _answer_logits(model: Any, head: Callable[[Any], Any] | None, inputs: Any, own: list[int]) -> Iterator[Any]:
+    """Yield for each row the logits that foretell as many of its last tokens as are its own, of float32.
+
+    The head on all positions would take longer than the model, and gigabytes. Where there is none, because the model
+    makes something else of what its head says, the logits are the model's, and as exact as these.
+    """
+    if head is None:
         for row, count in zip(model(**inputs, logits_to_keep=max(own) + 1).logits, own, strict=True):
             yield row[-count - 1 : -1].float()
         return
-    head = model.get_output_embeddings()
-    weight, bias = head.weight.float(), None if head.bias is None else head.bias.float()
     for row, count in zip(_before_head(model, inputs), own, strict=True):
-        yield linear(row[-count - 1 : -1].float(), weight, bias)
+        yield head(row[-count - 1 : -1])
 
 
-def _asked(tokenizer: Any, prompt: str, text: str) -> int:
-    """Return the tokens of a prompt in front of its answer."""
-    length = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
-    if not text.startswith(prompt) or length >= len(tokenizer(text, add_special_tokens=False)["input_ids"]):
+def answer_tokens(tokenizer: Any, conversation: list[Message]) -> int:
+    """Return the tokens of the last message, with what the chat template puts behind it.
+
+    Raises:
+        ValueError: the chat template does not put the answer behind what it asks with: its tokens are not known.
+    """
+    [prompt] = _chat_texts(tokenizer, [conversation[:-1]], reply_follows=True)
+    [text] = _chat_texts(tokenizer, [conversation], reply_follows=False)
+    asked, whole = (len(tokenizer(said, add_special_tokens=False)["input_ids"]) for said in (prompt, text))
+    if not text.startswith(prompt) or asked >= whole:
         raise ValueError(
             f"the chat template asks with {prompt[-40:]!r} and does not repeat it before the answer: {text[-80:]!r}. "
             "How surprising the answer is cannot be told; take a base with another template, or set task_epochs: 0."
         )
-    return length
+    return whole - asked
 
 
 def rewards(

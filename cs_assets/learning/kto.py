@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, prompt_tokens
+from cs_assets.learning.inference import answer_tokens
 from cs_assets.learning.models import load_tokenizer, load_trainable, release_memory, save_adapter
 from cs_assets.learning.progress import Progress, Report, silent
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
@@ -99,7 +100,8 @@ def train_judge(
         report: is told the progress.
 
     Raises:
-        ValueError: one of the two labels is missing, or every verdict is too long.
+        ValueError: one of the two labels is missing, every verdict is too long, there is no task to learn, or the
+            base's chat template does not tell an answer from what is asked.
     """
     if len({case.correct for case in cases}) < 2:
         raise ValueError("the judge needs both good and bad samples; look at labelled_samples.")
@@ -112,6 +114,7 @@ def train_judge(
     tokenizer = load_tokenizer(base)
     cases = _within(settings.max_length, cases, tokenizer)
     if settings.task_epochs:
+        answer_tokens(tokenizer, task[0])  # raises now, not after hours, where no surprise can be told
         _learn_task(base, task, settings, folder / TASK, work / TASK, report)
     rows = _verdict_rows(cases, words, settings.seed)
     desirable, undesirable = _weights([bool(row["label"]) for row in rows])

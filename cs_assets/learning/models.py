@@ -79,7 +79,19 @@ def release_memory() -> None:
 
 def _loaded(kind: Any, path: str, **how: Any) -> Any:
     release_memory()
-    return kind.from_pretrained(path, **how)
+    model = kind.from_pretrained(path, **how)
+    if head := model.get_output_embeddings():
+        head.register_forward_pre_hook(_in_one_piece)
+    return model
+
+
+def _in_one_piece(head: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Hand the head a copy of what is a view: transformers cuts out the last positions.
+
+    In bfloat16 on a CPU the product of such a view with a vocabulary of 152,000 took half a minute, of a copy a
+    twentieth of a second (torch 2.13, one thread, 16 rows).
+    """
+    return (given[0].contiguous(),)
 
 
 def load_causal_lm(path: str, adapter: str | None = None) -> "PreTrainedModel":
@@ -195,7 +207,7 @@ def save_merged(base: str, adapter: str, folder: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+    model = _loaded(AutoModelForCausalLM, base, dtype="auto")
     kept_as = model.dtype
     merged = PeftModel.from_pretrained(model.to(torch.float32), adapter).merge_and_unload(safe_merge=True)
     merged.to(kept_as).save_pretrained(folder)

@@ -21,7 +21,6 @@ from cs_assets.model_assets import (
 from cs_assets.partitions import scenario_partitions
 from cs_assets.quality.filtering import filter_samples, to_judge
 from cs_assets.quality.judging import (
-    CALIBRATION_FILE,
     WORDS,
     Calibration,
     CalibrationSettings,
@@ -37,7 +36,7 @@ from cs_assets.quality.judging import (
 )
 from cs_assets.quality.labelling import label_samples
 from cs_assets.quality.reliability import reliability
-from cs_assets.quality.review import near_threshold, read_review, reviewed_cases, write_review
+from cs_assets.quality.review import decisions, near_threshold, read_review, reviewed_cases, write_review
 from cs_assets.scenario import load_scenario
 from cs_assets.templates.gates import rejected_by_gate
 from resources.base_model import BaseModels
@@ -120,7 +119,7 @@ def kto_judge(
         size, told = config.score_batch_size, _report(context)
         readings = read_samples(scenario, held_back, base.path, str(folder), batch_size=size, report=told)
         calibration, scored = calibrated(readings, wanted)
-        (folder / CALIBRATION_FILE).write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
+        calibration.save(folder)
         tested = with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
         seen = after_rules(tested).select("label", "score", "corruption_family", "unseen")
         seen.write_parquet(folder / SCORES_FILE)
@@ -132,16 +131,11 @@ def kto_judge(
             "calibration_precision": calibration.precision,
             "calibration_recall": calibration.recall,
         }
-        if calibration.precision < wanted.wanted_precision:
-            context.log.warning(
-                f"precision is {calibration.precision:.3f} on the calibration part, wanted is "
-                f"{wanted.wanted_precision}: lower `minimum_recall` ({wanted.minimum_recall}), or raise `judge` in the "
-                "counts, that the judge may learn more."
-            )
         return log.metrics() | judge_metrics(tested, calibration.threshold) | chosen
 
     inputs = {"data": judge_data, "scenario": scenario.spec, "calibration": wanted}
     result = trained_model(context, store, tracking, base, training, inputs, train)
+    _warn_of_low_precision(context, result.value.metrics, wanted)
     tested = pl.read_parquet(Path(store.path_of(result.value)) / SCORES_FILE)
     good = tested.filter("label")["score"].to_list()
     bad = tested.filter(~pl.col("label"))["score"].to_list()
@@ -155,6 +149,17 @@ def kto_judge(
         "reliability": dg.MetadataValue.md(plots.markdown_image(diagram, "reliability")),
     }
     return result._replace(metadata=metadata)
+
+
+def _warn_of_low_precision(
+    context: dg.AssetExecutionContext, metrics: Mapping[str, float], wanted: CalibrationSettings
+) -> None:
+    precision = metrics["calibration_precision"]
+    if metrics["threshold"] > 0 and precision < wanted.wanted_precision:
+        context.log.warning(
+            f"precision is {precision:.3f} on the calibration part, wanted is {wanted.wanted_precision}: lower "
+            f"`minimum_recall` ({wanted.minimum_recall}), or raise `judge` in the counts, so that it learns more."
+        )
 
 
 def _report(context: dg.AssetExecutionContext) -> Callable[[str, int, int], None]:
@@ -196,13 +201,14 @@ def filtered_samples(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """What rules and judge let through, with scores; what they did not stays, with the reason."""
     scenario = load_scenario(context.partition_key)
-    key = fingerprint(
-        code=code_version(context), judge=kto_judge.fingerprint, data=labelled_samples, scenario=scenario.spec
-    )
+    to_read = store.location("reviews", f"{scenario.name}.jsonl")
+    decided = decisions(read_review(to_read)[0])
+    inputs = {"data": labelled_samples, "decided": decided, "scenario": scenario.spec}
+    key = fingerprint(code=code_version(context), judge=kto_judge.fingerprint, **inputs)
 
     def make() -> pl.DataFrame:
         judge = store.path_of(kto_judge)
-        calibration = Calibration.model_validate_json((Path(judge) / CALIBRATION_FILE).read_text(encoding="utf-8"))
+        calibration = Calibration.load(Path(judge))
         scores: dict[str, float] = {}
         if calibration.threshold > 0:  # a judge that rejects nothing is not asked: that is a forward pass a sample
             candidates, scaling = to_judge(labelled_samples), calibration.scaling
@@ -212,14 +218,13 @@ def filtered_samples(
                 scenario, candidates, base, judge, batch_size=size, wanted=scaling.weighed, report=told
             )
             scores = dict(zip(candidates["sample_id"], scaling.probabilities(readings), strict=True))
-        return filter_samples(labelled_samples, scores, calibration.threshold)
+        return filter_samples(labelled_samples, scores, calibration.threshold, decided)
 
     table, hit, url = tracked_table(context, store, tracking, key, make)
     kept = int(table["kept"].sum())
     threshold = kto_judge.metrics["threshold"]
     if threshold == 0:
         context.log.warning("the judge cannot yet tell good samples from bad ones, so the rules alone choose")
-    to_read = store.location("reviews", f"{scenario.name}.jsonl")
     lines = write_review(to_read, near_threshold(table, threshold, config.review))
     return dg.MaterializeResult(
         value=table,

@@ -1,6 +1,7 @@
 """The filter: what rules and judge let through, and for what they did not, the reason.
 
-Gates stand from cheap to dear: rules, contradictions, near-duplicates, the judge. Held-out tests do not pass the judge:
+Gates stand from cheap to dear: rules, contradictions, near-duplicates, the judge; where a person has decided, the judge
+is not heard. Held-out tests do not pass the judge:
 a model that picked the questions of the test would pick the easy ones.
 """
 
@@ -14,6 +15,8 @@ from cs_assets.quality import labelling
 JUDGED_FOLDS: Final = ("train", "validation")
 # Of the training samples; a judge that rejects more does not know the task.
 MINIMUM_KEPT: Final = 0.5
+DECIDED: Final[dict[str, Any]] = {"message": pl.String, "tools": pl.String, "answer": pl.String, "right": pl.Boolean}
+_NOBODY: Final = pl.DataFrame(schema=DECIDED)
 SCHEMA: Final[dict[str, Any]] = labelling.SCHEMA | {"score": pl.Float64, "kept": pl.Boolean, "reason": pl.String}
 
 
@@ -32,19 +35,23 @@ def to_judge(labelled: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def filter_samples(labelled: pl.DataFrame, scores: Mapping[str, float], threshold: float) -> pl.DataFrame:
+def filter_samples(
+    labelled: pl.DataFrame, scores: Mapping[str, float], threshold: float, decided: pl.DataFrame = _NOBODY
+) -> pl.DataFrame:
     """Mark each candidate as kept or not.
 
     Args:
         labelled: the table of `labelled_samples`.
         scores: the judge's score per sample_id, for those of `to_judge`.
         threshold: a score below it rejects.
+        decided: what people say of samples, with the columns `DECIDED`, each sample once.
     """
-    table = candidates(labelled).with_columns(
+    scored = candidates(labelled).with_columns(
         score=pl.col("sample_id").replace_strict(dict(scores), default=None, return_dtype=pl.Float64)
     )
+    table = scored.join(decided, on=["message", "tools", "answer"], how="left", maintain_order="left")
     broken = pl.col("violations").list.len() > 0
-    doubted = pl.col("score").is_not_null() & (pl.col("score") < threshold)
+    doubted = pl.col("score").is_not_null() & (pl.col("score") < threshold) & pl.col("right").is_null()
     reason = (
         pl.when(broken)
         .then(pl.lit("rule: ") + pl.col("violations").list.first())
@@ -52,6 +59,8 @@ def filter_samples(labelled: pl.DataFrame, scores: Mapping[str, float], threshol
         .then(pl.lit("contradiction: with ") + pl.col("contradicts"))
         .when(pl.col("duplicate_of") != "")
         .then(pl.lit("near-duplicate: of ") + pl.col("duplicate_of"))
+        .when(~pl.col("right"))
+        .then(pl.lit("review: a person called the answer wrong"))
         .when(doubted)
         .then(pl.format("judge: score {} below {}", pl.col("score").round(3), pl.lit(round(threshold, 3))))
         .otherwise(pl.lit(""))

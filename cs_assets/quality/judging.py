@@ -3,6 +3,7 @@
 Training and scoring with the model stand in `cs_assets.learning`; here is what surrounds them.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,11 @@ from cs_assets.statistics import SIGNIFICANT, area_under_curve
 WORDS: Final = ("正确", "错误")
 _QUESTION: Final = "以上结果正确还是错误？"
 CALIBRATION_FILE: Final = "calibration.json"
+# Of what a judge reads and how; raised where a scaling and a threshold no longer fit what is read.
+VERSION: Final = 2
 EVIDENCE: Final = ("verdict", "surprise")
+# How figures by corruption family end, and whose they are.
+FAMILIES: Final = {"": pl.lit(True), "_seen": ~pl.col("unseen"), "_unseen": pl.col("unseen")}
 _NO_SURPRISE: Final = 1e-4  # nats a token: below, an answer is as likely as can be
 
 
@@ -43,7 +48,7 @@ class Scaling(BaseModel):
     it is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     verdict: float = Field(default=1.0, ge=0)
     surprise: float = Field(default=0.0, ge=0)
@@ -109,13 +114,33 @@ class Calibration(BaseModel):
     what the judge reads becomes the score.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     threshold: float
     precision: float
     recall: float
     p_value: float
     scaling: Scaling = Scaling()
+
+    def save(self, folder: Path) -> None:
+        """Write it into the judge's folder."""
+        told = {"version": VERSION} | self.model_dump()
+        (folder / CALIBRATION_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Calibration":
+        """Read that of a judge.
+
+        Raises:
+            ValueError: the judge was made by code that reads samples in another way.
+        """
+        told = json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8"))
+        if (version := told.pop("version", 1)) != VERSION:
+            raise ValueError(
+                f"{folder / CALIBRATION_FILE}: version {version}, wanted is {VERSION}: this judge was made by other "
+                "code, and what it says would be taken for something else. Materialize kto_judge again."
+            )
+        return cls.model_validate(told)
 
 
 class CalibrationSettings(BaseModel):
@@ -205,7 +230,7 @@ def read_samples(
         judge: folder of the judge.
         batch_size: samples at a time.
         wanted: which of the `EVIDENCE` is read; each is a pass over the samples.
-        report: is told what is being read, and (done, total) samples.
+        report: is told what is being read, and (done, total) samples, or messages of the assistant.
 
     Returns:
         Two more columns, null where they were not read: `log_odds` of 正确 against 错误, and `surprise` of the answer
@@ -291,17 +316,17 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
         threshold: from the calibration.
 
     Returns:
-        Over all: auc with its 95 % bootstrap interval (auc_low, auc_high), auc_rules (rules alone: broken or not),
+        Over all: auc with its 95 % bootstrap interval (see `auc_by_family`), auc_rules (rules alone: broken or not),
         auc_with_rules (rules first, then the judge), n. On what the rules let through, which is what the judge decides
         on: auc_after_rules, precision, recall, n_after_rules. All of these also with _seen and _unseen. And on what the
         rules let through p_value_after_rules (see `chance_of`) and calibration_error. A figure that cannot be
         measured, because a label is missing, is left out.
     """
     passed = after_rules(tested)
-    figures: dict[str, float | None] = {}
-    for suffix, family in {"": pl.lit(True), "_seen": ~pl.col("unseen"), "_unseen": pl.col("unseen")}.items():
+    figures: dict[str, float | None] = {**auc_by_family(tested)}
+    for of, family in FAMILIES.items():
         found = _figures(tested.filter(family), passed.filter(family), threshold)
-        figures |= {f"{name}{suffix}": value for name, value in found.items()}
+        figures |= {f"{name}{of}": value for name, value in found.items()}
     labels, scores = passed["label"].to_list(), passed["score"].to_list()
     figures |= {
         "calibration_error": calibration_error(reliability(scores, labels)),
@@ -310,16 +335,26 @@ def judge_metrics(tested: pl.DataFrame, threshold: float) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
+def auc_by_family(tested: pl.DataFrame) -> dict[str, float]:
+    """Return the AUC of `score` with its interval (auc, auc_low, auc_high), over all, and with _seen and _unseen.
+
+    Args:
+        tested: columns label, score, unseen. Where one label is missing, a figure is left out.
+    """
+    figures: dict[str, float] = {}
+    for of, family in FAMILIES.items():
+        cases = tested.filter(family)
+        good, bad = (cases.filter(pl.col("label") == label)["score"].to_list() for label in (True, False))
+        if good and bad:
+            area = area_under_curve(good, bad)
+            figures |= {f"auc{of}": area.mean, f"auc{of}_low": area.low, f"auc{of}_high": area.high}
+    return figures
+
+
 def _figures(tested: pl.DataFrame, passed: pl.DataFrame, threshold: float) -> dict[str, float | None]:
-    good, bad = (tested.filter(pl.col("label") == label)["score"].to_list() for label in (True, False))
-    area: dict[str, float] = {}
-    if good and bad:
-        found = area_under_curve(good, bad)
-        area = {"": found.mean, "_low": found.low, "_high": found.high}
     rules = tested.with_columns(score=(pl.col("violations").list.len() == 0).cast(pl.Float64))
     kept, right = passed.filter(pl.col("score") >= threshold)["label"].to_list(), sum(passed["label"].to_list())
     return {
-        **{f"auc{bound}": value for bound, value in area.items()},
         "auc_rules": auc(rules),
         # As the filter uses it: the rules first, the judge on what they let through.
         "auc_with_rules": auc(tested.with_columns(score=pl.col("score") * rules["score"])),

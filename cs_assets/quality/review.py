@@ -16,11 +16,12 @@ import polars as pl
 from upath import UPath
 
 from cs_assets.families.base import Sample
+from cs_assets.quality.filtering import DECIDED, JUDGED_FOLDS
 from cs_assets.quality.judging import WORDS
 from cs_assets.quality.labelling import REVIEWED, SCHEMA, broken_rules
+from cs_assets.samples.folds import spaced_evenly
 from cs_assets.scenario import Scenario
 from resources.files import write_whole
-from resources.store import fingerprint
 
 
 class ReviewLine(Sample):
@@ -37,16 +38,18 @@ _ASKED: Final = ("sample_id", "message", "tools", "answer", "score")
 def near_threshold(filtered: pl.DataFrame, threshold: float, count: int) -> list[ReviewLine]:
     """Return the samples whose score is nearest to the threshold, on either side, nearest first.
 
+    Where the judge was asked nothing, kept ones are taken at even distances: the next judge needs labels all the more.
+    Held-out tests are not asked about, for it would learn them.
+
     Args:
-        filtered: the table of `filtered_samples`; a sample without a score was not judged. Where the judge was asked
-            nothing, the samples are taken at even distances: the next judge needs labels all the more.
+        filtered: the table of `filtered_samples`; a sample without a score was not judged.
         threshold: of the judge.
         count: how many.
     """
     judged = filtered.filter(pl.col("score").is_not_null())
     if judged.is_empty():
-        kept = filtered.filter("kept").sort("sample_id")
-        nearest = kept.gather_every(max(kept.height // max(count, 1), 1)).head(count)
+        kept = filtered.filter(pl.col("kept") & pl.col("fold").is_in(list(JUDGED_FOLDS))).sort("sample_id")
+        nearest = kept[spaced_evenly(kept.height, count)]
     else:
         nearest = judged.sort((pl.col("score") - threshold).abs(), "sample_id").head(count)
     return [ReviewLine.model_validate(row) for row in nearest.select(*_ASKED).iter_rows(named=True)]
@@ -87,11 +90,17 @@ def write_review(path: UPath, wanted: Iterable[ReviewLine]) -> list[ReviewLine]:
     return kept
 
 
-def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine]) -> pl.DataFrame:
-    """Return what people have decided as labelled samples of the judge, with the columns of `labelled_samples`.
+def decisions(lines: Iterable[ReviewLine]) -> pl.DataFrame:
+    """Return what people have decided: columns message, tools, answer and `right`; of two verdicts the later one."""
+    rows = {(line.message, line.tools, line.answer): line.verdict == WORDS[0] for line in lines if line.verdict}
+    return pl.DataFrame([(*sample, right) for sample, right in rows.items()], schema=DECIDED, orient="row")
 
-    Three quarters of them train the judge, the others, by their message, are for its calibration; none tests it, for
-    they lie near the threshold of the judge before.
+
+def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine]) -> pl.DataFrame:
+    """Return what people have decided as labelled samples that train the judge, with the columns of `labelled_samples`.
+
+    None of them is for its calibration or its test: they lie near the threshold of the judge before, and no twin stands
+    beside them.
     """
     rows = [
         {
@@ -101,7 +110,7 @@ def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine]) -> pl.DataFr
             "tools": line.tools,
             "answer": line.answer,
             "messages": scenario.conversation(line),
-            "part": "calibration" if int(fingerprint(message=line.message)[:8], 16) % 4 == 0 else "train",
+            "part": "train",
             "label": line.verdict == WORDS[0],
             "corruption_kind": REVIEWED,
             "corruption_family": REVIEWED,

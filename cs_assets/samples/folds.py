@@ -58,3 +58,9 @@ def blocks_of(fold: str) -> frozenset[int]:
     """Return the entity blocks that a fold may draw atoms from."""
     every = frozenset(range(BLOCK_COUNT))
     return HELD_OUT_BLOCKS if fold == "test_entity_ood" else every - HELD_OUT_BLOCKS
+
+
+def spaced_evenly(length: int, count: int | None) -> list[int]:
+    """Return `count` places of a list of `length` at even distances; None: all."""
+    wanted = length if count is None else min(count, length)
+    return [place * length // wanted for place in range(wanted)]

@@ -14,18 +14,20 @@ from typing import Any, Final
 import polars as pl
 
 from cs_assets import pages, plots
+from cs_assets.scenario import RealStyleSample
 from cs_assets.training.measures import DISTINCT_SAMPLE, Measures
-from cs_assets.training.splits import SPLITS, families_in
+from cs_assets.training.splits import SPLITS, families_in, make_splits, without_tested
 
 _SHOWN: Final = 12
 _OF_THE_SPLITS: Final = (
     "A template family: sentences that differ in label words, greetings, politeness or punctuation alone. An entity "
-    "block: a fixed part of all names, addresses and other values. What a person wrote has neither."
+    "block: a fixed part of all names, addresses and other values. The messages of real_style have neither."
 )
 _OF_THE_PROOF: Final = (
-    "shared: of what occurs in train too. identical: messages that stand in train word for word. similarity: of each "
-    "message to the training message most like it, from 0 to 1 (Jaccard, three characters at a time). Required are: no "
-    "identical message, no shared family in test_template_ood, no shared block in test_entity_ood."
+    "shared: how many of its families or blocks occur in train too. identical: messages that stand in train word for "
+    "word. similarity: of each message to the training message most like it, from 0 to 1 (Jaccard, three characters at "
+    "a time). Required are: no identical message, no shared family in test_template_ood, no shared block in "
+    "test_entity_ood."
 )
 _OF_THE_SENTENCES: Final = (
     "Of each held-out family the sentence most like a trained one, the most similar first. Each slot counts as the "
@@ -69,15 +71,19 @@ def data_card(
     ]
 
 
-def are_of(filtered: pl.DataFrame, splits: pl.DataFrame) -> bool:
-    """Tell whether the training samples of the splits are among these.
+def are_of(filtered: pl.DataFrame, splits: pl.DataFrame, real: Sequence[RealStyleSample]) -> bool:
+    """Tell whether the splits' training samples are those that the filter keeps now.
 
     Args:
         filtered: the table of `filtered_samples`, which may have been made again since.
         splits: the table of `training_splits`.
+        real: the hand-labelled messages, which training gives way to.
     """
-    case = ["sample_id", "message", "answer"]
-    return splits.filter(split="train").join(filtered.filter("kept"), on=case, how="anti").is_empty()
+    now, then = (
+        table.filter(split="train").select("sample_id", "message", "answer").sort("sample_id")
+        for table in (without_tested(make_splits(filtered), real), splits)
+    )
+    return now.equals(then)
 
 
 def _splits(splits: pl.DataFrame) -> list[str]:

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from cs_assets.samples.folds import spaced_evenly
 from cs_assets.scenario import load_scenario
-from cs_assets.training.splits import LEARNED, TEST_SPLITS, spaced_evenly
+from cs_assets.training.splits import LEARNED, TEST_SPLITS
 from resources.store import ModelFolder, Store
 
 

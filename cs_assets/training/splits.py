@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cs_assets.samples.folds import FOLDS, TEST_FOLDS
+from cs_assets.samples.folds import FOLDS, TEST_FOLDS, spaced_evenly
 from cs_assets.scenario import RealStyleSample, Scenario
 
 REAL_STYLE: Final = "real_style"
@@ -45,12 +45,6 @@ def without_tested(splits: pl.DataFrame, samples: Sequence[RealStyleSample]) -> 
     tested = pl.Series([sample.message for sample in samples], dtype=pl.String)
     learned = pl.col("split").is_in(LEARNED)
     return splits.filter(~(learned & pl.col("message").is_in(tested.implode())))
-
-
-def spaced_evenly(length: int, count: int | None) -> list[int]:
-    """Return `count` places of a list of `length` at even distances; None: all."""
-    wanted = length if count is None else min(count, length)
-    return [place * length // wanted for place in range(wanted)]
 
 
 def real_style_split(scenario: Scenario, samples: Sequence[RealStyleSample], count: int | None) -> pl.DataFrame:

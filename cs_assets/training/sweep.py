@@ -27,7 +27,7 @@ from cs_assets.learning.progress import Report
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import Untrainable
 from cs_assets.profiles import by_profile
-from cs_assets.training.splits import spaced_evenly
+from cs_assets.samples.folds import spaced_evenly
 from resources.tracking import TrackedRun
 
 if TYPE_CHECKING:

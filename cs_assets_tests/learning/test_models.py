@@ -122,6 +122,16 @@ def test_the_head_is_exact_though_the_base_computes_in_bfloat16(base: Path, load
     assert not torch.equal(scores, scores.bfloat16().float())
 
 
+@pytest.mark.parametrize("adapter", [False, True])
+def test_the_head_is_given_no_view(tiny_model: Path, train: Train, adapter: bool) -> None:
+    seen: list[bool] = []
+    model = load_causal_lm(str(tiny_model), str(train("lora")) if adapter else None)
+    model.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0].is_contiguous()))
+    generate(model, load_tokenizer(str(tiny_model)), PROMPTS, max_new_tokens=2, batch_size=3)
+    assert seen
+    assert all(seen)
+
+
 HELD = """
 from pathlib import Path
 import torch

@@ -1,6 +1,7 @@
 """Judging: what is asked, where the threshold lies, how good the judge is."""
 
 import itertools
+import json
 from pathlib import Path
 from statistics import fmean
 
@@ -15,6 +16,7 @@ from cs_assets.learning.inference import answer_surprises
 from cs_assets.learning.kto import TASK, JudgeSettings, train_judge
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.quality.judging import (
+    CALIBRATION_FILE,
     WORDS,
     Calibration,
     CalibrationSettings,
@@ -244,10 +246,22 @@ def test_what_the_assistant_was_told_in_between_surprises_nobody(tiny_model: Pat
     assert surprise == pytest.approx(fmean(answer_surprises(model, tokenizer, turns, batch_size=1)), abs=1e-4)
 
 
-@pytest.mark.parametrize("text", ['{"slope": 0.3, "intercept": 1.2}', '{"verdict": -1.0}'])
-def test_a_calibration_of_another_kind_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="1 validation error"):
-        Scaling.model_validate_json(text)
+def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
+    scaling = Scaling(verdict=0.5, surprise=2.0, intercept=-1.0)
+    calibration = Calibration(threshold=0.4, precision=0.9, recall=0.8, p_value=0.01, scaling=scaling)
+    calibration.save(tmp_path)
+    assert Calibration.load(tmp_path) == calibration
+
+
+@pytest.mark.parametrize("version", [None, 1, 99])
+def test_a_calibration_of_a_judge_that_read_otherwise_is_refused(tmp_path: Path, version: int | None) -> None:
+    told = {"threshold": 0.4, "precision": 0.9, "recall": 0.8, "p_value": 0.01, "scaling": {"slope": 0.3}}
+    given = told if version is None else told | {"version": version}
+    (tmp_path / CALIBRATION_FILE).write_text(json.dumps(given), encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"calibration\.json: version \d+, wanted is \d+: .* Materialize kto_judge again"
+    ):
+        Calibration.load(tmp_path)
 
 
 def test_what_has_no_weight_need_not_be_read() -> None:
@@ -277,8 +291,8 @@ def test_metrics_tell_seen_from_unseen_and_judge_from_rules() -> None:
         "auc": 0.5,
         "auc_low": 0.0,
         "auc_high": 1.0,
-        **{f"auc{bound}_seen": 1.0 for bound in ("", "_low", "_high")},
-        **{f"auc{bound}_unseen": 0.0 for bound in ("", "_low", "_high")},
+        **{f"auc_seen{bound}": 1.0 for bound in ("", "_low", "_high")},
+        **{f"auc_unseen{bound}": 0.0 for bound in ("", "_low", "_high")},
         "auc_rules": 0.75,
         "auc_rules_seen": 1.0,
         "auc_rules_unseen": 0.5,

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from upath import UPath
 
+from cs_assets.quality.filtering import DECIDED
 from cs_assets.quality.judging import judge_prompt, task_to_learn, verdicts_to_learn
 from cs_assets.quality.labelling import SCHEMA
-from cs_assets.quality.review import ReviewLine, near_threshold, read_review, reviewed_cases, write_review
+from cs_assets.quality.review import ReviewLine, decisions, near_threshold, read_review, reviewed_cases, write_review
 from cs_assets.scenario import Scenario
 
 SCORES = [0.1, 0.49, 0.8, None, 0.52]
@@ -19,7 +20,15 @@ SCORES = [0.1, 0.49, 0.8, None, 0.52]
 
 def filtered(scores: list[float | None]) -> pl.DataFrame:
     rows = [
-        {"sample_id": f"train-{n}", "message": f"地址{n}", "tools": "", "answer": "{}", "score": score, "kept": n != 1}
+        {
+            "sample_id": f"train-{n}",
+            "message": f"地址{n}",
+            "tools": "",
+            "answer": "{}",
+            "score": score,
+            "kept": n != 1,
+            "fold": "train",
+        }
         for n, score in enumerate(scores)
     ]
     return pl.DataFrame(rows, schema_overrides={"score": pl.Float64})
@@ -37,10 +46,13 @@ def test_the_samples_nearest_to_the_threshold_are_asked_about_nearest_first() ->
 
 
 def test_where_the_judge_was_not_asked_some_of_the_kept_are_at_even_distances() -> None:
-    lines = near_threshold(filtered([None] * 9), 0.0, 4)
+    table = filtered([None] * 9)
+    lines = near_threshold(table, 0.0, 4)
     assert [(line.sample_id, line.score) for line in lines] == [(f"train-{n}", None) for n in (0, 3, 5, 7)]
     assert len(near_threshold(filtered([None] * 3), 0.0, 4)) == 2
     assert near_threshold(filtered([None]), 0.0, 0) == []
+    tests = table.with_columns(fold=pl.lit("test_iid"), sample_id="test_" + pl.col("sample_id"))
+    assert near_threshold(pl.concat([tests, table]), 0.0, 4) == lines  # nobody is to learn what a model is tested on
 
 
 def test_a_verdict_stays_when_other_samples_are_to_be_read(tmp_path: Path) -> None:
@@ -64,23 +76,21 @@ def test_verdicts_are_labels_of_the_next_judge(scenario: Scenario, tmp_path: Pat
     table = reviewed_cases(scenario, lines)
     assert table.schema == pl.Schema(SCHEMA)
     assert table["label"].to_list() == [False, True]
-    assert set(table["part"]) <= {"train", "calibration"}
+    assert set(table["part"]) == {"train"}
     assert all(table["violations"].to_list())  # {} lacks every key
-    taught = table.with_columns(part=pl.lit("train"))
-    cases = verdicts_to_learn(scenario, taught)
+    cases = verdicts_to_learn(scenario, table)
     assert [(case.correct, case.twins) for case in cases] == [(False, ""), (True, "")]
     assert cases[0].prompt == judge_prompt(scenario, lines[0])
-    assert task_to_learn(taught) == [scenario.conversation(lines[1])]
+    assert task_to_learn(table) == [scenario.conversation(lines[1])]
 
 
-def test_a_quarter_of_the_verdicts_is_kept_from_training_for_the_calibration(scenario: Scenario) -> None:
+def test_of_two_verdicts_on_a_sample_the_later_one_counts() -> None:
     lines = [
-        ReviewLine(sample_id=f"train-{n}", message=f"人民路{n}号", answer="{}", score=0.5, verdict="正确")
-        for n in range(400)
+        ReviewLine(sample_id="a", message="地址1", answer="{}", score=None, verdict=verdict)
+        for verdict in ("正确", "", "错误")
     ]
-    parts = reviewed_cases(scenario, lines)["part"]
-    assert 60 < (parts == "calibration").sum() < 140
-    assert parts.to_list()[7:8] == reviewed_cases(scenario, lines[7:8])["part"].to_list()
+    assert decisions(lines).rows() == [("地址1", "", "{}", False)]
+    assert decisions([]).schema == pl.Schema(DECIDED)
 
 
 @pytest.mark.parametrize("bad", ['{"sample_id"', '{"sample_id": "a"}', None])

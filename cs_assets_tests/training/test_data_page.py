@@ -3,10 +3,10 @@
 import polars as pl
 
 from cs_assets.quality.filtering import filter_samples
-from cs_assets.scenario import Scenario
+from cs_assets.scenario import RealStyleSample, Scenario
 from cs_assets.training.data_page import are_of, data_card, data_page
 from cs_assets.training.measures import measure, nearest_sentences
-from cs_assets.training.splits import leakage_proof, make_splits
+from cs_assets.training.splits import leakage_proof, make_splits, without_tested
 
 
 def test_the_page_shows_figures_and_samples(
@@ -47,6 +47,10 @@ def test_what_is_not_known_of_the_samples_is_left_out(splits: pl.DataFrame) -> N
 def test_samples_that_were_made_again_are_not_those_of_the_splits(labelled: pl.DataFrame) -> None:
     filtered = filter_samples(labelled, {}, 0.0)
     splits = make_splits(filtered)
-    assert are_of(filtered, splits)
+    assert are_of(filtered, splits, [])
     again = pl.when(split="train").then(pl.lit("另一条")).otherwise("message")
-    assert not are_of(filtered, splits.with_columns(message=again))
+    assert not are_of(filtered, splits.with_columns(message=again), [])
+    assert not are_of(filtered, splits.filter(pl.col("sample_id") != splits.filter(split="train")["sample_id"][0]), [])
+    given_way = splits.filter(split="train")["message"][0]
+    real = [RealStyleSample(message=given_way, answer="{}")]
+    assert are_of(filtered, without_tested(splits, real), real)
