@@ -119,7 +119,7 @@ class Exam:
         return {
             "prompts": self.asked,
             "max_new_tokens": self.settings.tokens(self.scenario),
-            **(self._sampling().model_dump() if self.model == "best_of_n" else {}),
+            **(self._sampling().model_dump() | {"drawn": "gumbel"} if self.model == "best_of_n" else {}),
             **({"served": [served.url, served.model]} if (served := self.settings.served(self.model)) else {}),
         }
 
@@ -149,7 +149,7 @@ class Exam:
         Args:
             tuned: folders of its base and adapter.
             reward_model: the same of the reward model.
-            report: is told (prompts sampled for, prompts).
+            report: is told (done, total) answers.
         """
         answers = sampled(
             load_causal_lm(*tuned),
@@ -157,6 +157,7 @@ class Exam:
             self.asked,
             self._sampling(),
             max_new_tokens=self.settings.tokens(self.scenario),
+            batch_size=self.settings.generation_batch_size,
             report=report,
         )
         tokenizer, size = load_tokenizer(reward_model[0]), self.settings.generation_batch_size

@@ -7,13 +7,14 @@ sampling and choosing; greedy answers stand in `inference.py`.
     best(reward_model, tokenizer, prompts, answers, batch_size=8)
 """
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from cs_assets.learning.conversations import Message
-from cs_assets.learning.inference import ReportBatch, nobody, rewards
+from cs_assets.learning.inference import ReportBatch, generate, nobody, rewards
 from cs_assets.profiles import by_profile
 
 
@@ -32,19 +33,23 @@ def sampled(
     settings: SamplingSettings,
     *,
     max_new_tokens: int,
+    batch_size: int,
     report: ReportBatch = nobody,
 ) -> list[list[str]]:
     """Return `best_of` answers to each prompt, drawn from the whole distribution at the temperature.
 
-    The answers to one prompt are one batch with a seed of its own, so that they depend on no other prompt before it and
-    on no batch size.
+    The token with the highest sum of its logit over the temperature and a number of the standard Gumbel distribution
+    is a draw from the softmax (Maddison et al. 2014, arXiv 1411.0030). So an answer is greedy once the numbers are
+    added, which each answer draws from a generator of its own: it depends on no other prompt, and on the batch size no
+    more than a greedy one.
 
     Args:
         model, tokenizer: as `learning.models` loads them.
         prompts: chat messages, one list per case.
         settings: how many answers, how free, which seed.
         max_new_tokens: an answer is cut there.
-        report: is told (done, total) prompts.
+        batch_size: prompts at a time; each is as many rows as it has answers.
+        report: is told (done, total) answers.
 
     Raises:
         ValueError: a prompt holds earlier messages of the assistant. They are steps of one answer, and the reward model
@@ -55,30 +60,36 @@ def sampled(
             "best_of_n chooses among whole answers, and here an answer is made of several messages, each asked for "
             "alone; leave `best_of_n` out of `models`."
         )
-    import torch
+    count = settings.best_of
+    said = generate(
+        model,
+        tokenizer,
+        [prompt for prompt in prompts for _ in range(count)],
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size * count,
+        processor=lambda places: _gumbel_noise(places, settings, model.device),
+        report=report,
+    )
+    return [said[start : start + count] for start in range(0, len(said), count)]
 
-    model.eval()
-    found = []
-    devices = [model.device] if model.device.type == "cuda" else []
-    for place, prompt in enumerate(prompts):
-        text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-        inputs = tokenizer([text], return_tensors="pt", add_special_tokens=False).to(model.device)
-        with torch.random.fork_rng(devices), torch.inference_mode():
-            torch.manual_seed(settings.sampling_seed + place)
-            output = model.generate(
-                **inputs,
-                max_new_tokens=max_new_tokens,
-                do_sample=True,
-                num_return_sequences=settings.best_of,
-                temperature=settings.temperature,
-                top_p=1.0,
-                top_k=0,
-                repetition_penalty=1.0,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        found.append(tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
-        report(place + 1, len(prompts))
-    return found
+
+def _gumbel_noise(places: Sequence[int], settings: SamplingSettings, device: Any) -> Any:
+    """Return a logits processor that makes the likeliest token of each row a draw, from a generator a row."""
+    import torch
+    from transformers import LogitsProcessor
+
+    # torch takes 32 bits of a seed on a CPU: the seed and the place are mixed into them.
+    seeds = [random.Random(f"{settings.sampling_seed}:{place}").getrandbits(32) for place in places]
+    generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    class GumbelNoise(LogitsProcessor):
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            noise = torch.empty_like(scores, dtype=torch.float32)
+            for row, generator in zip(noise, generators, strict=True):
+                row.exponential_(generator=generator)
+            return scores.float() / settings.temperature - noise.log_()
+
+    return GumbelNoise()
 
 
 def best(

@@ -38,6 +38,7 @@ def generate(
     *,
     max_new_tokens: int,
     batch_size: int,
+    processor: Callable[[list[int]], Any] | None = None,
     report: ReportBatch = nobody,
 ) -> list[str]:
     """Answer each prompt greedily: the likeliest token each time, whatever the base's generation config says.
@@ -49,6 +50,7 @@ def generate(
         prompts: chat messages, one list per case.
         max_new_tokens: an answer is cut there.
         batch_size: cases at a time.
+        processor: is given the places of a batch's prompts, and returns what changes their logits (a LogitsProcessor).
         report: is told (done, total) after each batch, and every few seconds as answers within it end.
 
     Returns:
@@ -72,6 +74,7 @@ def generate(
                 temperature=None,
                 top_p=None,
                 top_k=None,
+                logits_processor=[processor(batch)] if processor else [],
                 stopping_criteria=[_watch(tokenizer.pad_token_id, done, len(texts), report)],
             )
         for i, tokens in zip(batch, output[:, inputs["input_ids"].shape[1] :], strict=True):

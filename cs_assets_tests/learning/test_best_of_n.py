@@ -1,9 +1,11 @@
 """Best of n: seeded samples that no other prompt changes, and the one that the reward model gives most."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from cs_assets.learning.best_of_n import SamplingSettings, best, sampled
 from cs_assets.learning.inference import generate, rewards
@@ -18,8 +20,10 @@ def model(tiny_model: Path) -> tuple[Any, Any]:
     return load_causal_lm(str(tiny_model)), load_tokenizer(str(tiny_model))
 
 
-def answers(model: tuple[Any, Any], prompts: Any = PROMPTS, **changed: Any) -> list[list[str]]:
-    return sampled(*model, prompts, SETTINGS.model_copy(update=changed), max_new_tokens=6)
+def answers(
+    model: tuple[Any, Any], prompts: Any = PROMPTS, tokens: int = 6, batch: int = 2, **changed: Any
+) -> list[list[str]]:
+    return sampled(*model, prompts, SETTINGS.model_copy(update=changed), max_new_tokens=tokens, batch_size=batch)
 
 
 def test_as_many_different_answers_as_asked_for_and_the_same_at_every_run(model: Any) -> None:
@@ -33,17 +37,31 @@ def test_as_many_different_answers_as_asked_for_and_the_same_at_every_run(model:
 def test_the_answers_to_a_prompt_do_not_depend_on_the_others(model: Any) -> None:
     other = [{"role": "user", "content": "别的"}]
     assert answers(model, [other, PROMPTS[1]])[1] == answers(model)[1]
+    assert answers(model, batch=1) == answers(model, batch=3) == answers(model)
+
+
+def test_the_first_token_is_drawn_as_often_as_it_is_likely(model: Any) -> None:
+    count, temperature = 600, 0.5
+    [drawn] = answers(model, PROMPTS[:1], tokens=1, best_of=count, temperature=temperature)
+    text = model[1].apply_chat_template(PROMPTS[0], tokenize=False, add_generation_prompt=True)
+    asked = model[1](text, return_tensors="pt", add_special_tokens=False)
+    with torch.inference_mode():
+        likely = (model[0](**asked).logits[0, -1].float() / temperature).softmax(-1)
+    words = model[1].batch_decode([[token] for token in range(len(likely))], skip_special_tokens=True)
+    expected: dict[str, float] = {}
+    for word, share in zip(words, likely.tolist(), strict=True):
+        expected[word] = expected.get(word, 0.0) + share
+    for word, share in sorted(expected.items(), key=lambda item: -item[1])[:3]:
+        assert drawn.count(word) / count == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / count))
 
 
 def test_a_step_of_a_longer_answer_is_refused_before_anything_is_sampled() -> None:
     step = [*PROMPTS[0], {"role": "assistant", "content": "查空闲时段"}, {"role": "tool", "content": "周五上午"}]
     with pytest.raises(ValueError, match=r"several messages.* leave `best_of_n` out of `models`"):
-        sampled(None, None, [PROMPTS[0], step], SETTINGS, max_new_tokens=6)
+        sampled(None, None, [PROMPTS[0], step], SETTINGS, max_new_tokens=6, batch_size=2)
 
 
 def test_the_global_generator_is_left_alone(model: Any) -> None:
-    import torch
-
     torch.manual_seed(1)
     expected = torch.rand(3).tolist()
     torch.manual_seed(1)
