@@ -16,7 +16,7 @@ import polars as pl
 from cs_assets import pages, plots
 from cs_assets.scenario import RealStyleSample
 from cs_assets.training.measures import DISTINCT_SAMPLE, Measures
-from cs_assets.training.splits import SPLITS, families_in, make_splits, without_tested
+from cs_assets.training.splits import SPLITS, families_in, without_tested
 
 _SHOWN: Final = 12
 _OF_THE_SPLITS: Final = (
@@ -79,9 +79,10 @@ def are_of(filtered: pl.DataFrame, splits: pl.DataFrame, real: Sequence[RealStyl
         splits: the table of `training_splits`.
         real: the hand-labelled messages, which training gives way to.
     """
+    kept = filtered.filter(pl.col("kept")).rename({"fold": "split"})
     now, then = (
         table.filter(split="train").select("sample_id", "message", "answer").sort("sample_id")
-        for table in (without_tested(make_splits(filtered), real), splits)
+        for table in (without_tested(kept, real), splits)
     )
     return now.equals(then)
 

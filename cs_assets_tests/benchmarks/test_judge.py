@@ -29,7 +29,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
     judge.main()
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["train"] + found["calibration"] + found["test"] == 32
-    assert found["new_templates"]["n"] == found["labelled"] - 32 == 12
+    assert (found["labelled"], found["new_templates"]["n"]) == (32, 12)
     assert found["judge"]["n"] == found["test"]
     for name in ("base", "verdict", "surprise", "implicit", "reward_head"):
         assert 0 <= found[name]["auc"] <= 1
