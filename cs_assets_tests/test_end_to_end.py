@@ -15,7 +15,7 @@ import yaml
 from cs_assets.definitions import build_defs
 from cs_assets.quality.assets import FilteredSamplesConfig, filtered_samples
 from cs_assets.quality.filtering import to_judge
-from cs_assets.quality.judging import CALIBRATION_FILE, Calibration
+from cs_assets.quality.judging import Calibration
 from cs_assets.quality.review import read_review
 from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.conftest import copy_small_scenario
@@ -149,10 +149,9 @@ def test_a_judge_is_asked_about_what_the_rules_let_through_if_it_may_reject(
     first, _, root = materialized
     judge, labelled = first.output_for_node("kto_judge"), first.output_for_node("labelled_samples")
     store = Store(root=str(root))
-    path = Path(store.path_of(judge)) / CALIBRATION_FILE
-    chosen = path.read_text(encoding="utf-8")
-    changed = Calibration.model_validate_json(chosen).model_copy(update={"threshold": threshold})
-    path.write_text(changed.model_dump_json(), encoding="utf-8")
+    folder = Path(store.path_of(judge))
+    chosen = Calibration.load(folder)
+    chosen.model_copy(update={"threshold": threshold}).save(folder)
     try:
         result: Any = filtered_samples(
             dg.build_asset_context(partition_key=PARTITION),
@@ -164,10 +163,11 @@ def test_a_judge_is_asked_about_what_the_rules_let_through_if_it_may_reject(
             judge.model_copy(update={"fingerprint": f"threshold {threshold}"}),
         )
     finally:
-        path.write_text(chosen, encoding="utf-8")
+        chosen.save(folder)
     assert result.value["score"].is_not_null().sum() == (to_judge(labelled).height if asked else 0)
     waiting, _ = read_review(store.location("reviews", f"{PARTITION}.jsonl"))
-    assert len(waiting) == (min(to_judge(labelled).height, 5) if asked else 0)
+    assert len(waiting) == min(to_judge(labelled).height, 5)
+    assert all((line.score is not None) == asked for line in waiting)
 
 
 def test_the_gate_stays_closed_for_a_model_that_did_not_gain(materialized: Any) -> None:
