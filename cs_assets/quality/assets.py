@@ -11,6 +11,7 @@ from cs_assets import plots
 from cs_assets.learning.kto import JudgeSettings, train_judge
 from cs_assets.learning.progress import Report
 from cs_assets.model_assets import (
+    batch_reporter,
     code_version,
     common_metadata,
     settings_of,
@@ -164,11 +165,7 @@ def _warn_of_low_precision(
 
 def _report(context: dg.AssetExecutionContext) -> Callable[[str, int, int], None]:
     """Return what tells the run's log how far the judge has read."""
-
-    def report(what: str, done: int, total: int) -> None:
-        context.log.info(f"{what} of samples: {done}/{total}")
-
-    return report
+    return lambda what, done, total: batch_reporter(context, f"{what} of samples")(done, total)
 
 
 class FilteredSamplesConfig(dg.Config, ScoringSettings):

@@ -87,17 +87,22 @@ def test_log_odds_are_those_of_the_model_s_own_logits(model: Any, tokenizer: Any
     assert [verdict_probability(log_odds) for log_odds in (-2000.0, 0.0, 2000.0)] == [0.0, 0.5, 1.0]
 
 
+def loss_of_the_answer(model: Any, tokenizer: Any, conversation: list[dict[str, str]]) -> float:
+    """Return what transformers itself computes of the last message."""
+    whole, head = (
+        tokenizer.apply_chat_template(messages, add_generation_prompt=asked, return_dict=False)
+        for messages, asked in ((conversation, False), (conversation[:-1], True))
+    )
+    labels = torch.tensor([[-100] * len(head) + whole[len(head) :]])
+    return float(model(torch.tensor([whole]), labels=labels).loss)
+
+
 def test_a_surprise_is_the_loss_of_the_answer_at_any_batch_size(model: Any, tokenizer: Any) -> None:
     said = [[*prompt, {"role": "assistant", "content": "确" * length}] for length, prompt in enumerate(PROMPTS, 1)]
     one, four = (answer_surprises(model, tokenizer, said, batch_size=size) for size in (1, 4))
     assert one == pytest.approx(four, abs=1e-3)
     for conversation, surprise in zip(said, one, strict=True):
-        whole, head = (
-            tokenizer.apply_chat_template(messages, add_generation_prompt=asked, return_dict=False)
-            for messages, asked in ((conversation, False), (conversation[:-1], True))
-        )
-        labels = torch.tensor([[-100] * len(head) + whole[len(head) :]])
-        assert float(model(torch.tensor([whole]), labels=labels).loss) == pytest.approx(surprise, abs=1e-3)
+        assert loss_of_the_answer(model, tokenizer, conversation) == pytest.approx(surprise, abs=1e-3)
 
 
 SAID = [[*prompt, {"role": "assistant", "content": "确认地址"}] for prompt in PROMPTS]
@@ -127,12 +132,7 @@ def test_a_surprise_is_told_by_the_model_s_own_logits_where_its_head_is_not_all(
     one, four = (answer_surprises(model, tokenizer, SAID, batch_size=size) for size in (1, 4))
     assert one == pytest.approx(four, abs=1e-3)
     for said, surprise in zip(SAID, one, strict=True):
-        whole, head = (
-            tokenizer.apply_chat_template(messages, add_generation_prompt=asked, return_dict=False)
-            for messages, asked in ((said, False), (said[:-1], True))
-        )
-        labels = torch.tensor([[-100] * len(head) + whole[len(head) :]])
-        assert float(model(torch.tensor([whole]), labels=labels).loss) == pytest.approx(surprise, abs=1e-3)
+        assert loss_of_the_answer(model, tokenizer, said) == pytest.approx(surprise, abs=1e-3)
 
 
 @pytest.mark.parametrize(
