@@ -1,6 +1,8 @@
 """The tasks written for the stock `lm_eval`: their files, and that it finds the figures that `predictions` finds."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +92,33 @@ def test_a_trajectory_has_a_prompt_a_step(tmp_path: Path) -> None:
     assert max(len(row["prompts"]) for row in rows) > 1
 
 
-def run(model: Any, folder: Path, task: str, **options: Any) -> dict[str, Any]:
-    """Run the stock program on the tasks of a folder; return figures and samples."""
+def command(folder: Path, task: str, output: Path, model_args: str) -> dict[str, Any]:
+    """Run the stock program as a user does (docs/evaluation.md); return figures and samples."""
+    pytest.importorskip("lm_eval", reason="the extra lm-eval is not installed")
+    asked = ["--model", "hf", "--model_args", model_args, "--device", device_name(), "--batch_size", "4"]
+    asked += ["--apply_chat_template", "--include_path", str(folder), "--tasks", task]
+    told = ["--output_path", str(output), "--log_samples"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lm_eval", "run", *asked, *told],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    [results] = output.rglob("results_*.json")
+    samples = {split: read(path) for split in TEST_SPLITS for path in output.rglob(f"samples_{task}_{split}_*.jsonl")}
+    return {"results": json.loads(results.read_text(encoding="utf-8"))["results"], "samples": samples}
+
+
+def run(model: Any, folder: Path, task: str) -> dict[str, Any]:
+    """Ask a model of our own the tasks of a folder through the library."""
     lm_eval = pytest.importorskip("lm_eval", reason="the extra lm-eval is not installed")
     from lm_eval.tasks import TaskManager
 
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     return lm_eval.simple_evaluate(
-        model=model, tasks=[task], task_manager=manager, bootstrap_iters=0, apply_chat_template=True, **options
+        model=model, tasks=[task], task_manager=manager, bootstrap_iters=0, apply_chat_template=True
     )
 
 
@@ -116,6 +137,7 @@ def test_stock_lm_eval_hears_and_scores_what_predictions_does(
     splits: pl.DataFrame,
     talkative: tuple[Path, Path],
     tuned: bool,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("lm_eval", reason="the extra lm-eval is not installed")
@@ -125,13 +147,12 @@ def test_stock_lm_eval_hears_and_scores_what_predictions_does(
     mine = exam.scored(exam.said(str(base), str(adapter) if tuned else None, nobody))
     assert mine["prediction"].n_unique() > mine.height / 2
     arguments = f"pretrained={base},dtype=float32" + (f",peft={adapter}" if tuned else "")
-    options = {"model_args": arguments, "device": device_name(), "batch_size": 4}
-    result = run("hf", folder, "address_extraction", **options)
+    result = command(folder, "address_extraction", tmp_path, arguments)
     for split in TEST_SPLITS:
-        task, of_split = f"address_extraction_{split}", mine.filter(split=split)
-        said = {s["doc"]["sample_id"]: s["filtered_resps"] for s in result["samples"][task]}
+        of_split = mine.filter(split=split)
+        said = {s["doc"]["sample_id"]: s["filtered_resps"] for s in result["samples"][split]}
         assert said == {row["sample_id"]: [row["prediction"]] for row in of_split.to_dicts()}
-        assert figures(result, task) == means(of_split)
+        assert figures(result, f"address_extraction_{split}") == means(of_split)
 
 
 def test_right_and_wrong_steps_of_a_trajectory_count_as_they_do_in_predictions(tmp_path: Path) -> None:
