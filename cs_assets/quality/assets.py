@@ -21,6 +21,7 @@ from cs_assets.model_assets import (
 )
 from cs_assets.partitions import scenario_partitions
 from cs_assets.quality.filtering import filter_samples, to_judge
+from cs_assets.quality.gate_rejects import gate_rejects
 from cs_assets.quality.judging import (
     WORDS,
     Calibration,
@@ -53,16 +54,20 @@ SCORES_FILE = "test_scores.parquet"
     partitions_def=scenario_partitions,
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="3",
+    code_version="4",
 )
 def labelled_samples(
     context: dg.AssetExecutionContext,
     store: Store,
     tracking: Tracking,
     rendered_samples: pl.DataFrame,
+    template_variants: pl.DataFrame,
+    atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """坏样本: rendered samples plus programmatic corruptions, labelled good or bad, with the rules each one breaks."""
-    table = label_samples(load_scenario(context.partition_key), rendered_samples)
+    """坏样本: rendered samples, corruptions and gate rejects, labelled good or bad, with the rules each one breaks."""
+    scenario = load_scenario(context.partition_key)
+    labelled = label_samples(scenario, rendered_samples)
+    table = pl.concat([labelled, gate_rejects(scenario, labelled, template_variants, atomic_table)])
     bad = table.filter(~pl.col("label"))
     caught = bad.filter(pl.col("violations").list.len() > 0).height
     key = fingerprint(table=table)
@@ -222,7 +227,7 @@ def filtered_samples(
     threshold = kto_judge.metrics["threshold"]
     if threshold == 0:
         context.log.warning("the judge cannot yet tell good samples from bad ones, so the rules alone choose")
-    lines = write_review(to_read, near_threshold(table, threshold, config.review))
+    lines = write_review(to_read, near_threshold(table, threshold, config.review, decided))
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
