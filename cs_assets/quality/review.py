@@ -3,8 +3,8 @@
 Here belongs the file that a person edits, `reviews/SCENARIO.jsonl` in the store. A line is one sample; whoever reads it
 puts 正确 or 错误 into `verdict`. Lines with a verdict are kept for good, and are labels of the next judge.
 
-    write_review(path, near_threshold(filtered, threshold, 50))
     lines, broken = read_review(path)      # [ReviewLine(..., verdict="错误"), ...], ["line 3: ..."]
+    write_review(path, near_threshold(filtered, threshold, 50, decisions(lines)))
 """
 
 import json
@@ -35,7 +35,7 @@ class ReviewLine(Sample):
 _ASKED: Final = ("sample_id", "message", "tools", "answer", "score")
 
 
-def near_threshold(filtered: pl.DataFrame, threshold: float, count: int) -> list[ReviewLine]:
+def near_threshold(filtered: pl.DataFrame, threshold: float, count: int, decided: pl.DataFrame) -> list[ReviewLine]:
     """Return the samples whose score is nearest to the threshold, on either side, nearest first.
 
     Where the judge was asked nothing, kept ones are taken at even distances: the next judge needs labels all the more.
@@ -45,10 +45,12 @@ def near_threshold(filtered: pl.DataFrame, threshold: float, count: int) -> list
         filtered: the table of `filtered_samples`; a sample without a score was not judged.
         threshold: of the judge.
         count: how many.
+        decided: what `decisions` returns; nobody is asked twice.
     """
-    judged = filtered.filter(pl.col("score").is_not_null())
+    asked = filtered.join(decided, on=list(Sample.model_fields), how="anti", maintain_order="left")
+    judged = asked.filter(pl.col("score").is_not_null())
     if judged.is_empty():
-        kept = filtered.filter(pl.col("kept") & pl.col("fold").is_in(list(JUDGED_FOLDS))).sort("sample_id")
+        kept = asked.filter(pl.col("kept") & pl.col("fold").is_in(list(JUDGED_FOLDS))).sort("sample_id")
         nearest = kept[spaced_evenly(kept.height, count)]
     else:
         nearest = judged.sort((pl.col("score") - threshold).abs(), "sample_id").head(count)
@@ -79,8 +81,8 @@ def write_review(path: UPath, wanted: Iterable[ReviewLine]) -> list[ReviewLine]:
     if broken:
         raise ValueError("\n".join([*broken, "Mend these lines; nothing was written."]))
     judged = [line for line in lines if line.verdict]
-    known = {(line.message, line.answer) for line in judged}
-    kept = [*judged, *(line for line in wanted if (line.message, line.answer) not in known)]
+    known = {_sample(line) for line in judged}
+    kept = [*judged, *(line for line in wanted if _sample(line) not in known)]
     text = "".join(line.model_dump_json() + "\n" for line in kept)
 
     def write(beside: Path) -> None:
@@ -92,8 +94,16 @@ def write_review(path: UPath, wanted: Iterable[ReviewLine]) -> list[ReviewLine]:
 
 def decisions(lines: Iterable[ReviewLine]) -> pl.DataFrame:
     """Return what people have decided: columns message, tools, answer and `right`; of two verdicts the later one."""
-    rows = {(line.message, line.tools, line.answer): line.verdict == WORDS[0] for line in lines if line.verdict}
-    return pl.DataFrame([(*sample, right) for sample, right in rows.items()], schema=DECIDED, orient="row")
+    rows = [(*sample, line.verdict == WORDS[0]) for sample, line in _last_verdicts(lines).items()]
+    return pl.DataFrame(rows, schema=DECIDED, orient="row")
+
+
+def _last_verdicts(lines: Iterable[ReviewLine]) -> dict[tuple[str, str, str], ReviewLine]:
+    return {_sample(line): line for line in lines if line.verdict}
+
+
+def _sample(line: ReviewLine) -> tuple[str, str, str]:
+    return line.message, line.tools, line.answer
 
 
 def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine]) -> pl.DataFrame:
@@ -118,7 +128,6 @@ def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine]) -> pl.DataFr
             "duplicate_of": "",
             "contradicts": "",
         }
-        for line in lines
-        if line.verdict
+        for line in _last_verdicts(lines).values()
     ]
     return pl.DataFrame(rows, schema=SCHEMA)

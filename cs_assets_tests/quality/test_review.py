@@ -15,6 +15,7 @@ from cs_assets.quality.labelling import SCHEMA
 from cs_assets.quality.review import ReviewLine, decisions, near_threshold, read_review, reviewed_cases, write_review
 from cs_assets.scenario import Scenario
 
+NOBODY = decisions([])
 SCORES = [0.1, 0.49, 0.8, None, 0.52]
 
 
@@ -42,25 +43,51 @@ def decided(path: UPath, verdicts: dict[str, str]) -> None:
 
 
 def test_the_samples_nearest_to_the_threshold_are_asked_about_nearest_first() -> None:
-    assert [line.sample_id for line in near_threshold(filtered(SCORES), 0.5, 3)] == ["train-1", "train-4", "train-2"]
+    assert [line.sample_id for line in near_threshold(filtered(SCORES), 0.5, 3, NOBODY)] == [
+        "train-1",
+        "train-4",
+        "train-2",
+    ]
 
 
 def test_where_the_judge_was_not_asked_some_of_the_kept_are_at_even_distances() -> None:
     table = filtered([None] * 9)
-    lines = near_threshold(table, 0.0, 4)
+    lines = near_threshold(table, 0.0, 4, NOBODY)
     assert [(line.sample_id, line.score) for line in lines] == [(f"train-{n}", None) for n in (0, 3, 5, 7)]
-    assert len(near_threshold(filtered([None] * 3), 0.0, 4)) == 2
-    assert near_threshold(filtered([None]), 0.0, 0) == []
+    assert len(near_threshold(filtered([None] * 3), 0.0, 4, NOBODY)) == 2
+    assert near_threshold(filtered([None]), 0.0, 0, NOBODY) == []
     tests = table.with_columns(fold=pl.lit("test_iid"), sample_id="test_" + pl.col("sample_id"))
-    assert near_threshold(pl.concat([tests, table]), 0.0, 4) == lines  # nobody is to learn what a model is tested on
+    assert (
+        near_threshold(pl.concat([tests, table]), 0.0, 4, NOBODY) == lines
+    )  # nobody is to learn what a model is tested on
+
+
+@pytest.mark.parametrize("scores", [SCORES, [None] * 5])
+def test_what_was_decided_makes_room_for_others(tmp_path: Path, scores: list[float | None]) -> None:
+    path, asked = UPath(tmp_path / "s.jsonl"), []
+    for _ in range(3):
+        lines = write_review(path, near_threshold(filtered(scores), 0.5, 1, decisions(read_review(path)[0])))
+        asked += [line.sample_id for line in lines if not line.verdict]
+        decided(path, {line.sample_id: "正确" for line in lines})
+    assert len(set(asked)) == 3
+
+
+def test_a_sample_is_another_one_where_other_functions_are_on_offer(tmp_path: Path) -> None:
+    path = UPath(tmp_path / "s.jsonl")
+    table = filtered([0.5])
+    write_review(path, near_threshold(table, 0.5, 1, NOBODY))
+    decided(path, {"train-0": "正确"})
+    offered = table.with_columns(tools=pl.lit("[]"))
+    lines = write_review(path, near_threshold(offered, 0.5, 1, decisions(read_review(path)[0])))
+    assert [(line.tools, line.verdict) for line in lines] == [("", "正确"), ("[]", "")]
 
 
 def test_a_verdict_stays_when_other_samples_are_to_be_read(tmp_path: Path) -> None:
     path = UPath(tmp_path / "reviews" / "s.jsonl")
-    lines = near_threshold(filtered(SCORES), 0.5, 2)
+    lines = near_threshold(filtered(SCORES), 0.5, 2, NOBODY)
     assert write_review(path, lines) == lines
     decided(path, {"train-1": "错误"})
-    kept = write_review(path, near_threshold(filtered(SCORES), 0.9, 2))
+    kept = write_review(path, near_threshold(filtered(SCORES), 0.9, 2, NOBODY))
     assert [(line.sample_id, line.verdict) for line in kept] == [("train-1", "错误"), ("train-2", ""), ("train-4", "")]
     assert read_review(path) == (kept, [])
     # What has a verdict is not asked about again.
@@ -70,7 +97,7 @@ def test_a_verdict_stays_when_other_samples_are_to_be_read(tmp_path: Path) -> No
 
 def test_verdicts_are_labels_of_the_next_judge(scenario: Scenario, tmp_path: Path) -> None:
     path = UPath(tmp_path / "s.jsonl")
-    write_review(path, near_threshold(filtered(SCORES), 0.5, 3))
+    write_review(path, near_threshold(filtered(SCORES), 0.5, 3, NOBODY))
     decided(path, {"train-1": "错误", "train-4": "正确"})
     lines, _ = read_review(path)
     table = reviewed_cases(scenario, lines)
@@ -84,19 +111,20 @@ def test_verdicts_are_labels_of_the_next_judge(scenario: Scenario, tmp_path: Pat
     assert task_to_learn(table) == [scenario.conversation(lines[1])]
 
 
-def test_of_two_verdicts_on_a_sample_the_later_one_counts() -> None:
+def test_of_two_verdicts_on_a_sample_the_later_one_counts(scenario: Scenario) -> None:
     lines = [
         ReviewLine(sample_id="a", message="地址1", answer="{}", score=None, verdict=verdict)
         for verdict in ("正确", "", "错误")
     ]
     assert decisions(lines).rows() == [("地址1", "", "{}", False)]
+    assert reviewed_cases(scenario, lines)["label"].to_list() == [False]
     assert decisions([]).schema == pl.Schema(DECIDED)
 
 
 @pytest.mark.parametrize("bad", ['{"sample_id"', '{"sample_id": "a"}', None])
 def test_a_broken_line_is_named_and_nothing_is_overwritten(tmp_path: Path, bad: str | None) -> None:
     path = UPath(tmp_path / "s.jsonl")
-    write_review(path, near_threshold(filtered(SCORES), 0.5, 1))
+    write_review(path, near_threshold(filtered(SCORES), 0.5, 1, NOBODY))
     good = path.read_text(encoding="utf-8")
     text = good + (bad or good.replace('"verdict":""', '"verdict":"对"'))
     path.write_text(text, encoding="utf-8")
