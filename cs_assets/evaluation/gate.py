@@ -18,6 +18,7 @@ from cs_assets.statistics import SIGNIFICANT
 from cs_assets.training.splits import leakage_proof, leaks
 
 GATE_SPLIT: Final = "test_template_ood"
+WRITTEN_BY_PEOPLE: Final = "real_style"
 _CHANCE: Final = 0.5  # AUC of a judge that knows nothing
 # Were all of so few lost, the interval of the drop would still reach zero: (1 - 3/n)^n of the resamples hold none.
 _TOO_FEW_KNOWN: Final = 3
@@ -59,7 +60,8 @@ def gain(report: EvaluationReport, minimum: float) -> list[str]:
 
     On unseen templates, in the headline metric of its family: the lower end of the tuned model's interval must lie
     above the upper end of the base's, the paired test of the same figures must tell the two apart (the bootstrap has no
-    width where all cases agree), and the mean must reach `minimum`. What is compared of the base, `base_metric` says.
+    width where all cases agree), and the mean must reach `minimum`. What people have written must not be answered worse
+    than by the base, however well the twin's messages are. What is compared of the base, `base_metric` says.
     """
     base, tuned = report.cell(GATE_SPLIT, "base"), report.cell(GATE_SPLIT, "tuned")
     if base is None or tuned is None:
@@ -75,7 +77,16 @@ def gain(report: EvaluationReport, minimum: float) -> list[str]:
         reasons.append(f"{title} on {GATE_SPLIT}: {after.n} cases do not tell tuned from base, p = {p:.2g}")
     if after.mean < minimum:
         reasons.append(f"{title} on {GATE_SPLIT}: {after.mean:.3f} is below the wanted {minimum}")
-    return reasons
+    return reasons + _worse_on_what_people_wrote(report)
+
+
+def _worse_on_what_people_wrote(report: EvaluationReport) -> list[str]:
+    base, tuned = report.cell(WRITTEN_BY_PEOPLE, "base"), report.cell(WRITTEN_BY_PEOPLE, "tuned")
+    if base is None or tuned is None:
+        return []
+    before, after = base.figure(base_metric(report.headline)), tuned.figure(report.headline)
+    worse = after.mean < before.mean
+    return [f"{report.headline_title} on {WRITTEN_BY_PEOPLE}: tuned {after}, below base {before}"] if worse else []
 
 
 def kept(retention: Retention | None) -> list[str]:
@@ -95,10 +106,14 @@ def kept(retention: Retention | None) -> list[str]:
 def judged(judge: Mapping[str, float], filtered: pl.DataFrame) -> list[str]:
     """Return why what the judge chose is no ground to train on; empty where it is.
 
-    A judge whose threshold is 0 chooses nothing, and the rules alone do.
+    A judge whose threshold is 0 chooses nothing, and the rules alone do. One that chooses must rank what the rules let
+    through, for it decides on nothing else.
     """
     reasons = too_few_kept(filtered)
-    measured = judge.get("auc", 0.0)
-    if judge.get("threshold", 0.0) > 0 and measured <= _CHANCE:
-        reasons.append(f"the judge rejects samples, and on its test it is no better than chance: AUC {measured:.3f}")
+    measured, p = judge.get("auc_after_rules", 0.0), judge.get("p_value_after_rules", 1.0)
+    if judge.get("threshold", 0.0) > 0 and (measured <= _CHANCE or p >= SIGNIFICANT):
+        reasons.append(
+            "the judge rejects samples, and on those of its test that break no rule it cannot be told from chance: "
+            f"AUC {measured:.3f}, p = {p:.2g}"
+        )
     return reasons

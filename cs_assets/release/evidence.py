@@ -14,13 +14,14 @@ from typing import Final
 import polars as pl
 
 from cs_assets.evaluation.predicting import test_cases
-from cs_assets.evaluation.reporting import EvaluationReport, answered_by
+from cs_assets.evaluation.reporting import EvaluationReport, answered_by, base_metric
 from cs_assets.scenario import Scenario
 from cs_assets.training.training_data import training_data
 from resources.base_model import BaseModelFolder
 from resources.store import ModelFolder, fingerprint
 
 _CASE: Final = ("split", "sample_id", "message", "answer")
+_COMPARED: Final = ("base", "tuned")
 _ASK_AGAIN: Final = "materialize predictions and evaluation_report again"
 
 
@@ -49,7 +50,7 @@ def mismatches(
     if (answered := answered_by(predictions)) != model.fingerprint:
         whose = f"of the adapter {answered[:16]}" if answered else "of no adapter, or of several"
         reasons.append(f"the predictions are {whose}, not of {model.fingerprint[:16]}; {_ASK_AGAIN}")
-    if not _reports(report, tuned):
+    if not _reports(report, predictions):
         reasons.append("the report is of other answers than predictions holds; materialize evaluation_report again")
     if not tuned.select(_CASE).equals(test_cases(data).select(_CASE)):
         reasons.append(f"the predictions are not of the test messages that training_splits holds; {_ASK_AGAIN}")
@@ -68,13 +69,17 @@ def mismatches(
     return reasons
 
 
-def _reports(report: EvaluationReport, tuned: pl.DataFrame) -> bool:
-    """Tell whether what a report says of the tuned model are the figures of these answers."""
-    told = {c.split: c.figure(report.headline) for c in report.cells if c.model == "tuned"}
-    means = tuned.group_by("split").agg(pl.len(), pl.col(report.headline).mean().round(9))
-    return {split: (n, mean) for split, n, mean in means.iter_rows()} == {
-        split: (figure.n, round(figure.mean, 9)) for split, figure in told.items()
+def _reports(report: EvaluationReport, predictions: pl.DataFrame) -> bool:
+    """Tell whether what a report says of base and tuned model are the figures of these answers."""
+    metrics = sorted({report.headline, base_metric(report.headline)})
+    told = {
+        (cell.model, cell.split): [(figure.n, round(figure.mean, 9)) for figure in map(cell.figure, metrics)]
+        for cell in report.cells
+        if cell.model in _COMPARED
     }
+    answered = predictions.filter(pl.col("model").is_in(_COMPARED)).group_by("model", "split")
+    means = answered.agg(pl.len(), pl.col(metrics).mean().round(9))
+    return told == {(model, split): [(n, mean) for mean in found] for model, split, n, *found in means.iter_rows()}
 
 
 def _with_another_prompt(scenario: Scenario, splits: pl.DataFrame) -> list[str]:

@@ -94,6 +94,13 @@ def test_the_test_is_of_the_same_figures_as_the_intervals(known: int, p: str) ->
     assert judged_by(found) == wanted
 
 
+@pytest.mark.parametrize(("mean", "closed"), [(0.29, True), (0.3, False)])
+def test_a_model_that_answers_people_worse_than_the_base_stays(mean: float, closed: bool) -> None:
+    written = [cell(model, figure, 0.1, 0.5, split="real_style") for model, figure in (("base", 0.3), ("tuned", mean))]
+    reasons = judged_by(report(BASE, cell("tuned", 0.8, 0.7, 0.9), *written))
+    assert [reason.startswith("exact match on real_style: tuned 29.0 %") for reason in reasons] == [True] * closed
+
+
 def test_a_gain_below_the_wanted_figure_keeps_it_closed() -> None:
     [reason] = judged_by(report(BASE, cell("tuned", 0.8, 0.7, 0.9)), minimum=0.81)
     assert reason == f"exact match on {GATE_SPLIT}: 0.800 is below the wanted 0.81"
@@ -162,10 +169,11 @@ def test_a_filter_that_rejects_most_keeps_it_closed() -> None:
 @pytest.mark.parametrize(
     ("judge", "closed"),
     [
-        ({"auc": 0.5, "threshold": 0.4}, True),
-        ({"auc": 0.51, "threshold": 0.4}, False),
-        ({"auc": 0.4, "threshold": 0.0}, False),
-        ({"threshold": 0.4}, True),
+        ({"auc": 0.8, "auc_after_rules": 0.6, "p_value_after_rules": 0.06, "threshold": 0.4}, True),
+        ({"auc": 0.8, "auc_after_rules": 0.3, "p_value_after_rules": 0.01, "threshold": 0.4}, True),
+        ({"auc": 0.8, "auc_after_rules": 0.6, "p_value_after_rules": 0.01, "threshold": 0.4}, False),
+        ({"auc": 0.4, "auc_after_rules": 0.4, "p_value_after_rules": 0.9, "threshold": 0.0}, False),
+        ({"auc": 0.8, "threshold": 0.4}, True),
     ],
 )
 def test_a_judge_that_chooses_must_be_better_than_chance(judge: dict[str, float], closed: bool) -> None:

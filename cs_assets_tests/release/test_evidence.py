@@ -125,6 +125,17 @@ def test_a_report_of_other_answers_is_named(scenario: Scenario, splits: pl.DataF
         assert reason.startswith("the report is of other answers than predictions holds; ")
 
 
+def test_a_report_of_other_answers_of_the_base_is_named(scenario: Scenario, splits: pl.DataFrame, table: Path) -> None:
+    tuned = answers(scenario, splits, MODEL.fingerprint)
+    predictions = pl.concat([tuned.with_columns(model=pl.lit("base"), adapter=pl.lit("")), tuned])
+    assert found(scenario, MODEL, BASE, predictions, table) == []
+    first = pl.int_range(pl.len()) == 0
+    better = predictions.with_columns(repaired=pl.when(first).then(1.0).otherwise("repaired"))
+    for other in (better, tuned):
+        [reason] = mismatches(scenario, MODEL, BASE, make_report(NAME, other, {}, {}), predictions, table)
+        assert reason.startswith("the report is of other answers than predictions holds; ")
+
+
 def test_what_was_not_kept_is_not_compared(scenario: Scenario, splits: pl.DataFrame, table: Path) -> None:
     assert found(scenario, MODEL, BASE, answers(scenario, splits, MODEL.fingerprint), table) == []
 

@@ -34,6 +34,7 @@ from resources.tracking import Tracking
 NAME, OTHER = "address_extraction", "another_extraction"
 SHARE = Interval(mean=0.9, low=0.8, high=1.0, n=20)
 KEPT = Retention(base=SHARE, tuned=SHARE, difference=Interval(mean=0, low=0, high=0, n=20), kinds={})
+TRUSTED = {"auc": 0.9, "auc_after_rules": 0.8, "p_value_after_rules": 0.001, "threshold": 0.5}
 FORGOTTEN = KEPT.model_copy(update={"difference": Interval(mean=-0.5, low=-0.6, high=-0.4, n=20)})
 
 
@@ -111,9 +112,7 @@ class Releases:
         """
         model = self.adapter(adapter, scenario)
         predictions = self.answers(model, wrong or {})
-        report = make_report(
-            scenario, predictions, {"auc": 0.9, "threshold": 0.5}, {}, adapter=model.fingerprint, retention=KEPT
-        )
+        report = make_report(scenario, predictions, TRUSTED, {}, adapter=model.fingerprint, retention=KEPT)
         values: dict[str, Any] = {
             "evaluation_report": report.model_copy(update=changed or {}),
             "predictions": predictions,
@@ -220,7 +219,7 @@ def test_a_closed_gate_registers_nothing_and_leaves_the_champion(releases: Relea
         (releases.run("b", {GATE_SPLIT: 8}), f"exact match on {GATE_SPLIT}: tuned 0.0 %"),
         (releases.run("b", {GATE_SPLIT: 1}, minimum=0.9), f"exact match on {GATE_SPLIT}: 0.875 is below"),
         (releases.run("b", changed={"retention": FORGOTTEN}), "general questions: the tuned model dropped"),
-        (releases.run("b", changed={"judge": {"auc": 0.45, "threshold": 0.5}}), "the judge rejects samples"),
+        (releases.run("b", changed={"judge": TRUSTED | {"auc_after_rules": 0.45}}), "the judge rejects samples"),
         (releases.run("b", changed={"adapter": "c" * 64}), "the report is of the adapter cccc"),
         (releases.run("b", inputs={"filtered_samples": releases.filtered.head(0)}), "0% of 0 training samples"),
         (releases.run("b", inputs={"training_splits": leaking}), "test_iid: "),
