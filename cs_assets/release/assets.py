@@ -27,7 +27,7 @@ from cs_assets.release.packaging import (
     write_vllm_script,
 )
 from cs_assets.scenario import load_scenario, scenario_names
-from resources.base_model import BaseModelFolder, BaseModels, hub_repository
+from resources.base_model import BaseModelFolder, BaseModels, hub_repository, is_quantised_copy
 from resources.store import ModelFolder, Store, fingerprint
 from resources.tracking import Tracking
 
@@ -106,6 +106,7 @@ def _origin(base: BaseModelFolder, trained: Path, merge: bool, tracking: Trackin
     return Origin(
         base=repository or Path(base.name).name,
         on_hub=bool(repository),
+        quantised=is_quantised_copy(base.name),
         licence=base.licence,
         form=form,
         # A model whose every weight was trained is one already; a prefix cannot be merged.

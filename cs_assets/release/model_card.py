@@ -118,6 +118,10 @@ repetition_penalty=1.0`); intervals: 95 % bootstrap over the messages.
 - It knows nothing of earlier messages, unless they stand in the message.
 - What counts as right and what is not covered, docs/scenarios/{name}.md of cs-assets says of its own scenarios.
 - What it forgot of the base's general knowledge {forgotten}.
+{quantised}"""
+_QUANTISED: Final = """\
+- It was trained on a copy of the base with weights of about 8 bits, and every figure above is of that copy{merged}.
+  On the base in full precision the adapter was not measured.
 """
 
 
@@ -128,6 +132,7 @@ class Origin:
     Attributes:
         base: what the world calls the base: a hub id, or a folder's name.
         on_hub: whether that is a hub id.
+        quantised: whether a quantised copy of it was trained on and measured.
         licence: of the base.
         form: what was trained of it.
         merged: whether the folder holds a plain model too.
@@ -136,6 +141,7 @@ class Origin:
 
     base: str
     on_hub: bool
+    quantised: bool
     licence: str
     form: Form
     merged: bool
@@ -158,6 +164,9 @@ def model_card(
     by_origin = rendered.group_by("template_origin").len().sort("template_origin")
     return _CARD.format(
         head=_head(scenario, report, origin),
+        quantised=_QUANTISED.format(merged=", which `merged/` holds" if origin.merged else "")
+        if origin.quantised
+        else "",
         name=scenario.name,
         title=spec.title,
         what=_WHAT[origin.form],
@@ -190,6 +199,11 @@ def _system(scenario: Scenario, splits: pl.DataFrame) -> str:
         head = "System message, always with the functions that may be called, here those of one case:"
         return f"{head}\n\n```\n{scenario.prompt('', offered[0])[0]['content']}\n```"
     return f"System message: `{scenario.spec.system}`" if scenario.spec.system else "System message: none"
+
+
+def _quantised(origin: Origin) -> str:
+    merged = ", which `merged/` holds" if origin.merged else ""
+    return _QUANTISED.format(merged=merged) if origin.quantised else ""
 
 
 def _head(scenario: Scenario, report: EvaluationReport, origin: Origin) -> str:

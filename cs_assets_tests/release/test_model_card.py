@@ -1,6 +1,7 @@
 """The card is one that the hub reads, and says what was measured, trained on and left out."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,14 +14,15 @@ from cs_assets.release.model_card import Origin, model_card
 from cs_assets.scenario import Scenario
 from cs_assets.statistics import Interval
 
+BASE = "Qwen/Qwen2.5-Coder-0.5B-Instruct"
 SHARE = Interval(mean=0.9, low=0.8, high=1.0, n=20)
 KEPT = Retention(base=SHARE, tuned=SHARE, difference=Interval(mean=0, low=0, high=0, n=20), kinds={})
 TRAINING = {"method": "lora", "rank": "16", "prefix_tokens": "32", "learning_rate": "0.0002", "seed": "17"}
 
 
-def origin(form: Form = "lora", merged: bool = True, licence: str = "Apache-2.0", on_hub: bool = True) -> Origin:
-    base = "Qwen/Qwen2.5-Coder-0.5B-Instruct" if on_hub else "mine"
-    return Origin(base=base, on_hub=on_hub, licence=licence, form=form, merged=merged, training=TRAINING)
+def origin(form: Form = "lora", **changed: Any) -> Origin:
+    told: dict[str, Any] = {"base": BASE, "on_hub": True, "quantised": False, "licence": "Apache-2.0", "merged": True}
+    return Origin(form=form, training=TRAINING, **told | changed)
 
 
 def report(*splits: str) -> EvaluationReport:
@@ -61,7 +63,7 @@ def test_the_head_is_what_the_hub_reads(card: str, tmp_path: Path) -> None:
 def test_a_licence_that_is_not_known_is_said_to_be_the_base_s(
     scenario: Scenario, splits: pl.DataFrame, atoms: pl.DataFrame, licence: str
 ) -> None:
-    text = model_card(scenario, report("test_iid"), origin(licence=licence, on_hub=False), splits, atoms)
+    text = model_card(scenario, report("test_iid"), origin(base="mine", licence=licence, on_hub=False), splits, atoms)
     data = ModelCard(text).data.to_dict()
     assert (data["license"], data["license_name"]) == ("other", "that-of-the-base-model")
     assert not {"base_model", "base_model_relation"} & set(data)
@@ -102,6 +104,15 @@ def test_where_functions_are_on_offer_the_system_message_is_shown_with_those_of_
     assert "只在测试里" not in text
 
 
+@pytest.mark.parametrize(("merged", "told"), [(True, "of that copy, which `merged/` holds."), (False, "of that copy.")])
+def test_a_quantised_copy_of_the_base_is_named(
+    scenario: Scenario, splits: pl.DataFrame, atoms: pl.DataFrame, merged: bool, told: str
+) -> None:
+    text = model_card(scenario, report("test_iid"), origin(quantised=True, merged=merged), splits, atoms)
+    assert told in text
+    assert "8 bits" not in model_card(scenario, report("test_iid"), origin(merged=merged), splits, atoms)
+
+
 def test_the_limits_tell_of_messages_as_people_write_them_or_that_none_was_asked(
     card: str, scenario: Scenario, splits: pl.DataFrame, atoms: pl.DataFrame
 ) -> None:
@@ -127,7 +138,7 @@ def test_the_limits_tell_of_messages_as_people_write_them_or_that_none_was_asked
 def test_each_form_is_used_in_its_own_way(
     scenario: Scenario, splits: pl.DataFrame, atoms: pl.DataFrame, form: Form, merged: bool, told: str
 ) -> None:
-    text = model_card(scenario, report("test_iid"), origin(form, merged), splits, atoms)
+    text = model_card(scenario, report("test_iid"), origin(form, merged=merged), splits, atoms)
     assert told in text
     assert ("| prefix_tokens | 32 |" in text) == (form == "prefix")
     assert ("| rank | 16 |" in text) == (form == "lora")

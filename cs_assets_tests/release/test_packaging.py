@@ -20,7 +20,9 @@ EVERY = {"README.md", "test_cases.parquet"}
 def filled(trained: Path, base: Path, folder: Path, form: Form, merged: bool) -> Path:
     """Return the folder, filled."""
     folder.mkdir()
-    origin = Origin(base="owner/base", on_hub=True, licence="MIT", form=form, merged=merged, training={})
+    origin = Origin(
+        base="owner/base", on_hub=True, quantised=False, licence="MIT", form=form, merged=merged, training={}
+    )
     Package("address_extraction", "你是助手。", trained, str(base), origin, "卡片", CASES).fill(folder, {})
     return folder
 

@@ -29,7 +29,7 @@ def test_a_released_model_says_behind_a_server_what_base_and_adapter_say_here(
     GenerationConfig(repetition_penalty=1.3, eos_token_id=2, pad_token_id=0).save_pretrained(base)
     trained, folder = train(of=base), tmp_path / "released"
     folder.mkdir()
-    origin = Origin(base="base", on_hub=False, licence="MIT", form="lora", merged=True, training={})
+    origin = Origin(base="base", on_hub=False, quantised=False, licence="MIT", form="lora", merged=True, training={})
     Package(scenario.name, scenario.spec.system, trained, str(base), origin, "", pl.DataFrame()).fill(folder, {})
     [example], _ = scenario.examples()
     asked = [scenario.prompt(message) for message in (example.message, "李四 13900139000 北京市海淀区中关村大街1号")]

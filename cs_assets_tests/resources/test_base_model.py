@@ -21,6 +21,7 @@ from resources.base_model import (
     HubEntry,
     WheelEntry,
     hub_repository,
+    is_quantised_copy,
     load_catalog,
     resolve_base_model,
 )
@@ -315,15 +316,17 @@ except BaseModelError as error:
 
 
 @pytest.mark.parametrize(
-    ("name", "repository"),
+    ("name", "repository", "quantised"),
     [
-        ("embedded", "Qwen/Qwen2.5-Coder-0.5B-Instruct"),
-        ("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct"),
-        ("owner/model", "owner/model"),
+        ("embedded", "Qwen/Qwen2.5-Coder-0.5B-Instruct", True),
+        ("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct", False),
+        ("owner/model", "owner/model", False),
     ],
 )
-def test_the_hub_s_name_of_a_base_is_known(name: str, repository: str) -> None:
-    assert hub_repository(name) == repository
+def test_the_hub_s_name_of_a_base_is_known_and_whether_it_is_a_quantised_copy(
+    name: str, repository: str, quantised: bool
+) -> None:
+    assert (hub_repository(name), is_quantised_copy(name)) == (repository, quantised)
 
 
 def test_the_hub_knows_nothing_of_a_local_folder(tmp_path: Path) -> None:
