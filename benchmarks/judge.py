@@ -22,10 +22,13 @@ The last line of `--json` is one object. Figures with `_seen` and `_unseen` are 
 - reward_head: AUC of its reward over all answers, and the share of pairs whose good answer has the higher one. It
   starts at the adapter that has learnt the task, where there is one.
 - settings: of the judge, and of the reward head where it was trained.
+
+With `--output` the reliability is drawn as well, beside the JSON file, with the ending .svg.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +36,7 @@ import polars as pl
 from upath import UPath
 
 from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, kept, tell, work_folder
+from cs_assets import plots
 from cs_assets.families.base import Sample
 from cs_assets.learning.inference import rewards, verdict_log_odds
 from cs_assets.learning.kto import TASK, JudgeSettings, train_judge
@@ -240,6 +244,13 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     }
 
 
+def draw_reliability(found: Mapping[str, Any], path: Path) -> None:
+    """Write the reliability of a result as a picture."""
+    bins = [(point["confidence"], point["accuracy"], point["n"]) for point in found["judge"]["reliability"]]
+    picture = base64.b64decode(plots.reliability_diagram(bins).partition(",")[2])
+    write_whole(path, lambda beside: beside.write_bytes(picture))
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -259,7 +270,10 @@ def main() -> None:
     arguments = parser.parse_args()
     told = circumstances("judge", *LEARNING)
     with work_folder(arguments.work) as work:
-        tell(measure(arguments, work) | told, arguments)
+        found = measure(arguments, work)
+    tell(found | told, arguments)
+    if arguments.output:
+        draw_reliability(found, arguments.output.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,12 @@ from cs_assets.learning.reward import RewardSettings
 from cs_assets.learning.training import TrainingLog
 
 KEPT = ("judge", "reward_head")
+RESULTS = Path(judge.__file__).parent / "results"
+
+
+def test_the_committed_picture_is_of_the_committed_result(tmp_path: Path) -> None:
+    judge.draw_reliability(json.loads((RESULTS / "judge.json").read_text(encoding="utf-8")), tmp_path / "judge.svg")
+    assert (tmp_path / "judge.svg").read_text(encoding="utf-8") == (RESULTS / "judge.svg").read_text(encoding="utf-8")
 
 
 def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
@@ -50,7 +56,10 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
 
     monkeypatch.setattr(judge, "train_judge", None)
     monkeypatch.setattr(judge, "train_reward_model", None)
+    monkeypatch.setattr(sys, "argv", f"{command} --output {tmp_path / 'judge.json'}".split())
     judge.main()
+    judge.draw_reliability(found, tmp_path / "again.svg")
+    assert (tmp_path / "judge.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert again | {"date": "", "machine": ""} == found | {"date": "", "machine": ""}
 
