@@ -248,7 +248,7 @@ def draw_reliability(found: Mapping[str, Any], path: Path) -> None:
     """Write the reliability of a result as a picture."""
     bins = [(point["confidence"], point["accuracy"], point["n"]) for point in found["judge"]["reliability"]]
     picture = base64.b64decode(plots.reliability_diagram(bins).partition(",")[2])
-    write_whole(path, lambda beside: beside.write_bytes(picture))
+    write_whole(UPath(path), lambda beside: beside.write_bytes(picture))
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """`labelled_samples`, `kto_judge`, `filtered_samples`."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -43,10 +44,12 @@ from cs_assets.scenario import load_scenario
 from cs_assets.templates.gates import rejected_by_gate
 from resources.base_model import BaseModels
 from resources.gpu import gpu
-from resources.store import ModelFolder, Store, fingerprint
+from resources.store import MANIFEST, ModelFolder, Store, fingerprint
 from resources.tracking import Tracking
 
 SCORES_FILE = "test_scores.parquet"
+READINGS_FILE = "readings.parquet"  # of calibration and test part, as `read_samples` returns them
+LEARNT = "kto_judge_learnt"  # beside the judges in the store: adapters and readings, whatever precision is wanted
 
 
 @dg.asset(
@@ -118,12 +121,23 @@ def kto_judge(
     decided = reviewed_cases(scenario, reviewed)
     judge_data = pl.concat([judge_data, decided])
 
-    def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        cases, task = verdicts_to_learn(scenario, judge_data), task_to_learn(judge_data)
-        log = train_judge(base.path, cases, task, WORDS, training, folder, work, report)
-        held_back = judge_data.filter(pl.col("part") != "train")
-        size, told = config.score_batch_size, _report(context)
-        readings = read_samples(scenario, held_back, base.path, str(folder), batch_size=size, report=told)
+    inputs = {"data": judge_data, "scenario": scenario.spec}
+    key = fingerprint(code=code_version(context), base=base.identity, settings=training, **inputs)
+
+    def train(folder: Path, _: Path, report: Report) -> Mapping[str, float]:
+        def learn(learnt: Path, work: Path) -> Mapping[str, float]:
+            cases, task = verdicts_to_learn(scenario, judge_data), task_to_learn(judge_data)
+            log = train_judge(base.path, cases, task, WORDS, training, learnt, work, report)
+            held_back = judge_data.filter(pl.col("part") != "train")
+            size, told = config.score_batch_size, _report(context)
+            read = read_samples(scenario, held_back, base.path, str(learnt), batch_size=size, report=told)
+            read.write_parquet(learnt / READINGS_FILE)
+            return log.metrics()
+
+        # Another precision is asked for in vain where it means hours of training: what was learnt is kept apart.
+        learnt, _hit = store.cached_model(LEARNT, scenario.name, key, base.name, learn, base_identity=base.identity)
+        shutil.copytree(store.path_of(learnt), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+        readings = pl.read_parquet(folder / READINGS_FILE)
         calibration, scored = calibrated(readings, wanted)
         calibration.save(folder)
         tested = with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
@@ -137,10 +151,9 @@ def kto_judge(
             "calibration_precision": calibration.precision,
             "calibration_recall": calibration.recall,
         }
-        return log.metrics() | judge_metrics(tested, calibration.threshold) | chosen
+        return learnt.metrics | judge_metrics(tested, calibration.threshold) | chosen
 
-    inputs = {"data": judge_data, "scenario": scenario.spec, "calibration": wanted}
-    result = trained_model(context, store, tracking, base, training, inputs, train)
+    result = trained_model(context, store, tracking, base, training, inputs | {"calibration": wanted}, train)
     _warn_of_low_precision(context, result.value.metrics, wanted)
     tested = pl.read_parquet(Path(store.path_of(result.value)) / SCORES_FILE)
     good = tested.filter("label")["score"].to_list()

@@ -23,21 +23,21 @@ NAME = "address_extraction"
 
 
 @pytest.fixture
-def materialized(labelled: pl.DataFrame, tiny_model: Path, tmp_path: Path) -> Callable[[], dict[str, Any]]:
+def materialized(labelled: pl.DataFrame, tiny_model: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Materialize `kto_judge` on the labelled samples of the tests; its metadata."""
 
     @dg.asset(partitions_def=scenario_partitions)
     def labelled_samples() -> pl.DataFrame:
         return labelled
 
-    def run() -> dict[str, Any]:
+    def run(**changed: Any) -> dict[str, Any]:
         resources = {
             "store": Store(root=str(tmp_path / "out")),
             "tracking": Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db"),
             "base_models": BaseModels(cache=str(tmp_path / "models")),
             **io_managers(str(tmp_path / "out")),
         }
-        config = {"base_model": str(tiny_model), "batch_size": 8}
+        config = {"base_model": str(tiny_model), "batch_size": 8, **changed}
         with dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
                 [labelled_samples, kto_judge],
@@ -54,7 +54,7 @@ def materialized(labelled: pl.DataFrame, tiny_model: Path, tmp_path: Path) -> Ca
 
 @pytest.mark.usefixtures("scenarios")
 def test_a_verdict_put_into_the_review_file_is_a_training_row_of_the_next_judge(
-    materialized: Callable[[], dict[str, Any]], scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    materialized: Callable[..., dict[str, Any]], scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train(base: str, cases: list[Verdict], task: list[Any], *arguments: Any) -> Any:
         learnt.append(cases)
@@ -81,3 +81,19 @@ def test_a_verdict_put_into_the_review_file_is_a_training_row_of_the_next_judge(
     for plot in ("score_distribution", "reliability"):
         assert first[plot].startswith("![")
         assert "data:image/" in first[plot]
+
+
+@pytest.mark.usefixtures("scenarios")
+def test_another_precision_is_another_judge_and_trains_nothing(
+    materialized: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = materialized(minimum_recall=0.2)
+    monkeypatch.setattr(assets, "train_judge", None)
+    monkeypatch.setattr(assets, "read_samples", None)
+    second = materialized(minimum_recall=0.9)
+    assert (first["cache"], second["cache"]) == ("miss", "miss")
+    assert second["model_folder"] != first["model_folder"]
+    for name in ("samples", "auc", "train_loss", "weight_surprise"):
+        assert second[name] == first[name]
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        materialized(minimum_recall=0.9, epochs=0.5)
