@@ -257,7 +257,7 @@ class EvaluationReportConfig(dg.Config):
     partitions_def=scenario_partitions,
     kinds={"openai", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="5",
+    code_version="6",
     io_manager_key="record_io_manager",
 )
 def evaluation_report(

@@ -31,7 +31,7 @@ SCHEMA: Final[dict[str, Any]] = {
     "exact": pl.Float64,
     "repaired": pl.Float64,
     "field_accuracy": pl.Float64,
-    "fields": pl.String,  # JSON: field -> 1.0 or 0.0
+    "fields": pl.String,  # JSON: field -> how right it is, in [0, 1]
     "tags": pl.List(pl.String),
     "template_family": pl.String,
     "template_origin": pl.String,

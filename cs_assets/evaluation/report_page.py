@@ -88,7 +88,6 @@ def html_page(
         card: the data card, as parts of a page; empty where there is none.
     """
     worst = [_failure(row) for row in worst_failures(predictions).iter_rows(named=True)]
-    shown = f": the worst {len(worst)} of {failures(predictions).height}" if worst else ""
     return pages.page(
         title,
         [
@@ -110,7 +109,7 @@ def html_page(
             curve,
             pages.table(("what", "how much"), (about or {}).items()),
             pages.folded(_CARD, card) if card else "",
-            pages.heading(f"Failures of the tuned model{shown}"),
+            pages.heading(_title_of_worst(report, predictions, len(worst))),
             *([_MARKED, *worst] if worst else ["<p>none</p>"]),
         ],
     )
@@ -270,13 +269,25 @@ def _preferred(found: Sequence[Preferred]) -> list[str]:
     ]
 
 
+def _title_of_worst(report: EvaluationReport, predictions: pl.DataFrame, shown: int) -> str:
+    """Return the heading of the worst answers; where a family is judged by degrees, hardly any is right as a whole."""
+    if not shown:
+        return "Failures of the tuned model"
+    if report.headline == "exact":
+        return f"Failures of the tuned model: the worst {shown} of {failures(predictions).height}"
+    answers = predictions.filter(model="tuned").height
+    return f"The weakest {shown} of the tuned model's {answers} answers, by {METRIC_TITLES['field_accuracy']}"
+
+
 def _failure(row: Mapping[str, Any]) -> str:
-    wrong = ", ".join(field for field, right in json.loads(row["fields"]).items() if not right) or "format only"
+    fields = json.loads(row["fields"]).items()
+    wrong = ", ".join(f"{field} {right:.2f}" if right else field for field, right in fields if right < 1)
+    if not wrong and row["strict_json"] < 1:
+        wrong = "format only"
     wanted, answered = differences(row["answer"], row["prediction"] or "(nothing)")
     case = " · ".join((row["split"], *row["tags"]))
-    return pages.entry(
-        {"case": case, "message": row["message"], "wanted": wanted, "answered": answered, "wrong": wrong}
-    )
+    told = {"case": case, "message": row["message"], "wanted": wanted, "answered": answered}
+    return pages.entry(told | {"wrong": wrong} if wrong else told)
 
 
 def differences(wanted: str, answered: str) -> tuple[list[pages.Piece], list[pages.Piece]]:

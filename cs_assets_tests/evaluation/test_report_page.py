@@ -1,5 +1,6 @@
 """The page about a model: what a reader is told, in which words, and that nothing on it is taken for HTML."""
 
+import json
 import re
 
 import polars as pl
@@ -66,6 +67,28 @@ def test_the_worst_failures_are_counted_and_tell_their_case(
 
 def test_a_failure_of_format_alone_is_called_so(report: EvaluationReport) -> None:
     assert "format only" in html_page(report, table(row("tuned", 1, strict=0.0)), "t")
+
+
+@pytest.mark.parametrize(
+    ("fields", "strict", "wrong"),
+    [
+        ({"steps": 1.0, "words": 0.857}, 1.0, "words 0.86"),
+        ({"steps": 0.0, "words": 0.857}, 0.0, "steps, words 0.86"),
+        ({"steps": 1.0, "words": 1.0}, 1.0, None),
+    ],
+)
+def test_what_is_partly_right_is_told_with_its_share_and_nothing_else_is_named(
+    report: EvaluationReport, fields: dict[str, float], strict: float, wrong: str | None
+) -> None:
+    failed = row("tuned", 1, strict=strict) | {"exact": 0.0, "fields": json.dumps(fields)}
+    page = html_page(report, table(failed), "t")
+    assert re.findall('<dd class="wrong">(.*?)</dd>', page) == ([wrong] if wrong else [])
+
+
+def test_where_answers_are_judged_by_degrees_the_weakest_are_not_called_failures(predictions: pl.DataFrame) -> None:
+    page = html_page(make_report("s", predictions, {}, {}, headline="field_accuracy"), predictions, "t")
+    assert "<h2>The weakest 1 of the tuned model&#x27;s 4 answers, by field accuracy</h2>" in page
+    assert "Failures" not in page
 
 
 def test_what_became_of_the_tuned_model_is_told_where_something_did(
