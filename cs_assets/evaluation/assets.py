@@ -10,6 +10,7 @@ import polars as pl
 from cs_assets import plots
 from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation import joint
+from cs_assets.evaluation.gate import GATE_SPLIT
 from cs_assets.evaluation.general_tasks import load_tasks, task_inputs
 from cs_assets.evaluation.lm_eval_files import write_tasks
 from cs_assets.evaluation.measuring import Embed, Vectors, measured
@@ -288,7 +289,7 @@ def evaluation_report(
         fit=str(fit_of(log)),
         retention=summarise(retention),
     )
-    bars = plots.field_bars({m: {f: v.mean for f, v in report.per_field[m].items()} for m in report.models})
+    bars = _field_bars(report)
     curve = loss_curve(log)
     page = html_page(
         report,
@@ -318,6 +319,15 @@ def evaluation_report(
             **tracked_figures(context, store, tracking, key, figures),
         },
     )
+
+
+def _field_bars(report: EvaluationReport) -> str:
+    """Return the plot of the fields, on the split that the gate looks at where there is one, as a data URI."""
+    split = GATE_SPLIT if GATE_SPLIT in report.fields else next(iter(report.fields))
+    of_split = report.fields[split]
+    asked = [model for model in report.models if model in of_split]
+    figures = {model: {field: figure.mean for field, figure in of_split[model].items()} for model in asked}
+    return plots.field_bars(figures, f"field accuracy: {split}")
 
 
 def _about(splits: pl.DataFrame, log: TrainingLog, llm: LLM) -> dict[str, str]:
