@@ -67,6 +67,11 @@ class PredictionSettings(SamplingSettings, AnsweringSettings):
     served_models: dict[str, str] = Field(
         default={}, description="Where `endpoint` is set: the name under which it serves each of `models`."
     )
+    served_version: str = Field(
+        default="",
+        description="Tells what `endpoint` serves from what it served under the same names before: other weights, other "
+        "options. Answers of another version are not taken for its own.",
+    )
     concurrency: int = Field(default=8, description="Requests that `endpoint` gets at a time.", ge=1)
 
     def tokens(self, scenario: Scenario) -> int:
@@ -116,11 +121,12 @@ class Exam:
 
     def inputs(self) -> dict[str, Any]:
         """Return what is fingerprinted: what is said depends on it and on the weights. How it is scored is no part."""
+        served = self.settings.served(self.model)
         return {
             "prompts": self.asked,
             "max_new_tokens": self.settings.tokens(self.scenario),
             **(self._sampling().model_dump() | {"drawn": "gumbel"} if self.model == "best_of_n" else {}),
-            **({"served": [served.url, served.model]} if (served := self.settings.served(self.model)) else {}),
+            **({"served": [served.url, served.model, self.settings.served_version]} if served else {}),
         }
 
     def said(self, base: str, adapter: str | None, report: ReportBatch) -> list[str]:
