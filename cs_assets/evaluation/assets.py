@@ -10,6 +10,7 @@ import polars as pl
 from cs_assets import plots
 from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation import joint
+from cs_assets.evaluation.chunks import Keep
 from cs_assets.evaluation.gate import GATE_SPLIT
 from cs_assets.evaluation.general_tasks import load_tasks, task_inputs
 from cs_assets.evaluation.lm_eval_files import write_tasks
@@ -147,7 +148,8 @@ def _answers(
 
     def make() -> list[str]:
         folder = store.path_of(adapter) if adapter else None
-        return exam.said(base.path, folder, batch_reporter(context, f"answered by {exam.model}"))
+        report = batch_reporter(context, f"answered by {exam.model}")
+        return exam.said(base.path, folder, report, _keeping(store, "predictions", key))
 
     return _scored(context, store, tracking, exam, key, make)
 
@@ -167,6 +169,18 @@ def _scored(
 
     kept, hit, url = tracked_table(context, store, tracking, key, make_table, kept_as="predictions")
     return exam.scored(kept["said"].to_list()), hit, url
+
+
+def _keeping(store: Store, stage: str, key: str) -> Keep:
+    """Return what keeps the chunks of the table that is to be kept under `key`, for a run after a kill to go on.
+
+    They lie beside the tables of the stage, in a folder that may be emptied whenever nothing runs.
+    """
+
+    def keep(chunk: Any, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        return store.cached_table(f"{stage}_chunks", fingerprint(key=key, chunk=chunk), lambda: (make(), ""))[0]
+
+    return keep
 
 
 def _require_models(config: PredictionsConfig, aligned: Alignment) -> None:
@@ -223,7 +237,7 @@ def retention(
         def make() -> pl.DataFrame:
             folder = store.path_of(adapter) if adapter else None
             report = batch_reporter(context, f"answered by {model}")
-            return ask(model, base.path, folder, items, settings, tasks, report)
+            return ask(model, base.path, folder, items, settings, tasks, report, _keeping(store, "retention", key))
 
         return tracked_table(context, store, tracking, key, make)
 

@@ -4,16 +4,18 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
 from pydantic import BaseModel, Field
 
+from cs_assets.evaluation.chunks import Keep, answered, generated, keep_nothing
 from cs_assets.families.base import METRICS
 from cs_assets.learning.best_of_n import SamplingSettings, best, sampled
 from cs_assets.learning.conversations import Message, prompt_completion_pairs
 from cs_assets.learning.endpoint import Served, generate_at
-from cs_assets.learning.inference import ReportBatch, generate
+from cs_assets.learning.inference import ReportBatch
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
@@ -69,8 +71,8 @@ class PredictionSettings(SamplingSettings, AnsweringSettings):
     )
     served_version: str = Field(
         default="",
-        description="Tells what `endpoint` serves from what it served under the same names before: other weights, other "
-        "options. Answers of another version are not taken for its own.",
+        description="Tells what `endpoint` serves from what it served under the same names before, with other weights "
+        "or options. Answers of another version are not taken for its own.",
     )
     concurrency: int = Field(default=8, description="Requests that `endpoint` gets at a time.", ge=1)
 
@@ -129,23 +131,26 @@ class Exam:
             **({"served": [served.url, served.model, self.settings.served_version]} if served else {}),
         }
 
-    def said(self, base: str, adapter: str | None, report: ReportBatch) -> list[str]:
+    def said(self, base: str, adapter: str | None, report: ReportBatch, keep: Keep = keep_nothing) -> list[str]:
         """Return what the model in the folder `base`, with the adapter in its folder, if any, says to each prompt.
 
-        Where the settings name an endpoint, it answers, and the folders are not read.
+        Where the settings name an endpoint, it answers, and the folders are not read. `keep` keeps what was said chunk
+        by chunk.
 
         Raises:
             EndpointError: the endpoint does not answer.
         """
         served, tokens = self.settings.served(self.model), self.settings.tokens(self.scenario)
         if served:
-            return generate_at(served, self.asked, max_new_tokens=tokens, report=report)
-        return generate(
+            ask = partial(generate_at, served, max_new_tokens=tokens)
+            return answered(self.asked, lambda prompts, tell: ask(prompts, report=tell), keep, report=report)
+        return generated(
             load_causal_lm(base, adapter),
             load_tokenizer(base),
             self.asked,
             max_new_tokens=tokens,
             batch_size=self.settings.generation_batch_size,
+            keep=keep,
             report=report,
         )
 

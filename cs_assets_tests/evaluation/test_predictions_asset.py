@@ -10,9 +10,10 @@ import pytest
 
 from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation.assets import predictions
+from cs_assets.evaluation.chunks import SIZE
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer, save_adapter
 from cs_assets_tests.given_asset import given
-from cs_assets_tests.llm_endpoint import Endpoint, completion
+from cs_assets_tests.llm_endpoint import Endpoint, completion, failure
 from resources.base_model import BaseModels
 from resources.store import ModelFolder, Store, io_managers
 from resources.tracking import Tracking
@@ -40,10 +41,11 @@ def predicted(tiny_model: Path, tmp_path: Path, splits: pl.DataFrame) -> Callabl
         "aligned_adapter": Alignment(method="off"),
     }
 
-    def run(**config: Any) -> dg.ExecuteInProcessResult:
+    def run(splits: pl.DataFrame = inputs["training_splits"], **config: Any) -> dg.ExecuteInProcessResult:
+        given_inputs = inputs | {"training_splits": splits}
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
-                [*(given(name, value) for name, value in inputs.items()), predictions],
+                [*(given(name, value) for name, value in given_inputs.items()), predictions],
                 partition_key=NAME,
                 resources={
                     "store": store,
@@ -75,6 +77,21 @@ def test_answers_are_of_the_adapter_that_gave_them_and_those_of_a_server_of_none
     endpoint.reply = lambda prompt, nth: completion("{}")
     served = predicted(models=["tuned"], endpoint=endpoint.url, served_models={"tuned": "an older one"})
     assert served.output_for_node("predictions")["adapter"].to_list() == [""] * 2
+
+
+def test_what_was_said_before_a_run_broke_off_is_not_asked_again(
+    predicted: Any, endpoint: Endpoint, splits: pl.DataFrame
+) -> None:
+    few = splits.filter(split="test_iid").head(2)
+    many = pl.concat([few.with_columns(sample_id=pl.col("sample_id") + f"-{n:02d}") for n in range(SIZE // 2 + 1)])
+    config = {"models": ["tuned"], "endpoint": endpoint.url, "served_models": {"tuned": "m"}}
+    endpoint.reply = lambda prompt, nth: completion("{}") if nth <= SIZE else failure(400)
+    assert not predicted(many, **config).success
+    endpoint.reply = lambda prompt, nth: completion("{}")
+    before = len(endpoint.bodies)
+    table = predicted(many, **config).output_for_node("predictions")
+    assert len(endpoint.bodies) - before == many.height - SIZE == 2
+    assert table["prediction"].to_list() == ["{}"] * many.height
 
 
 def test_an_endpoint_does_not_sample(predicted: Any) -> None:
