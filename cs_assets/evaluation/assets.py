@@ -20,6 +20,7 @@ from cs_assets.evaluation.predicting import (
     AnsweringSettings,
     Exam,
     PredictionSettings,
+    longest_answer,
     mean_scores,
     test_cases,
 )
@@ -38,6 +39,7 @@ from cs_assets.evaluation.reporting import (
 from cs_assets.evaluation.retention import RetentionModel, RetentionSettings, ask, forgotten, summarise
 from cs_assets.families.base import METRIC_TITLES, SubjectiveFamily
 from cs_assets.learning.fit import fit_of
+from cs_assets.learning.models import load_tokenizer
 from cs_assets.learning.training import TrainingLog
 from cs_assets.model_assets import (
     asked_models,
@@ -99,6 +101,8 @@ def predictions(
     tasks = store.location("exports", scenario.name, "lm_eval")
     write_tasks(scenario, test_cases(training_splits), settings.tokens(scenario), tasks)
     base = base_models.resolve(lora_adapter.base, context.log.info)
+    if not settings.endpoint:  # which tokens a server's model has is not known
+        _warn_of_a_low_limit(context, scenario, test_cases(training_splits), settings, base)
     adapters = {"tuned": lora_adapter, "best_of_n": lora_adapter, "aligned": aligned_adapter.model}
 
     def answered(model: str) -> tuple[pl.DataFrame, bool, str]:
@@ -133,6 +137,24 @@ def predictions(
             "lm_eval_tasks": dg.MetadataValue.path(str(tasks)),
         },
     )
+
+
+def _warn_of_a_low_limit(
+    context: dg.AssetExecutionContext,
+    scenario: Scenario,
+    cases: pl.DataFrame,
+    settings: PredictionSettings,
+    base: BaseModelFolder,
+) -> None:
+    """Tell where answers are cut before the longest true one ends: such a case counts as wrong, whatever is known."""
+    limit, needed = settings.tokens(scenario), longest_answer(scenario, cases, load_tokenizer(base.path))
+    if needed > limit:
+        key = "max_new_tokens of the run config"
+        if settings.max_new_tokens is None:
+            key = f"answer_tokens of {scenario.folder / 'scenario.yaml'}"
+        context.log.warning(
+            f"{key}: found {limit}, needed is {needed} for the longest true answer: it is cut, and cannot be right"
+        )
 
 
 def _answers(

@@ -188,6 +188,13 @@ def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
     return splits.filter(pl.col("split").is_in(list(TEST_SPLITS))).sort("split", "sample_id")
 
 
+def longest_answer(scenario: Scenario, cases: pl.DataFrame, tokenizer: Any) -> int:
+    """Return the tokens of the longest message that a model must say to be right; 0 where there are no cases."""
+    turns = [turn for answer in cases["answer"].unique() for turn in scenario.family.completion(answer)]
+    said = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    return max((len(tokenizer.encode(text, add_special_tokens=False)) for text in said), default=0)
+
+
 def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[Message]]:
     """Return the chat prompts of the cases, in their order; `shots` (message, answer, tools) go before them as turns.
 

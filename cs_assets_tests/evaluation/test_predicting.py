@@ -10,6 +10,7 @@ import pytest
 from cs_assets.evaluation import predicting
 from cs_assets.families.base import Sample
 from cs_assets.learning.inference import nobody
+from cs_assets.learning.models import load_tokenizer
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.llm_endpoint import Endpoint, completion
@@ -130,6 +131,17 @@ def test_predictions_are_scored_in_the_order_of_the_cases(scenario: Scenario, ca
     assert table["sample_id"].equals(cases["sample_id"])
     assert set(json.loads(table["fields"][1])) == set(json.loads(cases["answer"][1]))
     assert set(table["model"]) == {"tuned"}
+
+
+def test_the_longest_answer_is_that_of_the_models_own_tokens(tiny_model: Path) -> None:
+    tokenizer, scenario = load_tokenizer(str(tiny_model)), load_scenario("repair_workflow")
+    [example, *_] = scenario.examples()[0]
+    cases = pl.DataFrame([example.model_dump()])
+    steps = [step["content"] for step in scenario.family.completion(example.answer) if step["role"] == "assistant"]
+    longest = max(len(tokenizer.encode(step, add_special_tokens=False)) for step in steps)
+    assert predicting.longest_answer(scenario, cases, tokenizer) == longest
+    assert longest < len(tokenizer.encode(example.answer, add_special_tokens=False))
+    assert predicting.longest_answer(scenario, cases.clear(), tokenizer) == 0
 
 
 def test_a_missing_prediction_is_an_error(scenario: Scenario, cases: pl.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """`predictions` as Dagster runs it: which adapter answered, and `best_of_n` beside the tuned model."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,22 @@ def test_what_was_said_before_a_run_broke_off_is_not_asked_again(
     table = predicted(many, **config).output_for_node("predictions")
     assert len(endpoint.bodies) - before == many.height - SIZE == 2
     assert table["prediction"].to_list() == ["{}"] * many.height
+
+
+def test_a_limit_that_cuts_true_answers_is_told(
+    predicted: Any, endpoint: Endpoint, scenarios: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert predicted(models=["base"]).success
+    assert "max_new_tokens of the run config: found 8, needed is" in capfd.readouterr().err
+    path = scenarios / NAME / "scenario.yaml"
+    spec = path.read_text(encoding="utf-8")
+    path.write_text(f"{re.sub('^answer_tokens.*$', '', spec, flags=re.M)}\nanswer_tokens: 9\n", encoding="utf-8")
+    assert predicted(models=["base"], max_new_tokens=None).success
+    [needed] = re.findall(f"answer_tokens of {path}: found 9, needed is ([0-9]+)", capfd.readouterr().err)
+    assert predicted(models=["base"], max_new_tokens=int(needed)).success
+    endpoint.reply = lambda prompt, nth: completion("{}")
+    assert predicted(models=["base"], endpoint=endpoint.url, served_models={"base": "m"}).success
+    assert "needed is" not in capfd.readouterr().err
 
 
 def test_an_endpoint_does_not_sample(predicted: Any) -> None:
