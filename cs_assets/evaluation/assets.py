@@ -78,7 +78,7 @@ class PredictionsConfig(dg.Config, PredictionSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version=f"{_ASKING}.1",
+    code_version=f"{_ASKING}.2",
     op_tags=gpu(1),
 )
 def predictions(
@@ -457,7 +457,7 @@ class JointComparisonConfig(dg.Config, AnsweringSettings):
     deps=["training_splits", predictions],
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     op_tags=gpu(1),
 )
 def joint_comparison(
