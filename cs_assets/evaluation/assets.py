@@ -20,6 +20,7 @@ from cs_assets.evaluation.predicting import (
     AnsweringSettings,
     Exam,
     PredictionSettings,
+    is_stepwise,
     longest_answer,
     mean_scores,
     test_cases,
@@ -334,6 +335,7 @@ def evaluation_report(
         bars=plots.html_image(bars, "field accuracy"),
         curve=plots.html_image(curve, "loss curve"),
         about=_about(training_splits, log, llm),
+        stepwise=is_stepwise(scenario, predictions["answer"].unique()),
         card=_data_card(store, scenario, training_splits),
     )
     path = store.location("reports", f"{scenario.name}.html")

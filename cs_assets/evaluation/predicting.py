@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -190,8 +190,7 @@ def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
 
 def longest_answer(scenario: Scenario, cases: pl.DataFrame, tokenizer: Any) -> int:
     """Return the tokens of the longest message that a model must say to be right; 0 where there are no cases."""
-    turns = [turn for answer in cases["answer"].unique() for turn in scenario.family.completion(answer)]
-    said = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    said = {text for answer in cases["answer"].unique() for text in _said_by_assistant(scenario, answer)}
     return max((len(tokenizer.encode(text, add_special_tokens=False)) for text in said), default=0)
 
 
@@ -215,9 +214,18 @@ def assembled(scenario: Scenario, cases: pl.DataFrame, said: Sequence[str]) -> l
     rest = iter(said)
     found = []
     for answer in cases["answer"]:
-        steps = sum(step["role"] == "assistant" for step in scenario.family.completion(answer))
+        steps = len(_said_by_assistant(scenario, answer))
         found.append(scenario.family.assembled(answer, list(itertools.islice(rest, steps))))
     return found
+
+
+def is_stepwise(scenario: Scenario, answers: Iterable[str]) -> bool:
+    """Tell whether true answers have several messages, each of which is asked for after the true ones before it."""
+    return any(len(_said_by_assistant(scenario, answer)) > 1 for answer in answers)
+
+
+def _said_by_assistant(scenario: Scenario, answer: str) -> list[str]:
+    return [turn["content"] for turn in scenario.family.completion(answer) if turn["role"] == "assistant"]
 
 
 def _shown(scenario: Scenario, shot: dict[str, str]) -> dict[str, str]:

@@ -33,6 +33,11 @@ from cs_assets.quality.judging import added_to_rules
 
 _CARD: Final = "Data card: splits and what is held out, noise, gates, leakage, samples to read"
 _MARKED: Final = '<p class="note">Marked: where answer and wanted answer differ, unless they have little in common.</p>'
+_STEPWISE: Final = (
+    '<p class="note">An answer has several messages, and each is asked for after the true ones before it (teacher '
+    "forcing): right as a whole is one that is right at every step. Where a model goes on from its own steps, an early "
+    "mistake may cost the later ones.</p>"
+)
 # What a reader is told of the splits, figures and models that a report names.
 _SPLITS: Final[Mapping[str, str]] = {
     "real_style": "messages as people write them, written and labelled by hand, never trained on",
@@ -76,6 +81,7 @@ def html_page(
     bars: str = "",
     curve: str = "",
     about: Mapping[str, str] | None = None,
+    stepwise: bool = False,
     card: Sequence[str] = (),
 ) -> str:
     """Return the page.
@@ -86,6 +92,7 @@ def html_page(
         title: of the page.
         bars, curve: images as HTML, of the fields and of the losses.
         about: what the tuned model was made of and what it cost, by name.
+        stepwise: whether answers have several messages, each asked for after the true ones.
         card: the data card, as parts of a page; empty where there is none.
     """
     worst = [_failure(row) for row in worst_failures(predictions).iter_rows(named=True)]
@@ -96,6 +103,7 @@ def html_page(
             pages.heading("Base against tuned"),
             pages.table(*main_table(report)),
             *_legend(report),
+            _STEPWISE if stepwise else "",
             *_changed(report),
             *_preferred(report.preferred),
             *_kept(report.retention),

@@ -31,6 +31,7 @@ def test_cases_are_the_test_splits_in_stable_order(splits: pl.DataFrame, cases: 
 def test_a_prompt_is_that_of_the_scenario(scenario: Scenario, cases: pl.DataFrame) -> None:
     found = predicting.prompts(scenario, cases, [])
     assert found == [scenario.prompt(message) for message in cases["message"]]
+    assert not predicting.is_stepwise(scenario, cases["answer"])
 
 
 def test_shots_stand_between_system_and_question(scenario: Scenario, cases: pl.DataFrame) -> None:
@@ -162,6 +163,7 @@ def test_a_trajectory_is_asked_for_step_by_step_and_put_together(monkeypatch: py
         steps[:number] for number, step in enumerate(steps) if step["role"] == "assistant"
     ]
     assert predicting.assembled(scenario, cases, spoken) == [example.answer]
+    assert predicting.is_stepwise(scenario, [example.answer])
     [prediction] = predicting.assembled(scenario, cases, ["Thought: 不知道", *spoken[1:]])
     assert scenario.family.score(prediction, example.answer).exact == 0
 

@@ -58,6 +58,13 @@ def test_the_page_explains_the_names_that_its_main_table_has_and_no_others(
     assert "McNemar's exact test, base against tuned" in page
 
 
+def test_a_reader_is_told_where_each_message_was_asked_for_after_the_true_ones(
+    report: EvaluationReport, predictions: pl.DataFrame
+) -> None:
+    assert "after the true ones before it" in html_page(report, predictions, "t", stepwise=True)
+    assert "after the true ones" not in html_page(report, predictions, "t")
+
+
 def test_the_worst_failures_are_counted_and_tell_their_case(
     report: EvaluationReport, predictions: pl.DataFrame
 ) -> None:
