@@ -382,10 +382,10 @@ def _about(splits: pl.DataFrame, log: TrainingLog, llm: LLM) -> dict[str, str]:
     if not llm.configured():
         return about | {"LLM": "none configured"}
     spent = llm.client().ledger_totals()
-    told = (
-        f"{spent.calls:,} calls, {spent.tokens_in + spent.tokens_out:,} tokens, cost {spent.cost:,.2f} at the "
-        f"prices set, {spent.wasted_cost:,.2f} of it for what was rejected"
-    )
+    cost = "no prices set"
+    if spent.cost or llm.price_in or llm.price_out:
+        cost = f"cost {spent.cost:,.2f} at the prices set, {spent.wasted_cost:,.2f} of it for what was rejected"
+    told = f"{spent.calls:,} calls, {spent.tokens_in + spent.tokens_out:,} tokens, {cost}"
     return about | {"LLM, for all scenarios and runs so far": told}  # the ledger does not know them: they share answers
 
 
