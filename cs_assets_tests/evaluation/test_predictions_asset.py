@@ -35,7 +35,7 @@ def predicted(tiny_model: Path, tmp_path: Path, splits: pl.DataFrame) -> Callabl
 
         return store.cached_model(stage, NAME, "a" * 64, str(tiny_model), make)[0]
 
-    inputs = {
+    inputs: dict[str, Any] = {
         "training_splits": splits.filter(pl.col("split") == "test_iid").head(2),
         "lora_adapter": kept("lora_adapter", load_causal_lm),
         "reward_model": kept("reward_model", load_reward_lm),
