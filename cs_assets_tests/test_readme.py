@@ -1,4 +1,4 @@
-"""What both READMEs list is what the code has."""
+"""What both READMEs list is what the code has, and no page of the documentation is left unfinished."""
 
 import re
 from pathlib import Path
@@ -16,3 +16,11 @@ def test_the_slots_of_shipping_are_all_listed(name: str) -> None:
         r"^> 名字\.param\.输出 .*(?:\n> .*)*", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE
     )
     assert sorted(listed.replace(">", "").split()) == sorted(load_scenario("address_extraction").slots)
+
+
+def test_no_page_holds_a_placeholder() -> None:
+    folders = ("benchmarks", "data/reference", "data/scenarios", "docs")
+    ours = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
+    placeholder = re.compile(r"^\W*(FIGURES|TODO|TBD)\W*$", re.MULTILINE)
+    assert len(ours) > 10
+    assert [str(path) for path in ours if placeholder.search(path.read_text(encoding="utf-8"))] == []

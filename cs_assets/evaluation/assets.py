@@ -10,6 +10,8 @@ import polars as pl
 from cs_assets import plots
 from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation import joint
+from cs_assets.evaluation.chunks import Keep
+from cs_assets.evaluation.gate import GATE_SPLIT
 from cs_assets.evaluation.general_tasks import load_tasks, task_inputs
 from cs_assets.evaluation.lm_eval_files import write_tasks
 from cs_assets.evaluation.measuring import Embed, Vectors, measured
@@ -18,6 +20,8 @@ from cs_assets.evaluation.predicting import (
     AnsweringSettings,
     Exam,
     PredictionSettings,
+    is_stepwise,
+    longest_answer,
     mean_scores,
     test_cases,
 )
@@ -36,6 +40,7 @@ from cs_assets.evaluation.reporting import (
 from cs_assets.evaluation.retention import RetentionModel, RetentionSettings, ask, forgotten, summarise
 from cs_assets.families.base import METRIC_TITLES, SubjectiveFamily
 from cs_assets.learning.fit import fit_of
+from cs_assets.learning.models import load_tokenizer
 from cs_assets.learning.training import TrainingLog
 from cs_assets.model_assets import (
     asked_models,
@@ -74,7 +79,7 @@ class PredictionsConfig(dg.Config, PredictionSettings):
     partitions_def=scenario_partitions,
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version=f"{_ASKING}.1",
+    code_version=f"{_ASKING}.2",
     op_tags=gpu(1),
 )
 def predictions(
@@ -97,6 +102,8 @@ def predictions(
     tasks = store.location("exports", scenario.name, "lm_eval")
     write_tasks(scenario, test_cases(training_splits), settings.tokens(scenario), tasks)
     base = base_models.resolve(lora_adapter.base, context.log.info)
+    if not settings.endpoint:  # which tokens a server's model has is not known
+        _warn_of_a_low_limit(context, scenario, test_cases(training_splits), settings, base)
     adapters = {"tuned": lora_adapter, "best_of_n": lora_adapter, "aligned": aligned_adapter.model}
 
     def answered(model: str) -> tuple[pl.DataFrame, bool, str]:
@@ -133,6 +140,24 @@ def predictions(
     )
 
 
+def _warn_of_a_low_limit(
+    context: dg.AssetExecutionContext,
+    scenario: Scenario,
+    cases: pl.DataFrame,
+    settings: PredictionSettings,
+    base: BaseModelFolder,
+) -> None:
+    """Tell where answers are cut before the longest true one ends: such a case counts as wrong, whatever is known."""
+    limit, needed = settings.tokens(scenario), longest_answer(scenario, cases, load_tokenizer(base.path))
+    if needed > limit:
+        key = "max_new_tokens of the run config"
+        if settings.max_new_tokens is None:
+            key = f"answer_tokens of {scenario.folder / 'scenario.yaml'}"
+        context.log.warning(
+            f"{key}: found {limit}, needed is {needed} for the longest true answer: it is cut, and cannot be right"
+        )
+
+
 def _answers(
     context: dg.AssetExecutionContext,
     store: Store,
@@ -146,7 +171,8 @@ def _answers(
 
     def make() -> list[str]:
         folder = store.path_of(adapter) if adapter else None
-        return exam.said(base.path, folder, batch_reporter(context, f"answered by {exam.model}"))
+        report = batch_reporter(context, f"answered by {exam.model}")
+        return exam.said(base.path, folder, report, _keeping(store, "predictions", key))
 
     return _scored(context, store, tracking, exam, key, make)
 
@@ -166,6 +192,18 @@ def _scored(
 
     kept, hit, url = tracked_table(context, store, tracking, key, make_table, kept_as="predictions")
     return exam.scored(kept["said"].to_list()), hit, url
+
+
+def _keeping(store: Store, stage: str, key: str) -> Keep:
+    """Return what keeps the chunks of the table that is to be kept under `key`, for a run after a kill to go on.
+
+    They lie beside the tables of the stage, in a folder that may be emptied whenever nothing runs.
+    """
+
+    def keep(chunk: Any, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        return store.cached_table(f"{stage}_chunks", fingerprint(key=key, chunk=chunk), lambda: (make(), ""))[0]
+
+    return keep
 
 
 def _require_models(config: PredictionsConfig, aligned: Alignment) -> None:
@@ -222,7 +260,7 @@ def retention(
         def make() -> pl.DataFrame:
             folder = store.path_of(adapter) if adapter else None
             report = batch_reporter(context, f"answered by {model}")
-            return ask(model, base.path, folder, items, settings, tasks, report)
+            return ask(model, base.path, folder, items, settings, tasks, report, _keeping(store, "retention", key))
 
         return tracked_table(context, store, tracking, key, make)
 
@@ -257,7 +295,7 @@ class EvaluationReportConfig(dg.Config):
     partitions_def=scenario_partitions,
     kinds={"openai", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="5",
+    code_version="6",
     io_manager_key="record_io_manager",
 )
 def evaluation_report(
@@ -288,7 +326,7 @@ def evaluation_report(
         fit=str(fit_of(log)),
         retention=summarise(retention),
     )
-    bars = plots.field_bars({m: {f: v.mean for f, v in report.per_field[m].items()} for m in report.models})
+    bars = _field_bars(report)
     curve = loss_curve(log)
     page = html_page(
         report,
@@ -297,6 +335,7 @@ def evaluation_report(
         bars=plots.html_image(bars, "field accuracy"),
         curve=plots.html_image(curve, "loss curve"),
         about=_about(training_splits, log, llm),
+        stepwise=is_stepwise(scenario, predictions["answer"].unique()),
         card=_data_card(store, scenario, training_splits),
     )
     path = store.location("reports", f"{scenario.name}.html")
@@ -320,6 +359,15 @@ def evaluation_report(
     )
 
 
+def _field_bars(report: EvaluationReport) -> str:
+    """Return the plot of the fields, on the split that the gate looks at where there is one, as a data URI."""
+    split = GATE_SPLIT if GATE_SPLIT in report.fields else next(iter(report.fields))
+    of_split = report.fields[split]
+    asked = [model for model in report.models if model in of_split]
+    figures = {model: {field: figure.mean for field, figure in of_split[model].items()} for model in asked}
+    return plots.field_bars(figures, f"field accuracy: {split}")
+
+
 def _about(splits: pl.DataFrame, log: TrainingLog, llm: LLM) -> dict[str, str]:
     """Return what the tuned model was made of, and what that cost."""
     train = splits.filter(split="train")
@@ -334,10 +382,10 @@ def _about(splits: pl.DataFrame, log: TrainingLog, llm: LLM) -> dict[str, str]:
     if not llm.configured():
         return about | {"LLM": "none configured"}
     spent = llm.client().ledger_totals()
-    told = (
-        f"{spent.calls:,} calls, {spent.tokens_in + spent.tokens_out:,} tokens, cost {spent.cost:,.2f} at the "
-        f"prices set, {spent.wasted_cost:,.2f} of it for what was rejected"
-    )
+    cost = "no prices set"
+    if spent.cost or llm.price_in or llm.price_out:
+        cost = f"cost {spent.cost:,.2f} at the prices set, {spent.wasted_cost:,.2f} of it for what was rejected"
+    told = f"{spent.calls:,} calls, {spent.tokens_in + spent.tokens_out:,} tokens, {cost}"
     return about | {"LLM, for all scenarios and runs so far": told}  # the ledger does not know them: they share answers
 
 
@@ -411,7 +459,7 @@ class JointComparisonConfig(dg.Config, AnsweringSettings):
     deps=["training_splits", predictions],
     kinds={"huggingface", "polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     op_tags=gpu(1),
 )
 def joint_comparison(

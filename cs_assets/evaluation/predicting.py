@@ -2,18 +2,20 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
 from pydantic import BaseModel, Field
 
+from cs_assets.evaluation.chunks import Keep, answered, generated, keep_nothing
 from cs_assets.families.base import METRICS
 from cs_assets.learning.best_of_n import SamplingSettings, best, sampled
 from cs_assets.learning.conversations import Message, prompt_completion_pairs
 from cs_assets.learning.endpoint import Served, generate_at
-from cs_assets.learning.inference import ReportBatch, generate
+from cs_assets.learning.inference import ReportBatch
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer
 from cs_assets.profiles import by_profile
 from cs_assets.scenario import Scenario
@@ -31,7 +33,7 @@ SCHEMA: Final[dict[str, Any]] = {
     "exact": pl.Float64,
     "repaired": pl.Float64,
     "field_accuracy": pl.Float64,
-    "fields": pl.String,  # JSON: field -> 1.0 or 0.0
+    "fields": pl.String,  # JSON: field -> how right it is, in [0, 1]
     "tags": pl.List(pl.String),
     "template_family": pl.String,
     "template_origin": pl.String,
@@ -66,6 +68,11 @@ class PredictionSettings(SamplingSettings, AnsweringSettings):
     )
     served_models: dict[str, str] = Field(
         default={}, description="Where `endpoint` is set: the name under which it serves each of `models`."
+    )
+    served_version: str = Field(
+        default="",
+        description="Tells what `endpoint` serves from what it served under the same names before, with other weights "
+        "or options. Answers of another version are not taken for its own.",
     )
     concurrency: int = Field(default=8, description="Requests that `endpoint` gets at a time.", ge=1)
 
@@ -116,30 +123,34 @@ class Exam:
 
     def inputs(self) -> dict[str, Any]:
         """Return what is fingerprinted: what is said depends on it and on the weights. How it is scored is no part."""
+        served = self.settings.served(self.model)
         return {
             "prompts": self.asked,
             "max_new_tokens": self.settings.tokens(self.scenario),
             **(self._sampling().model_dump() | {"drawn": "gumbel"} if self.model == "best_of_n" else {}),
-            **({"served": [served.url, served.model]} if (served := self.settings.served(self.model)) else {}),
+            **({"served": [served.url, served.model, self.settings.served_version]} if served else {}),
         }
 
-    def said(self, base: str, adapter: str | None, report: ReportBatch) -> list[str]:
+    def said(self, base: str, adapter: str | None, report: ReportBatch, keep: Keep = keep_nothing) -> list[str]:
         """Return what the model in the folder `base`, with the adapter in its folder, if any, says to each prompt.
 
-        Where the settings name an endpoint, it answers, and the folders are not read.
+        Where the settings name an endpoint, it answers, and the folders are not read. `keep` keeps what was said chunk
+        by chunk.
 
         Raises:
             EndpointError: the endpoint does not answer.
         """
         served, tokens = self.settings.served(self.model), self.settings.tokens(self.scenario)
         if served:
-            return generate_at(served, self.asked, max_new_tokens=tokens, report=report)
-        return generate(
+            ask = partial(generate_at, served, max_new_tokens=tokens)
+            return answered(self.asked, lambda prompts, tell: ask(prompts, report=tell), keep, report=report)
+        return generated(
             load_causal_lm(base, adapter),
             load_tokenizer(base),
             self.asked,
             max_new_tokens=tokens,
             batch_size=self.settings.generation_batch_size,
+            keep=keep,
             report=report,
         )
 
@@ -177,6 +188,12 @@ def test_cases(splits: pl.DataFrame) -> pl.DataFrame:
     return splits.filter(pl.col("split").is_in(list(TEST_SPLITS))).sort("split", "sample_id")
 
 
+def longest_answer(scenario: Scenario, cases: pl.DataFrame, tokenizer: Any) -> int:
+    """Return the tokens of the longest message that a model must say to be right; 0 where there are no cases."""
+    said = {text for answer in cases["answer"].unique() for text in _said_by_assistant(scenario, answer)}
+    return max((len(tokenizer.encode(text, add_special_tokens=False)) for text in said), default=0)
+
+
 def prompts(scenario: Scenario, cases: pl.DataFrame, shots: list[dict[str, str]]) -> list[list[Message]]:
     """Return the chat prompts of the cases, in their order; `shots` (message, answer, tools) go before them as turns.
 
@@ -197,9 +214,18 @@ def assembled(scenario: Scenario, cases: pl.DataFrame, said: Sequence[str]) -> l
     rest = iter(said)
     found = []
     for answer in cases["answer"]:
-        steps = sum(step["role"] == "assistant" for step in scenario.family.completion(answer))
+        steps = len(_said_by_assistant(scenario, answer))
         found.append(scenario.family.assembled(answer, list(itertools.islice(rest, steps))))
     return found
+
+
+def is_stepwise(scenario: Scenario, answers: Iterable[str]) -> bool:
+    """Tell whether true answers have several messages, each of which is asked for after the true ones before it."""
+    return any(len(_said_by_assistant(scenario, answer)) > 1 for answer in answers)
+
+
+def _said_by_assistant(scenario: Scenario, answer: str) -> list[str]:
+    return [turn["content"] for turn in scenario.family.completion(answer) if turn["role"] == "assistant"]
 
 
 def _shown(scenario: Scenario, shot: dict[str, str]) -> dict[str, str]:

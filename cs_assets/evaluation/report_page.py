@@ -14,9 +14,11 @@ from typing import Any, Final
 import polars as pl
 
 from cs_assets import pages
+from cs_assets.evaluation.measuring import Measures
 from cs_assets.evaluation.preferred import Preferred
 from cs_assets.evaluation.reporting import (
     EvaluationReport,
+    Group,
     changes_table,
     failures,
     judge_tables,
@@ -28,10 +30,14 @@ from cs_assets.evaluation.reporting import (
 from cs_assets.evaluation.retention import Retention
 from cs_assets.families.base import METRIC_TITLES, Metric
 from cs_assets.quality.judging import added_to_rules
-from cs_assets.statistics import Interval
 
 _CARD: Final = "Data card: splits and what is held out, noise, gates, leakage, samples to read"
 _MARKED: Final = '<p class="note">Marked: where answer and wanted answer differ, unless they have little in common.</p>'
+_STEPWISE: Final = (
+    '<p class="note">An answer has several messages, and each is asked for after the true ones before it (teacher '
+    "forcing): right as a whole is one that is right at every step. Where a model goes on from its own steps, an early "
+    "mistake may cost the later ones.</p>"
+)
 # What a reader is told of the splits, figures and models that a report names.
 _SPLITS: Final[Mapping[str, str]] = {
     "real_style": "messages as people write them, written and labelled by hand, never trained on",
@@ -75,6 +81,7 @@ def html_page(
     bars: str = "",
     curve: str = "",
     about: Mapping[str, str] | None = None,
+    stepwise: bool = False,
     card: Sequence[str] = (),
 ) -> str:
     """Return the page.
@@ -85,10 +92,10 @@ def html_page(
         title: of the page.
         bars, curve: images as HTML, of the fields and of the losses.
         about: what the tuned model was made of and what it cost, by name.
+        stepwise: whether answers have several messages, each asked for after the true ones.
         card: the data card, as parts of a page; empty where there is none.
     """
     worst = [_failure(row) for row in worst_failures(predictions).iter_rows(named=True)]
-    shown = f": the worst {len(worst)} of {failures(predictions).height}" if worst else ""
     return pages.page(
         title,
         [
@@ -96,12 +103,13 @@ def html_page(
             pages.heading("Base against tuned"),
             pages.table(*main_table(report)),
             *_legend(report),
+            _STEPWISE if stepwise else "",
             *_changed(report),
             *_preferred(report.preferred),
             *_kept(report.retention),
-            pages.heading("By field, over all splits"),
+            pages.heading("By field"),
             bars,
-            _by_model("field", report.per_field, report.models),
+            _by_split("field", report.fields, report.models),
             *_details(report),
             *_judge(report.judge),
             *_reward(report.reward),
@@ -110,7 +118,7 @@ def html_page(
             curve,
             pages.table(("what", "how much"), (about or {}).items()),
             pages.folded(_CARD, card) if card else "",
-            pages.heading(f"Failures of the tuned model{shown}"),
+            pages.heading(_title_of_worst(report, predictions, len(worst))),
             *([_MARKED, *worst] if worst else ["<p>none</p>"]),
         ],
     )
@@ -184,24 +192,37 @@ def _kept(retention: Retention | None) -> list[str]:
 
 
 def _details(report: EvaluationReport) -> list[str]:
-    """Return more figures: those besides right and wrong, and the headline one by tag and by origin."""
+    """Return more figures: those besides right and wrong, and the headline one and field accuracy by tag and origin."""
     parts = []
-    for split, measures in report.measures.items():
-        parts += [pages.heading(f"Besides right and wrong: {split}"), _by_model("figure", measures, report.models)]
+    if report.measures:
+        parts += [pages.heading("Besides right and wrong"), _by_split("figure", report.measures, report.models)]
     for by in dict.fromkeys(group.by for group in report.groups):
-        figures: dict[str, dict[str, Interval]] = {}
-        for group in (group for group in report.groups if group.by == by):
-            figures.setdefault(group.model, {})[group.name] = group.headline
-        names = dict.fromkeys(group.name for group in report.groups if group.by == by)
-        title = f"{_capital(report.headline_title)} by {_GROUPS[by]}, over all splits"
-        parts += [pages.heading(title), _by_model(by, figures, report.models), _explained(by, list(names))]
+        groups = [group for group in report.groups if group.by == by]
+        names = list(dict.fromkeys(group.name for group in groups))
+        parts += [pages.heading(f"By {_GROUPS[by]}"), _grouped(report, by, groups), _explained(by, names)]
     return parts
+
+
+def _grouped(report: EvaluationReport, by: str, groups: Sequence[Group]) -> str:
+    """Return the table of groups: the headline figure of each model, then field accuracy where that is another one."""
+    metrics: list[Metric] = list(dict.fromkeys((report.headline, "field_accuracy")))
+    figures: Measures = {}
+    for group in groups:
+        of_split = figures.setdefault(group.split, {})
+        for metric, figure in zip(metrics, (group.headline, group.field_accuracy), strict=False):
+            if figure:
+                of_split.setdefault(_column(metric, group.model), {})[group.name or "none"] = figure
+    return _by_split(by, figures, [_column(metric, model) for metric in metrics for model in report.models])
+
+
+def _column(metric: Metric, model: str) -> str:
+    return f"{METRIC_TITLES[metric]}, {model}"
 
 
 def _explained(by: str, names: Sequence[str]) -> str:
     """Return what is to be known of the groups of a table."""
     if by == "tag":
-        return '<p class="note">A message may have several tags, or none.</p>'
+        return '<p class="note">A message may have several tags; none: those without any, to compare with.</p>'
     told = "; ".join(f"<b>{name}</b>: {_ORIGINS[name]}" for name in names if name in _ORIGINS)
     return f'<p class="note">{told}.</p>' if told else ""
 
@@ -242,14 +263,15 @@ def _reward(reward: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _by_model(what: str, figures: Mapping[str, Mapping[str, Interval]], models: Sequence[str]) -> str:
-    """Return a table of figures (model -> name -> figure), a model a column."""
+def _by_split(what: str, figures: Measures, columns: Sequence[str]) -> str:
+    """Return a table of figures (split -> column -> name -> figure)."""
     rows = []
-    for name in dict.fromkeys(name for of in figures.values() for name in of):
-        found = [figures.get(model, {}).get(name) for model in models]
-        cases = dict.fromkeys(str(figure.n) for figure in found if figure)
-        rows.append((name, ", ".join(cases), *(str(figure or "") for figure in found)))
-    return pages.table((what, "n", *models), rows)
+    for split, of_split in figures.items():
+        for number, name in enumerate(dict.fromkeys(name for named in of_split.values() for name in named)):
+            found = [of_split.get(column, {}).get(name) for column in columns]
+            cases = dict.fromkeys(str(figure.n) for figure in found if figure)
+            rows.append(("" if number else split, name, ", ".join(cases), *(str(figure or "") for figure in found)))
+    return pages.table(("split", what, "n", *columns), rows)
 
 
 def _preferred(found: Sequence[Preferred]) -> list[str]:
@@ -270,13 +292,25 @@ def _preferred(found: Sequence[Preferred]) -> list[str]:
     ]
 
 
+def _title_of_worst(report: EvaluationReport, predictions: pl.DataFrame, shown: int) -> str:
+    """Return the heading of the worst answers; where a family is judged by degrees, hardly any is right as a whole."""
+    if not shown:
+        return "Failures of the tuned model"
+    if report.headline == "exact":
+        return f"Failures of the tuned model: the worst {shown} of {failures(predictions).height}"
+    answers = predictions.filter(model="tuned").height
+    return f"The weakest {shown} of the tuned model's {answers} answers, by {METRIC_TITLES['field_accuracy']}"
+
+
 def _failure(row: Mapping[str, Any]) -> str:
-    wrong = ", ".join(field for field, right in json.loads(row["fields"]).items() if not right) or "format only"
+    fields = json.loads(row["fields"]).items()
+    wrong = ", ".join(f"{field} {right:.2f}" if right else field for field, right in fields if right < 1)
+    if not wrong and row["strict_json"] < 1:
+        wrong = "format only"
     wanted, answered = differences(row["answer"], row["prediction"] or "(nothing)")
     case = " · ".join((row["split"], *row["tags"]))
-    return pages.entry(
-        {"case": case, "message": row["message"], "wanted": wanted, "answered": answered, "wrong": wrong}
-    )
+    told = {"case": case, "message": row["message"], "wanted": wanted, "answered": answered}
+    return pages.entry(told | {"wrong": wrong} if wrong else told)
 
 
 def differences(wanted: str, answered: str) -> tuple[list[pages.Piece], list[pages.Piece]]:

@@ -1,4 +1,4 @@
-"""The report: per split and model each metric with interval and n, per field, per tag, and the failures to read.
+"""The report: per split and model each metric with interval and n, by field, tag and origin, and the failures to read.
 
 Here belong the figures and their tables. The page that shows them is in `report_page.py`.
 """
@@ -40,12 +40,18 @@ class Cell(BaseModel):
 
 
 class Group(BaseModel):
-    """The headline figure of one model on cases that have a tag or an origin (`by`) in common; `name` is its value."""
+    """The figures of one model on cases of a split that have a tag or an origin (`by`) in common.
 
+    name: what they have in common, empty for those without a tag. A report of an older run is of all splits together
+    (`split` is empty), and knows the headline figure alone.
+    """
+
+    split: str = ""
     by: str
     name: str
     model: str
     headline: Interval
+    field_accuracy: Interval | None = None
 
 
 class Change(BaseModel):
@@ -64,11 +70,10 @@ class EvaluationReport(BaseModel):
     `tuned`, empty where it is not known. p_values: McNemar's test base against tuned on the headline metric, per split
     (of one that is not only right or wrong, the sign test). gain_p_values: the same of the figures that the gate
     compares: the base's `base_metric` against the tuned model's headline metric. changes: what became of the tuned
-    model by alignment, or by choosing among its answers. per_field: model -> field -> accuracy over all test splits.
-    groups: the headline figure by variation tag, or format of a message, and by origin of the
-    template. measures: the figures besides right and wrong. preferred: which replies an LLM prefers, empty where none
-    is configured. fit: what the loss curve of the tuned model says. retention: what general questions say. judge,
-    reward: the metrics of those models.
+    model by alignment, or by choosing among its answers. fields: the accuracy of each field. groups: the figures by
+    variation tag, or format of a message, and by origin of the template. measures: the figures besides right and wrong.
+    preferred: which replies an LLM prefers, empty where none is configured. fit: what the loss curve of the tuned model
+    says. retention: what general questions say. judge, reward: the metrics of those models.
     """
 
     scenario: str
@@ -78,7 +83,7 @@ class EvaluationReport(BaseModel):
     p_values: dict[str, float]
     gain_p_values: dict[str, float] = {}  # a report of an older run has none
     changes: list[Change] = []
-    per_field: dict[str, dict[str, Interval]]
+    fields: Measures = {}  # a report of an older run has none
     groups: list[Group] = []
     measures: Measures = {}
     preferred: list[Preferred] = []
@@ -140,6 +145,7 @@ def make_report(
         )
         for (split, model), group in sorted(predictions.group_by("split", "model"), key=lambda item: item[0])
     ]
+    tagged = predictions.explode("tags", empty_as_null=True)
     return EvaluationReport(
         scenario=scenario,
         cells=cells,
@@ -148,9 +154,9 @@ def make_report(
         p_values=_p_values(predictions, headline, headline),
         gain_p_values=_p_values(predictions, base_metric(headline), headline),
         changes=_changes(predictions, headline),
-        per_field=_per_field(predictions),
+        fields=_fields(predictions),
         groups=[
-            *_groups(predictions.explode("tags"), "tag", "tags", headline),
+            *_groups(tagged.with_columns(pl.col("tags").fill_null("")), "tag", "tags", headline),
             *_groups(predictions, "origin", "template_origin", headline),
         ],
         measures=measures or {},
@@ -212,21 +218,29 @@ def _changes(predictions: pl.DataFrame, headline: Metric) -> list[Change]:
 
 
 def _groups(predictions: pl.DataFrame, by: str, column: str, headline: Metric) -> list[Group]:
-    groups = predictions.filter(pl.col(column).is_not_null()).group_by(column, "model")
+    groups = predictions.filter(pl.col(column).is_not_null()).group_by("split", column, "model")
     return [
-        Group(by=by, name=str(name), model=str(model), headline=bootstrap(group[headline].to_list()))
-        for (name, model), group in sorted(groups, key=lambda item: item[0])
+        Group(
+            split=str(split),
+            by=by,
+            name=str(name),
+            model=str(model),
+            headline=bootstrap(group[headline].to_list()),
+            field_accuracy=bootstrap(group["field_accuracy"].to_list()),
+        )
+        for (split, name, model), group in sorted(groups, key=lambda item: item[0])
     ]
 
 
-def _per_field(predictions: pl.DataFrame) -> dict[str, dict[str, Interval]]:
-    found: dict[str, dict[str, Interval]] = {}
-    for (model,), group in sorted(predictions.group_by("model"), key=lambda item: item[0]):
+def _fields(predictions: pl.DataFrame) -> Measures:
+    found: Measures = {}
+    for (split, model), group in sorted(predictions.group_by("split", "model"), key=lambda item: item[0]):
         scores: dict[str, list[float]] = {}
         for text in group.sort("sample_id")["fields"]:
             for field, score in json.loads(text).items():  # records of different kinds have different fields
                 scores.setdefault(field, []).append(score)
-        found[str(model)] = {field: bootstrap(values) for field, values in scores.items()}
+        figures = {field: bootstrap(values) for field, values in scores.items()}
+        found.setdefault(str(split), {})[str(model)] = figures
     return found
 
 

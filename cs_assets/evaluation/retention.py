@@ -9,15 +9,18 @@ chat, without the scenario's words.
     summarise(table).difference      # tuned minus base: -5.0 % [-15.0, 0.0]
 """
 
+import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, Literal
 
 import polars as pl
 from pydantic import BaseModel, Field
 
+from cs_assets.evaluation.chunks import Keep, generated, keep_nothing
 from cs_assets.evaluation.general_tasks import Part, ask_tasks
 from cs_assets.evaluation.probe import ProbeItem
-from cs_assets.learning.inference import ReportBatch, generate, nobody
+from cs_assets.learning.inference import ReportBatch, nobody
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.profiles import by_profile
 from cs_assets.statistics import Interval, bootstrap
@@ -86,6 +89,7 @@ def ask(
     settings: RetentionSettings,
     tasks: Sequence[Part] = (),
     report: ReportBatch = nobody,
+    keep: Keep = keep_nothing,
 ) -> pl.DataFrame:
     """Return what a model answers to the items and the questions of the tasks, and whether it is right.
 
@@ -96,22 +100,31 @@ def ask(
         settings: how they are asked.
         tasks: what `load_tasks` returned.
         report: as of `generate`; told of the probe.
+        keep: keeps the answers chunk by chunk, those to the tasks of a name as one.
     """
     lm, tokenizer = load_causal_lm(base, adapter), load_tokenizer(base)
-    said = generate(
+    said = generated(
         lm,
         tokenizer,
         [[{"role": "user", "content": item.question}] for item in items],
         max_new_tokens=settings.max_new_tokens,
         batch_size=settings.generation_batch_size,
+        keep=keep,
         report=report,
     )
     rows = [
         (model, item.id, item.kind, item.question, answer, float(item.is_right(answer)))
         for item, answer in zip(items, said, strict=True)
     ]
-    rows += [(model, *answer) for answer in ask_tasks(lm, tokenizer, tasks)]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+    def make(parts: list[Part]) -> pl.DataFrame:
+        answers = [(model, *answer) for answer in ask_tasks(lm, tokenizer, parts)]
+        return pl.DataFrame(answers, schema=SCHEMA, orient="row")
+
+    of_tasks = [
+        keep(name, partial(make, list(parts))) for name, parts in itertools.groupby(tasks, key=lambda part: part.kind)
+    ]
+    return pl.concat([pl.DataFrame(rows, schema=SCHEMA, orient="row"), *of_tasks])
 
 
 def summarise(answers: pl.DataFrame) -> Retention:

@@ -50,7 +50,7 @@ def rendered_samples(
     if config.holdout_templates is not None:
         scenario = scenario.with_held_out(config.holdout_templates)
     table = render_samples(scenario, template_variants, atomic_table)
-    tags = table.explode("tags").group_by("tags").len().sort("tags")
+    tags = table.explode("tags", empty_as_null=True).group_by("tags").len().sort("tags")
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,

@@ -31,7 +31,6 @@ def report(*cells: Cell, retention: Retention | None = KEPT) -> EvaluationReport
         cells=list(cells),
         p_values={GATE_SPLIT: 0.001},
         gain_p_values={GATE_SPLIT: 0.001},
-        per_field={},
         retention=retention,
         judge={},
         reward={},

@@ -10,6 +10,7 @@ import pytest
 from cs_assets.evaluation import predicting
 from cs_assets.families.base import Sample
 from cs_assets.learning.inference import nobody
+from cs_assets.learning.models import load_tokenizer
 from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.llm_endpoint import Endpoint, completion
@@ -30,6 +31,7 @@ def test_cases_are_the_test_splits_in_stable_order(splits: pl.DataFrame, cases: 
 def test_a_prompt_is_that_of_the_scenario(scenario: Scenario, cases: pl.DataFrame) -> None:
     found = predicting.prompts(scenario, cases, [])
     assert found == [scenario.prompt(message) for message in cases["message"]]
+    assert not predicting.is_stepwise(scenario, cases["answer"])
 
 
 def test_shots_stand_between_system_and_question(scenario: Scenario, cases: pl.DataFrame) -> None:
@@ -103,8 +105,9 @@ def test_who_answers_counts_for_the_answers_and_how_fast_does_not(scenario: Scen
 
     served = {"endpoint": "http://a/v1", "served_models": {"tuned": "m"}}
     assert key(**served) == key(**served, concurrency=1)
-    assert len({key(), key(**served), key(**served | {"served_models": {"tuned": "n"}})}) == 3
-    assert key() == key(served_models={"tuned": "m"})
+    others = ({"served_models": {"tuned": "n"}}, {"served_version": "v2"})
+    assert len({key(), key(**served), *(key(**served | other) for other in others)}) == 4
+    assert key() == key(served_models={"tuned": "m"}, served_version="v2")
 
 
 def test_a_model_that_the_endpoint_has_no_name_for_is_told() -> None:
@@ -131,6 +134,17 @@ def test_predictions_are_scored_in_the_order_of_the_cases(scenario: Scenario, ca
     assert set(table["model"]) == {"tuned"}
 
 
+def test_the_longest_answer_is_that_of_the_models_own_tokens(tiny_model: Path) -> None:
+    tokenizer, scenario = load_tokenizer(str(tiny_model)), load_scenario("repair_workflow")
+    [example, *_] = scenario.examples()[0]
+    cases = pl.DataFrame([example.model_dump()])
+    steps = [step["content"] for step in scenario.family.completion(example.answer) if step["role"] == "assistant"]
+    longest = max(len(tokenizer.encode(step, add_special_tokens=False)) for step in steps)
+    assert predicting.longest_answer(scenario, cases, tokenizer) == longest
+    assert longest < len(tokenizer.encode(example.answer, add_special_tokens=False))
+    assert predicting.longest_answer(scenario, cases.clear(), tokenizer) == 0
+
+
 def test_a_missing_prediction_is_an_error(scenario: Scenario, cases: pl.DataFrame) -> None:
     with pytest.raises(ValueError, match="shorter"):
         predicting.score_predictions(scenario, "tuned", cases, ["没有"])
@@ -149,6 +163,7 @@ def test_a_trajectory_is_asked_for_step_by_step_and_put_together(monkeypatch: py
         steps[:number] for number, step in enumerate(steps) if step["role"] == "assistant"
     ]
     assert predicting.assembled(scenario, cases, spoken) == [example.answer]
+    assert predicting.is_stepwise(scenario, [example.answer])
     [prediction] = predicting.assembled(scenario, cases, ["Thought: 不知道", *spoken[1:]])
     assert scenario.family.score(prediction, example.answer).exact == 0
 

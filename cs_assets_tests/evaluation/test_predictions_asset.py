@@ -1,5 +1,6 @@
 """`predictions` as Dagster runs it: which adapter answered, and `best_of_n` beside the tuned model."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 
 from cs_assets.alignment.outcome import Alignment
 from cs_assets.evaluation.assets import predictions
+from cs_assets.evaluation.chunks import SIZE
 from cs_assets.learning.models import load_causal_lm, load_reward_lm, load_tokenizer, save_adapter
 from cs_assets_tests.given_asset import given
-from cs_assets_tests.llm_endpoint import Endpoint, completion
+from cs_assets_tests.llm_endpoint import Endpoint, completion, failure
 from resources.base_model import BaseModels
 from resources.store import ModelFolder, Store, io_managers
 from resources.tracking import Tracking
@@ -33,17 +35,18 @@ def predicted(tiny_model: Path, tmp_path: Path, splits: pl.DataFrame) -> Callabl
 
         return store.cached_model(stage, NAME, "a" * 64, str(tiny_model), make)[0]
 
-    inputs = {
+    inputs: dict[str, Any] = {
         "training_splits": splits.filter(pl.col("split") == "test_iid").head(2),
         "lora_adapter": kept("lora_adapter", load_causal_lm),
         "reward_model": kept("reward_model", load_reward_lm),
         "aligned_adapter": Alignment(method="off"),
     }
 
-    def run(**config: Any) -> dg.ExecuteInProcessResult:
+    def run(splits: pl.DataFrame = inputs["training_splits"], **config: Any) -> dg.ExecuteInProcessResult:
+        given_inputs = inputs | {"training_splits": splits}
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
-                [*(given(name, value) for name, value in inputs.items()), predictions],
+                [*(given(name, value) for name, value in given_inputs.items()), predictions],
                 partition_key=NAME,
                 resources={
                     "store": store,
@@ -75,6 +78,37 @@ def test_answers_are_of_the_adapter_that_gave_them_and_those_of_a_server_of_none
     endpoint.reply = lambda prompt, nth: completion("{}")
     served = predicted(models=["tuned"], endpoint=endpoint.url, served_models={"tuned": "an older one"})
     assert served.output_for_node("predictions")["adapter"].to_list() == [""] * 2
+
+
+def test_what_was_said_before_a_run_broke_off_is_not_asked_again(
+    predicted: Any, endpoint: Endpoint, splits: pl.DataFrame
+) -> None:
+    few = splits.filter(split="test_iid").head(2)
+    many = pl.concat([few.with_columns(sample_id=pl.col("sample_id") + f"-{n:02d}") for n in range(SIZE // 2 + 1)])
+    config = {"models": ["tuned"], "endpoint": endpoint.url, "served_models": {"tuned": "m"}}
+    endpoint.reply = lambda prompt, nth: completion("{}") if nth <= SIZE else failure(400)
+    assert not predicted(many, **config).success
+    endpoint.reply = lambda prompt, nth: completion("{}")
+    before = len(endpoint.bodies)
+    table = predicted(many, **config).output_for_node("predictions")
+    assert len(endpoint.bodies) - before == many.height - SIZE == 2
+    assert table["prediction"].to_list() == ["{}"] * many.height
+
+
+def test_a_limit_that_cuts_true_answers_is_told(
+    predicted: Any, endpoint: Endpoint, scenarios: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert predicted(models=["base"]).success
+    assert "max_new_tokens of the run config: found 8, needed is" in capfd.readouterr().err
+    path = scenarios / NAME / "scenario.yaml"
+    spec = path.read_text(encoding="utf-8")
+    path.write_text(f"{re.sub('^answer_tokens.*$', '', spec, flags=re.M)}\nanswer_tokens: 9\n", encoding="utf-8")
+    assert predicted(models=["base"], max_new_tokens=None).success
+    [needed] = re.findall(f"answer_tokens of {path}: found 9, needed is ([0-9]+)", capfd.readouterr().err)
+    assert predicted(models=["base"], max_new_tokens=int(needed)).success
+    endpoint.reply = lambda prompt, nth: completion("{}")
+    assert predicted(models=["base"], endpoint=endpoint.url, served_models={"base": "m"}).success
+    assert "needed is" not in capfd.readouterr().err
 
 
 def test_an_endpoint_does_not_sample(predicted: Any) -> None:

@@ -153,6 +153,11 @@ def test_a_report_has_what_an_llm_and_an_embedding_model_say(run: Run, llm: LLM,
     assert "1 steps, 0 minutes, 9 tokens" in page
     assert "<td>LLM, for all scenarios and runs so far</td><td>" in page
     assert "calls, " in page
+    assert "tokens, no prices set<" in page
+    priced = LLM(**llm.model_dump() | {"price_out": 8.0})
+    assert "tokens, cost 0.00 at the prices set" in Path(
+        run(evaluation_report, inputs, priced)["html_report"]
+    ).read_text(encoding="utf-8")
 
 
 def test_a_report_without_any_has_neither(run: Run, inputs: dict[str, Any], endpoint: Endpoint) -> None:

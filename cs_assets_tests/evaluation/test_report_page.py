@@ -1,5 +1,6 @@
 """The page about a model: what a reader is told, in which words, and that nothing on it is taken for HTML."""
 
+import json
 import re
 
 import polars as pl
@@ -14,6 +15,7 @@ from cs_assets.statistics import Interval
 from cs_assets_tests.evaluation.test_reporting import SPLIT, row, table
 from cs_assets_tests.evaluation.test_retention import table as answers
 
+COLUMNS = ["n", "exact match, base", "exact match, tuned", "field accuracy, base", "field accuracy, tuned"]
 SHARE = Interval(mean=0.5, low=0.25, high=0.75, n=8)
 
 
@@ -56,6 +58,13 @@ def test_the_page_explains_the_names_that_its_main_table_has_and_no_others(
     assert "McNemar's exact test, base against tuned" in page
 
 
+def test_a_reader_is_told_where_each_message_was_asked_for_after_the_true_ones(
+    report: EvaluationReport, predictions: pl.DataFrame
+) -> None:
+    assert "after the true ones before it" in html_page(report, predictions, "t", stepwise=True)
+    assert "after the true ones" not in html_page(report, predictions, "t")
+
+
 def test_the_worst_failures_are_counted_and_tell_their_case(
     report: EvaluationReport, predictions: pl.DataFrame
 ) -> None:
@@ -66,6 +75,28 @@ def test_the_worst_failures_are_counted_and_tell_their_case(
 
 def test_a_failure_of_format_alone_is_called_so(report: EvaluationReport) -> None:
     assert "format only" in html_page(report, table(row("tuned", 1, strict=0.0)), "t")
+
+
+@pytest.mark.parametrize(
+    ("fields", "strict", "wrong"),
+    [
+        ({"steps": 1.0, "words": 0.857}, 1.0, "words 0.86"),
+        ({"steps": 0.0, "words": 0.857}, 0.0, "steps, words 0.86"),
+        ({"steps": 1.0, "words": 1.0}, 1.0, None),
+    ],
+)
+def test_what_is_partly_right_is_told_with_its_share_and_nothing_else_is_named(
+    report: EvaluationReport, fields: dict[str, float], strict: float, wrong: str | None
+) -> None:
+    failed = row("tuned", 1, strict=strict) | {"exact": 0.0, "fields": json.dumps(fields)}
+    page = html_page(report, table(failed), "t")
+    assert re.findall('<dd class="wrong">(.*?)</dd>', page) == ([wrong] if wrong else [])
+
+
+def test_where_answers_are_judged_by_degrees_the_weakest_are_not_called_failures(predictions: pl.DataFrame) -> None:
+    page = html_page(make_report("s", predictions, {}, {}, headline="field_accuracy"), predictions, "t")
+    assert "<h2>The weakest 1 of the tuned model&#x27;s 4 answers, by field accuracy</h2>" in page
+    assert "Failures" not in page
 
 
 def test_what_became_of_the_tuned_model_is_told_where_something_did(
@@ -96,8 +127,7 @@ def test_the_reader_is_told_by_which_metric_a_family_is_judged(predictions: pl.D
     page = html_page(found, predictions, "t")
     assert "Field accuracy on unseen sentences: <b>62 %</b> before, <b>75 %</b> [25, 100] after" in page
     assert "p: exact sign test on field accuracy" in page
-    assert "Field accuracy by noise or format of the message" in page
-    assert "Exact match by" not in page
+    assert "exact match, tuned" not in page
     assert "Fits: &lt;level&gt;" in page
 
 
@@ -108,8 +138,26 @@ def test_each_figure_stands_beside_its_number_of_cases(report: EvaluationReport,
     share = '<td class="figure">50.0 % <small>[25.0, 75.0]</small></td>'
     assert f'<td>macro_f1</td><td class="figure">8</td>{share}{share}' in page
     assert f'<td>cosine</td><td class="figure">7, 8</td>{share}{share}' in page
-    assert '<td>姓名</td><td class="figure">4</td>' in page
+    assert f'<td>{SPLIT}</td><td>姓名</td><td class="figure">4</td>' in page
     assert '<td>rewrite</td><td class="figure">2</td>' in page
+
+
+def test_figures_by_tag_and_by_origin_stand_beside_their_split_and_those_without_a_tag_first(
+    report: EvaluationReport, predictions: pl.DataFrame
+) -> None:
+    page = html_page(report, predictions, "t")
+    columns = "".join(f'<th class="figure">{name}</th>' for name in COLUMNS)
+    assert f"<th>split</th><th>tag</th>{columns}</tr><tr><td>{SPLIT}</td><td>none</td>" in page
+    [polite] = re.findall("<td></td><td>polite</td>(.*?)</tr>", page)
+    assert re.findall(r'class="figure">([\d.]+)', polite) == ["3", "0.0", "66.7", "50.0", "66.7"]
+
+
+def test_a_family_judged_by_field_accuracy_has_no_second_figure(predictions: pl.DataFrame) -> None:
+    page = html_page(make_report("s", predictions, {}, {}, headline="field_accuracy"), predictions, "t")
+    assert "<th>tag</th>" in page
+    assert "field accuracy, base" in page
+    assert page.count("field accuracy, tuned") == 2  # by tag and by origin
+    assert "exact match, tuned" not in page
 
 
 def test_what_general_questions_say_stands_on_the_page(predictions: pl.DataFrame) -> None:

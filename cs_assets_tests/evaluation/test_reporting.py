@@ -118,10 +118,17 @@ def test_without_a_base_there_is_no_comparison(predictions: pl.DataFrame) -> Non
     assert (found.p_values, found.gain_p_values) == ({}, {})
 
 
-def test_accuracy_by_field_goes_over_all_splits(report: EvaluationReport) -> None:
-    means = {model: {field: found.mean for field, found in by.items()} for model, by in report.per_field.items()}
-    assert means == {"base": {"姓名": 1.0, "电话": 0.4}, "tuned": {"姓名": 0.8, "电话": 0.8}}
-    assert {found.n for by in report.per_field.values() for found in by.values()} == {5}
+def test_accuracy_by_field_is_of_each_split(report: EvaluationReport) -> None:
+    means = {
+        split: {model: {field: found.mean for field, found in by.items()} for model, by in models.items()}
+        for split, models in report.fields.items()
+    }
+    right = {"姓名": 1.0, "电话": 1.0}
+    assert means == {
+        "test_iid": {"base": right, "tuned": right},
+        SPLIT: {"base": {"姓名": 1.0, "电话": 0.25}, "tuned": {"姓名": 0.75, "电话": 0.75}},
+    }
+    assert {found.n for by in report.fields[SPLIT].values() for found in by.values()} == {4}
 
 
 def test_the_order_of_the_predictions_does_not_matter(predictions: pl.DataFrame, report: EvaluationReport) -> None:
@@ -196,25 +203,52 @@ def test_failures_come_worst_first_and_of_one_model_only() -> None:
 
 def test_a_field_is_averaged_over_the_samples_that_have_it() -> None:
     rows = [row("tuned", 1), row("tuned", 2) | {"fields": '{"姓名": 0.0}'}]
-    found = make_report("s", pl.DataFrame(rows, schema=SCHEMA), {}, {}).per_field["tuned"]
+    found = make_report("s", pl.DataFrame(rows, schema=SCHEMA), {}, {}).fields[SPLIT]["tuned"]
     assert {field: (figure.mean, figure.n) for field, figure in found.items()} == {"姓名": (0.5, 2), "电话": (1.0, 1)}
 
 
-def test_the_headline_figure_is_told_by_tag_and_by_origin_of_the_template(report: EvaluationReport) -> None:
-    found = {(group.by, group.name, group.model): (group.headline.mean, group.headline.n) for group in report.groups}
-    assert found == {
-        ("tag", "polite", "base"): (0.0, 3),
-        ("tag", "polite", "tuned"): (2 / 3, 3),
-        ("origin", "seed", "base"): (2 / 3, 3),
-        ("origin", "seed", "tuned"): (1.0, 3),
-        ("origin", "rewrite", "base"): (0.0, 2),
-        ("origin", "rewrite", "tuned"): (0.5, 2),
+def test_each_split_is_told_by_tag_and_by_origin_of_the_template_those_without_a_tag_as_well(
+    report: EvaluationReport,
+) -> None:
+    found = {
+        (group.split, group.by, group.name, group.model): (
+            group.headline.mean,
+            group.field_accuracy.mean,
+            group.headline.n,
+        )
+        for group in report.groups
+        if group.field_accuracy
     }
+    assert found == {
+        ("test_iid", "tag", "", "base"): (1.0, 1.0, 1),
+        ("test_iid", "tag", "", "tuned"): (1.0, 1.0, 1),
+        ("test_iid", "origin", "seed", "base"): (1.0, 1.0, 1),
+        ("test_iid", "origin", "seed", "tuned"): (1.0, 1.0, 1),
+        (SPLIT, "tag", "", "base"): (1.0, 1.0, 1),
+        (SPLIT, "tag", "", "tuned"): (1.0, 1.0, 1),
+        (SPLIT, "tag", "polite", "base"): (0.0, 0.5, 3),
+        (SPLIT, "tag", "polite", "tuned"): (2 / 3, 2 / 3, 3),
+        (SPLIT, "origin", "seed", "base"): (0.5, 0.75, 2),
+        (SPLIT, "origin", "seed", "tuned"): (1.0, 1.0, 2),
+        (SPLIT, "origin", "rewrite", "base"): (0.0, 0.5, 2),
+        (SPLIT, "origin", "rewrite", "tuned"): (0.5, 0.5, 2),
+    }
+
+
+def test_a_report_of_an_older_run_is_read(report: EvaluationReport) -> None:
+    share = report.cells[0].exact
+    older = report.model_dump(exclude={"fields", "groups"}) | {
+        "per_field": {"tuned": {"姓名": share}},
+        "groups": [{"by": "tag", "name": "polite", "model": "tuned", "headline": share}],
+    }
+    found = EvaluationReport.model_validate(older)
+    assert (found.fields, found.groups[0].split, found.groups[0].headline) == ({}, "", share)
+    assert leaderboard_rows(found) == leaderboard_rows(report)
 
 
 def test_a_family_may_be_judged_by_another_metric(predictions: pl.DataFrame) -> None:
     found = make_report("s", predictions, {}, {}, headline="field_accuracy")
-    by_tag = {(group.name, group.model): group.headline.mean for group in found.groups if group.by == "tag"}
+    by_tag = {(group.name, group.model): group.headline.mean for group in found.groups if group.name == "polite"}
     assert by_tag == {("polite", "base"): 0.5, ("polite", "tuned"): 2 / 3}
     assert found.p_values == {"test_iid": 1.0, SPLIT: 1.0}  # two gained half, one lost half: 2 of 3, two-sided
 

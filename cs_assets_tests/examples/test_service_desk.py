@@ -135,8 +135,18 @@ def test_an_address_that_says_no_city_goes_to_a_person(endpoint: Endpoint, desk:
     assert desk("--endpoint", endpoint.url, "message")[-2] == HAND_OVER
 
 
-def test_models_that_run_here_are_asked_the_same_way(desk: Desk, tiny_model: Path) -> None:
-    lines = desk("--base", str(tiny_model), "--model", f"intent_routing={tiny_model}", "你好")
+def test_models_that_run_here_are_asked_the_same_way(example: ModuleType, desk: Desk, tiny_model: Path) -> None:
+    models = [part for name in example.SCENARIOS for part in ("--model", f"{name}={tiny_model}")]
+    lines = desk("--base", str(tiny_model), *models, "你好")
     assert lines[0] == "客户：你好"
     assert lines[1].startswith("  intent_routing ")
     assert lines[-2] == HAND_OVER  # random weights say nothing that a desk understands
+
+
+@pytest.mark.parametrize("other", ["ticket_tools", "ticket_tool=folder"])
+def test_a_model_that_is_forgotten_is_told_before_any_is_loaded(
+    desk: Desk, capsys: pytest.CaptureFixture[str], other: str
+) -> None:
+    with pytest.raises(SystemExit):
+        desk("--base", "no such folder", "--model", "intent_routing=nor this one", "--model", other, "你好")
+    assert "the folder of address_extraction, ticket_tools is missing" in capsys.readouterr().err

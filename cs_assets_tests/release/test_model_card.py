@@ -32,9 +32,7 @@ def report(*splits: str) -> EvaluationReport:
         for split in splits
         for model in ("base", "tuned")
     ]
-    return EvaluationReport(
-        scenario="address_extraction", cells=cells, p_values={}, per_field={}, fit="fits", judge={}, reward={}
-    )
+    return EvaluationReport(scenario="address_extraction", cells=cells, p_values={}, fit="fits", judge={}, reward={})
 
 
 @pytest.fixture

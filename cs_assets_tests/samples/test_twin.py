@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -42,3 +43,6 @@ def test_it_is_what_the_assets_make_of_seeds_and_rewrites(scenarios: Path, tmp_p
     assert twin.variants.equals(made["template_variants"].filter("accepted"))
     assert twin.samples.equals(made["rendered_samples"])
     assert twin.samples.filter(pl.col("fold") == "train").height == scenario.counts.train
+    [event] = result.asset_materializations_for_node("rendered_samples")
+    told: Any = event.metadata["tags"].value
+    assert told["none"] == twin.samples.filter(pl.col("tags").list.len() == 0).height > 0

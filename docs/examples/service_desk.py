@@ -21,6 +21,7 @@ from cs_assets.scenario import load_scenario
 # Returns what the model of a scenario answers to chat messages, in at most so many tokens.
 Model = Callable[[str, list[dict[str, str]], int], str]
 
+SCENARIOS: Final = ("intent_routing", "address_extraction", "ticket_tools")
 HAND_OVER: Final = "这个我帮您转人工客服，请稍等。"
 NOT_FOUND: Final = "没有查到，麻烦您核对一下号码。"
 # Class of a message -> the functions that may help, and what is said of their results.
@@ -120,7 +121,9 @@ def main() -> None:
     where.add_argument("--base", help="folder of the base model, to run the models here")
     parser.add_argument("--model", action="append", default=[], metavar="SCENARIO=NAME_OR_FOLDER")
     options = parser.parse_args()
-    given = dict(model.split("=", 1) for model in options.model)
+    given = dict(model.partition("=")[::2] for model in options.model)
+    if options.base and (missing := [name for name in SCENARIOS if not given.get(name)]):
+        parser.error(f"--base: the folder of {', '.join(missing)} is missing; give --model SCENARIO=FOLDER for each")
     model = at_endpoint(options.endpoint, given) if options.endpoint else from_folders(options.base, given)
     for message in options.messages:
         print(f"客户：{message}")

@@ -21,6 +21,10 @@ from cs_assets.families.tools import Call, Tool
 # What is compared on the syntax tree, in this order.
 LEVELS: Final = ("function", "required", "unknown", "types", "values")
 
+# Where JSON may begin that holds more than numbers, or is empty; [微笑] is none.
+_JSON: Final = re.compile(r"""[\[{](?=\s*[\[\]{}"'])""")
+_PROGRAM: Final = re.compile(r"[A-Za-z_]\w* ?\(")
+
 NOTHING_FITS: Final = "抱歉，这个我这边处理不了。"
 
 
@@ -59,10 +63,13 @@ def read_answer(prediction: str) -> Answer | None:
 
 
 def read_repaired(prediction: str) -> Answer | None:
-    """Return what a sloppy prediction says: in fences or prose, a bare list of calls, a bare call."""
-    opening = re.search(r"[\[{]", prediction)
+    """Return what a sloppy prediction says: in fences or prose, a bare list of calls, a bare call.
+
+    Prose without a call, in JSON or as a program has it, calls nothing, and says that no function fits.
+    """
+    opening = _JSON.search(prediction)
     if opening is None:
-        return None
+        return None if _PROGRAM.search(prediction) else Answer(calls=[], ask=[])
     end = prediction.rfind("]" if opening[0] == "[" else "}") + 1
     try:
         parsed = json.loads(prediction[opening.start() : end])

@@ -410,6 +410,33 @@ def test_garbage_is_no_answer(family: ToolCallFamily, garbage: str) -> None:
     assert family.score(garbage, NOTHING).strict_json == 0
 
 
+@pytest.mark.parametrize("refused", ["", "抱歉，这个我处理不了。", "抱歉[微笑]，这个我处理不了（VIP也一样）", "{抱歉}"])
+def test_a_text_without_a_call_says_that_no_function_fits(family: ToolCallFamily, refused: str) -> None:
+    score = family.score(refused, NOTHING)
+    assert (score.strict_json, score.exact, score.repaired) == (0, 0, 1)
+    assert family.measures(refused, NOTHING)["irrelevance"] == 1
+    for truth in (TRUTH, ASKS):
+        assert family.score(refused, truth).field_accuracy == 0
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        f"好的：{TRUTH}",
+        TRUTH[:40],
+        "好的，[TicketQuery(number='WX1')]",
+        "TicketQuery (number='WX1')",
+        "[{'name': 'TicketQuery', 'arguments': {}}]",
+        '<tool_call>{ "name": "TicketQuery"}</tool_call>',
+        '{"TicketQuery": {"number": "WX1"}}',
+        '["TicketQuery"]',
+    ],
+)
+def test_a_text_with_a_call_in_whatever_notation_does_not(family: ToolCallFamily, called: str) -> None:
+    assert family.score(called, NOTHING).repaired == 0
+    assert family.measures(called, NOTHING)["irrelevance"] == 0
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
