@@ -53,13 +53,15 @@ def pairs_within(max_length: int, pairs: Sequence[Preference], tokenizer: Any) -
 def load_policy(base: str, adapter: str) -> Any:
     """Load the base with the tuned adapter, to be trained on; TRL takes a copy of the adapter as the reference.
 
+    The base is never in 4 bits, also where qlora trained the adapter: it takes the memory of lora.
+
     Raises:
         ValueError: what was tuned is not a LoRA adapter, so that no copy of it can stand beside it.
     """
     if (form := trained_form(adapter)) != "lora":
         raise ValueError(
             f"{adapter}: alignment starts at a LoRA adapter, found the form {form}. Train lora_adapter with method: "
-            "lora, dora, rslora or qlora, or set method: off in aligned_adapter."
+            "lora, dora, rslora or qlora (whose base is not in 4 bits here), or set method: off in aligned_adapter."
         )
     from peft import PeftModel
 
