@@ -42,7 +42,7 @@ class AlignedAdapterConfig(dg.Config, ReinforcementSettings, RewardingSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="4",
+    code_version="5",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )

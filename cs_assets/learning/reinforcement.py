@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from cs_assets.learning.alignment import AlignmentSettings, load_policy, run_alignment
+from cs_assets.learning.alignment import AlignmentLog, AlignmentSettings, load_policy, run_alignment
 from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer
 from cs_assets.learning.progress import Report, silent
-from cs_assets.learning.training import TrainingLog, training_arguments
+from cs_assets.learning.training import training_arguments
 from cs_assets.profiles import by_profile
 
 # Returns what each answer is worth; a case is the place of its prompt.
@@ -44,25 +44,6 @@ class ReinforcementSettings(AlignmentSettings):
     )
 
 
-class Reinforcement(BaseModel):
-    """How a reinforcement went: means over the first and the last fifth of its steps.
-
-    first, last: `reward`, the weighted sum; the mean of each reward function, by its name; `kl`, the divergence from
-    the tuned adapter in nats per token.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    log: TrainingLog
-    first: dict[str, float]
-    last: dict[str, float]
-
-    def metrics(self) -> dict[str, float]:
-        """Return what the training log tells, and each figure at the start and at the end."""
-        moved = {f"{name}_first": value for name, value in self.first.items()}
-        return self.log.metrics() | moved | {f"{name}_last": value for name, value in self.last.items()}
-
-
 def reinforce_adapter(
     base: str,
     adapter: str,
@@ -74,8 +55,11 @@ def reinforce_adapter(
     folder: Path,
     work: Path,
     report: Report = silent,
-) -> Reinforcement:
+) -> AlignmentLog:
     """Continue the training of `adapter` on its own answers.
+
+    The log tells `reward`, the weighted sum; the mean of each reward function, by its name; and `kl`, the divergence
+    from the tuned adapter in nats per token.
 
     Args:
         base: folder of the base model.
@@ -108,8 +92,8 @@ def reinforce_adapter(
         processing_class=tokenizer,
     )
     trainer.add_callback(_bound(settings.max_kl))
-    log = run_alignment(trainer, tokenizer, fitting, folder, work, report)
-    return _told(log, trainer.state.log_history)
+    figures = {f"rewards/{name}/mean": name for name in rewards} | {"reward": "reward", "kl": "kl"}
+    return run_alignment(trainer, tokenizer, fitting, figures, folder, work, report)
 
 
 def _fitting(
@@ -170,16 +154,3 @@ def _bound(max_kl: float) -> Any:
                 control.should_training_stop = control.should_save = True
 
     return Callback()
-
-
-def _told(log: TrainingLog, history: Sequence[Mapping[str, Any]]) -> Reinforcement:
-    """Read the rewards and the divergence from the Trainer's history."""
-    steps = [entry for entry in history if "reward" in entry]
-    names = {key: key.removeprefix("rewards/").removesuffix("/mean") for key in steps[0] if key.endswith("/mean")}
-    wanted = {key: name for key, name in names.items() if key.startswith("rewards/")} | {"reward": "reward", "kl": "kl"}
-    size = max(1, len(steps) // 5)
-
-    def mean(entries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        return {name: sum(float(entry[key]) for entry in entries) / len(entries) for key, name in wanted.items()}
-
-    return Reinforcement(log=log, first=mean(steps[:size]), last=mean(steps[-size:]))

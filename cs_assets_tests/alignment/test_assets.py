@@ -109,6 +109,7 @@ def test_it_is_off_unless_a_method_is_named(aligned: Any) -> None:
 def test_by_pairs_it_does_not_depend_on_what_only_reinforcement_takes(aligned: Any, method: str) -> None:
     first, second = aligned(method=method), aligned(method=method, generations=3, reward_weight=0.1)
     assert (first["cache"], second["cache"], first["method"]) == ("miss", "hit", method)
+    assert {"reward_margin_first", "reward_margin_last"} <= first.keys()
 
 
 @pytest.mark.parametrize("method", ["dpo", "kto"])
