@@ -74,21 +74,23 @@ def reinforce_adapter(
         report: is told the progress.
 
     Raises:
-        ValueError: there are no prompts, all are too long, or what was tuned is not a LoRA adapter.
+        ValueError: there are no prompts, all are too long, fewer are left than a step takes, or what was tuned is not
+            a LoRA adapter.
     """
     if not prompts:
         raise ValueError("no prompts to answer; look at preference_pairs.")
     from datasets import Dataset
     from transformers import set_seed
 
-    set_seed(settings.seed)
-    model, tokenizer = load_policy(base, adapter), load_tokenizer(base)
+    tokenizer = load_tokenizer(base)
     fitting = _fitting(tokenizer, prompts, settings, max_new_tokens)
+    set_seed(settings.seed)
+    model = load_policy(base, adapter)
     arguments = _arguments(settings, work, model.num_parameters(), max_new_tokens)
     trainer = _trainer(algorithm, arguments | {"reward_weights": [weight for _, weight in rewards.values()]})(
         model=model,
         reward_funcs=[_named(name, function) for name, (function, _) in rewards.items()],
-        train_dataset=Dataset.from_list([{"prompt": prompts[case], "case": case} for case in fitting]),
+        train_dataset=Dataset.from_list([{"prompt": prompts[case], "case": case} for case in _whole_steps(fitting, settings)]),
         processing_class=tokenizer,
     )
     trainer.add_callback(_bound(settings.max_kl))
@@ -104,8 +106,26 @@ def _fitting(
     fitting = [case for case, prompt in enumerate(prompts) if prompt_tokens(tokenizer, prompt) <= room]
     if not fitting:
         raise ValueError(f"every prompt leaves no room for an answer at max_length {settings.max_length}; raise it.")
+    if len(fitting) < _a_step(settings):
+        raise ValueError(
+            f"{len(fitting)} prompts with room for an answer, and a step takes batch_size {settings.batch_size} x "
+            f"gradient_accumulation {settings.gradient_accumulation}; raise `pairs`, or lower these."
+        )
     random.Random(settings.seed).shuffle(fitting)
     return fitting
+
+
+def _a_step(settings: ReinforcementSettings) -> int:
+    """Return how many prompts a step takes."""
+    return settings.batch_size * settings.gradient_accumulation
+
+
+def _whole_steps(cases: list[int], settings: ReinforcementSettings) -> list[int]:
+    """Return the prompts, and as many of the first ones again as the last step lacks; TRL leaves out what is no whole.
+
+    Since every epoch has one order, it would be the same prompts each time, which nobody ever answers.
+    """
+    return cases + cases[: -len(cases) % _a_step(settings)]
 
 
 def _arguments(settings: ReinforcementSettings, work: Path, parameters: int, max_new_tokens: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """RLOO and GRPO: the reward moves, beta holds the model back, and the result is an adapter as any."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,27 @@ def test_the_training_ends_where_the_model_has_moved_too_far(
     assert first.last["kl"] > 0.05  # of the last step alone, as they are so few
     assert (again.resumed_at, again.steps, again.tokens) == (first.steps, first.steps, 0)
     assert again.last == first.last
+
+
+def test_every_prompt_is_asked_though_the_last_step_is_not_full_of_them(start: Start, tmp_path: Path) -> None:
+    def noting(cases: Sequence[int], answers: Sequence[str]) -> list[float]:
+        asked.extend(cases)
+        return number(cases, answers)
+
+    asked: list[int] = []
+    settings = SETTINGS.model_copy(update={"epochs": 1, "batch_size": 2, "gradient_accumulation": 2, "generations": 2})
+    places = tmp_path / "aligned", tmp_path / "work"
+    base, adapter = map(str, start)
+    rewards = {"noting": (noting, 1.0)}
+    log = reinforce_adapter(base, adapter, PROMPTS[:6], rewards, "rloo", settings, ANSWER_TOKENS, *places)
+    assert (log.samples, log.steps) == (6, 2)
+    assert sorted(Counter(asked).values()) == [2] * 4 + [4] * 2  # two answers a prompt; two stand in both steps
+
+
+def test_fewer_prompts_than_a_step_takes_are_an_error_that_names_the_numbers(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"2 prompts .* batch_size 4 x gradient_accumulation 1.* raise `pairs`"):
+        reinforce(start, tmp_path / "aligned", tmp_path / "work", prompts=PROMPTS[:2])
+    assert not (tmp_path / "work").exists()
 
 
 def test_a_cut_reinforcement_resumes_and_ends_as_an_undisturbed_one(
