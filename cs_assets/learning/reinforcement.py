@@ -44,6 +44,22 @@ class ReinforcementSettings(AlignmentSettings):
     )
 
 
+class ReinforcementLog(AlignmentLog):
+    """The story of a reinforcement.
+
+    first, last: `reward`, the weighted sum; the mean of each reward function, by its name; `kl`, the divergence from
+    the tuned adapter in nats per token.
+    stopped_by_kl: the answers of the last step were further from the tuned model than `max_kl`, so that no step came
+    after it; the model is the one that it left.
+    """
+
+    stopped_by_kl: bool
+
+    def metrics(self) -> dict[str, float]:
+        """Return what the log of an alignment tells, and 1 or 0 for `stopped_by_kl`."""
+        return super().metrics() | {"stopped_by_kl": float(self.stopped_by_kl)}
+
+
 def reinforce_adapter(
     base: str,
     adapter: str,
@@ -55,11 +71,8 @@ def reinforce_adapter(
     folder: Path,
     work: Path,
     report: Report = silent,
-) -> AlignmentLog:
+) -> ReinforcementLog:
     """Continue the training of `adapter` on its own answers.
-
-    The log tells `reward`, the weighted sum; the mean of each reward function, by its name; and `kl`, the divergence
-    from the tuned adapter in nats per token.
 
     Args:
         base: folder of the base model.
@@ -86,16 +99,21 @@ def reinforce_adapter(
     fitting = _fitting(tokenizer, prompts, settings, max_new_tokens)
     set_seed(settings.seed)
     model = load_policy(base, adapter)
+    asked = [{"prompt": prompts[case], "case": case} for case in _whole_steps(fitting, settings)]
     arguments = _arguments(settings, work, model.num_parameters(), max_new_tokens)
     trainer = _trainer(algorithm, arguments | {"reward_weights": [weight for _, weight in rewards.values()]})(
         model=model,
         reward_funcs=[_named(name, function) for name, (function, _) in rewards.items()],
-        train_dataset=Dataset.from_list([{"prompt": prompts[case], "case": case} for case in _whole_steps(fitting, settings)]),
+        train_dataset=Dataset.from_list(asked),
         processing_class=tokenizer,
     )
     trainer.add_callback(_bound(settings.max_kl))
     figures = {f"rewards/{name}/mean": name for name in rewards} | {"reward": "reward", "kl": "kl"}
-    return run_alignment(trainer, tokenizer, fitting, figures, folder, work, report)
+    log = run_alignment(trainer, tokenizer, fitting, figures, folder, work, report)
+    kl = [entry["kl"] for entry in trainer.state.log_history if "kl" in entry]
+    told = ReinforcementLog(**dict(log), stopped_by_kl=kl[-1] > settings.max_kl)
+    told.save(folder)
+    return told
 
 
 def _fitting(
@@ -121,9 +139,9 @@ def _a_step(settings: ReinforcementSettings) -> int:
 
 
 def _whole_steps(cases: list[int], settings: ReinforcementSettings) -> list[int]:
-    """Return the prompts, and as many of the first ones again as the last step lacks; TRL leaves out what is no whole.
+    """Return the prompts, and of the first ones again as many as the last step lacks.
 
-    Since every epoch has one order, it would be the same prompts each time, which nobody ever answers.
+    TRL leaves out a step that is not whole, and since every epoch has one order, the same prompts each time.
     """
     return cases + cases[: -len(cases) % _a_step(settings)]
 

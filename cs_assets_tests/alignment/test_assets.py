@@ -135,7 +135,7 @@ def test_by_answers_it_tells_the_rewards_and_a_changed_weight_trains_again(
     first = aligned(method=method, reward_weight=0.0, generations=2)
     assert {"reward_first", "reward_last", "verified_first", "verified_last", "kl_last"} <= first.keys()
     assert "preferred_last" not in first
-    assert first["steps"] == 2
+    assert (first["steps"], first["stopped_by_kl"]) == (2, 0)
     assert aligned(method=method, reward_weight=0.0, generations=2)["cache"] == "hit"
     assert aligned(method=method, reward_weight=0.0, generations=3)["cache"] == "miss"
 

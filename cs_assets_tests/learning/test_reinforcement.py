@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
-from cs_assets.learning.alignment import AlignmentLog
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
 from cs_assets.learning.progress import Report, silent
-from cs_assets.learning.reinforcement import Algorithm, ReinforcementSettings, reinforce_adapter
+from cs_assets.learning.reinforcement import (
+    Algorithm,
+    ReinforcementLog,
+    ReinforcementSettings,
+    reinforce_adapter,
+)
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights
 from cs_assets_tests.tiny_model import write_tiny_model
@@ -83,7 +87,7 @@ def reinforce(
     prompts: Sequence[list[dict[str, str]]] = PROMPTS,
     report: Report = silent,
     **changed: Any,
-) -> AlignmentLog:
+) -> ReinforcementLog:
     base, adapter = map(str, start)
     rewards = {"readable": (readable, 1.0), "number": (number, 0.5)}
     settings = SETTINGS.model_copy(update=changed)
@@ -99,7 +103,7 @@ def test_the_reward_rises_and_the_result_is_an_adapter_as_its_start(
     assert found.last["readable"] > 0.6
     assert found.first["kl"] < 0.05 < found.last["kl"]
     assert found.last["reward"] == pytest.approx(found.last["readable"] + 0.5 * found.last["number"], abs=1e-3)
-    assert found.metrics()["readable_last"] == found.last["readable"]
+    assert found.metrics().items() >= {"readable_last": found.last["readable"], "stopped_by_kl": 0.0}.items()
     assert found.tokens > 8 * 64 * ANSWER_TOKENS  # epochs x answers; their prompts count too
     assert not [path for path in (tmp_path / "aligned").iterdir() if path.is_dir()]
     assert adapter_weights(tmp_path / "aligned").keys() == adapter_weights(start[1]).keys()
@@ -131,6 +135,7 @@ def test_the_training_ends_where_the_model_has_moved_too_far(
     )
     assert 1 < first.steps < 16
     assert first.last["kl"] > 0.05  # of the last step alone, as they are so few
+    assert first.metrics()["stopped_by_kl"] == again.metrics()["stopped_by_kl"] == 1
     assert (again.resumed_at, again.steps, again.tokens) == (first.steps, first.steps, 0)
     assert again.last == first.last
 
