@@ -100,7 +100,7 @@ def train_reward_model(
     )
     if not len(trainer.train_dataset):
         raise ValueError(f"every pair is longer than max_length {settings.max_length}; raise it.")
-    log = run_training(trainer, len(pairs), work, report)
+    log = run_training(trainer, len(trainer.train_dataset), work, report)
     save_adapter(trainer.model, tokenizer, folder)
     log.save(folder)
     del model, trainer

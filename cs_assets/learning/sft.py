@@ -3,16 +3,16 @@
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.conversations import Message, prompt_completion_pairs
+from cs_assets.learning.conversations import Message, conversation_tokens, prompt_completion_pairs
 from cs_assets.learning.models import load_tokenizer, load_trainable, release_memory, save_adapter
 from cs_assets.learning.packing import IGNORED, PackedRows, require_samples_apart
-from cs_assets.learning.progress import LossPoint, Report, Watch, silent, unwatched, validation_callback
+from cs_assets.learning.progress import LossPoint, Progress, Report, Watch, silent, unwatched, validation_callback
 from cs_assets.learning.streaming import epochs, read_conversations
 from cs_assets.learning.training import (
     TrainingLog,
@@ -67,16 +67,24 @@ def train_adapter(
         watch: is told each validation loss; what it raises ends the training, and nothing is saved.
 
     Raises:
-        ValueError: there is nothing to train on; or samples of a packed row would see each other in this model.
+        ValueError: there is nothing to train on; every sample of a split is too long; or samples of a packed row would
+            see each other in this model.
     """
-    samples, pairs = _counted(conversations)
-    if not samples:
+    tokenizer = load_tokenizer(base)
+    training, validating = (_counted(split, tokenizer, settings.max_length) for split in (conversations, validation))
+    if not training.samples:
         raise ValueError("no training samples: look at filtered_samples, which says why each one was rejected.")
-    trainer = _trainer(base, conversations, pairs, validation, settings, work)
+    for split, counted in (("training", training), ("validation", validating)):
+        if counted.samples and not counted.fitting:
+            raise ValueError(f"every {split} sample is longer than max_length {settings.max_length}; raise it.")
+
+    def tell(progress: Progress) -> None:
+        report(progress.model_copy(update={"too_long": training.too_long}))
+
+    trainer = _trainer(base, conversations, training.fitting, validation, settings, work)
     trainer.add_callback(validation_callback(watch))
-    if next(iter(trainer.train_dataset), None) is None:
-        raise ValueError(f"every training sample loses its answer at max_length {settings.max_length}; raise it.")
-    log = run_training(trainer, samples, work, report)
+    log = run_training(trainer, training.samples, work, tell)
+    log.too_long = training.too_long
     if validation and not settings.patience:
         log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
     save_adapter(trainer.model, trainer.processing_class, folder)
@@ -89,12 +97,12 @@ def train_adapter(
 def _trainer(
     base: str,
     conversations: list[list[Message]] | Path,
-    pairs: int,
+    answers: int,
     validation: list[list[Message]],
     settings: FineTuningSettings,
     work: Path,
 ) -> Any:
-    """Return TRL's trainer, with an adapter on the base; `pairs` is how many answers the conversations hold."""
+    """Return TRL's trainer, with an adapter on the base; `answers` is how many of the conversations' are learnt."""
     from transformers import EarlyStoppingCallback, set_seed
     from trl import SFTConfig, SFTTrainer
 
@@ -104,8 +112,9 @@ def _trainer(
     trainer = SFTTrainer(
         model=model,
         args=SFTConfig(
-            **training_arguments(settings, work, model.num_parameters()),
-            **_order(conversations, pairs, settings),
+            # TRL would cut what is longer, and teach an answer without its end.
+            **training_arguments(settings, work, model.num_parameters()) | {"max_length": None},
+            **_order(conversations, answers, settings),
             completion_only_loss=True,
             packing=False,
             **_stopping(settings, stops_early),
@@ -117,6 +126,9 @@ def _trainer(
         peft_config=peft_config(model, settings, "CAUSAL_LM"),
         callbacks=[EarlyStoppingCallback(settings.patience)] if stops_early else [],
     )
+    trainer.train_dataset = _within(settings.max_length, trainer.train_dataset)
+    if validation:
+        trainer.eval_dataset = _within(settings.max_length, trainer.eval_dataset)
     if settings.packing:
         require_samples_apart(trainer.model)
     if isinstance(conversations, Path):
@@ -125,13 +137,30 @@ def _trainer(
     return trainer
 
 
-def _counted(conversations: list[list[Message]] | Path) -> tuple[int, int]:
-    """Return how many conversations there are, and how many answers in them; a stream is read, and checked, for it."""
-    samples = pairs = 0
+class _Count(NamedTuple):
+    """How many conversations there are, and how many of their answers fit with all that is before them, or do not."""
+
+    samples: int
+    fitting: int
+    too_long: int
+
+
+def _counted(conversations: list[list[Message]] | Path, tokenizer: Any, max_length: int) -> _Count:
+    """Count what there is to learn; a stream is read, and checked, for it."""
+    samples = fitting = too_long = 0
     for messages in read_conversations(conversations) if isinstance(conversations, Path) else conversations:
         samples += 1
-        pairs += sum(message["role"] == "assistant" for message in messages)
-    return samples, pairs
+        for pair in prompt_completion_pairs(messages):
+            if conversation_tokens(tokenizer, pair["prompt"] + pair["completion"]) <= max_length:
+                fitting += 1
+            else:
+                too_long += 1
+    return _Count(samples, fitting, too_long)
+
+
+def _within(max_length: int, dataset: Any) -> Any:
+    """Return those of the tokenised samples that are not too long."""
+    return dataset.filter(lambda row: len(row["input_ids"]) <= max_length)
 
 
 def _dataset(conversations: list[list[Message]] | Path, settings: FineTuningSettings) -> Any:
@@ -192,7 +221,7 @@ def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]
     }
 
 
-def _order(conversations: list[list[Message]] | Path, pairs: int, settings: FineTuningSettings) -> dict[str, Any]:
+def _order(conversations: list[list[Message]] | Path, answers: int, settings: FineTuningSettings) -> dict[str, Any]:
     """Return in which order the samples come, and of a stream, which nobody else can count, how many steps it makes.
 
     Padding is work that teaches nothing, so samples of one length stand together where nothing else avoids it and a cut
@@ -202,7 +231,7 @@ def _order(conversations: list[list[Message]] | Path, pairs: int, settings: Fine
     """
     if isinstance(conversations, Path):
         a_step = settings.batch_size * settings.gradient_accumulation
-        return {"max_steps": math.ceil(settings.epochs * pairs / a_step)}
+        return {"max_steps": math.ceil(settings.epochs * answers / a_step)}
     grouped = settings.epochs <= 1 and not settings.packing
     return {"train_sampling_strategy": "group_by_length" if grouped else "random"}
 

@@ -95,7 +95,7 @@ class RewardModelConfig(dg.Config, RewardSettings, NoiseSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="4",
+    code_version="5",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )

@@ -137,7 +137,7 @@ class LoraAdapterConfig(dg.Config, FineTuningSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -179,7 +179,7 @@ _TRIALS_FILE: Final = "trials.parquet"
     partitions_def=scenario_partitions,
     kinds={"optuna", "trl", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
 )
 def lora_sweep(
@@ -239,7 +239,7 @@ class JointAdapterConfig(dg.Config, FineTuningSettings, JointSettings):
     deps=[training_splits],
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )

@@ -213,6 +213,13 @@ def test_pairs_that_are_all_too_long_are_an_error_that_names_the_setting(tiny_mo
         )
 
 
+def test_the_log_counts_the_pairs_that_were_trained_on(tiny_model: Path, tmp_path: Path) -> None:
+    long = PAIRS[0].model_copy(update={"rejected": "很长" * 80})
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    log = train_reward_model(str(tiny_model), [long, *PAIRS], settings, tmp_path / "model", tmp_path / "work")
+    assert (log.samples, log.steps) == (8, 4)
+
+
 def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(
     tiny_model: Path, resumed_equals_undisturbed: Any
 ) -> None:

@@ -130,16 +130,19 @@ def test_a_stream_that_ends_within_a_step_learns_what_larger_batches_would(
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
 
 
-def test_samples_that_are_too_long_shorten_the_run(tiny_model: Path, tmp_path: Path) -> None:
-    too_long = [{"role": "user", "content": "路" * 200}, {"role": "assistant", "content": "好"}]
-    file = write_jsonl(tmp_path / "train.jsonl", [*[conversation(i) for i in range(6)], too_long, too_long])
+LONG_PROMPT = [{"role": "user", "content": "路" * 200}, {"role": "assistant", "content": "好"}]
+LONG_ANSWER = [{"role": "user", "content": "路"}, {"role": "assistant", "content": "好" * 200}]
+
+
+def test_samples_that_are_too_long_are_left_out_and_told(tiny_model: Path, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "train.jsonl", [LONG_PROMPT, *[conversation(i) for i in range(6)], LONG_ANSWER])
     settings = SETTINGS.model_copy(update={"epochs": 2})
     log, again = (
         train_adapter(str(tiny_model), file, [], settings, tmp_path / "model", tmp_path / "work") for _ in range(2)
     )
-    assert (log.samples, log.steps) == (8, 6)
+    assert (log.samples, log.steps, log.too_long) == (8, 6, 2)
     assert (again.resumed_at, again.tokens, again.curve) == (6, 0, log.curve)
-    alone = write_jsonl(tmp_path / "long.jsonl", [too_long])
+    alone = write_jsonl(tmp_path / "long.jsonl", [LONG_PROMPT, LONG_ANSWER])
     with pytest.raises(ValueError, match="max_length"):
         train_adapter(str(tiny_model), alone, [], settings, tmp_path / "other", tmp_path / "other_work")
 
