@@ -132,7 +132,7 @@ def _trainer(
     if settings.packing:
         require_samples_apart(trainer.model)
     if isinstance(conversations, Path):
-        _end_with_the_stream(trainer)
+        _fill_the_last_step(trainer)
     project_answers_only(trainer.model)
     return trainer
 
@@ -185,18 +185,13 @@ def _streamed_pairs(**stream: Any) -> Iterator[dict[str, list[Message]]]:
     return _all_pairs(epochs(**stream))
 
 
-def _end_with_the_stream(trainer: Any) -> None:
-    """End the training where the stream ends; samples that were too long make it shorter than it was counted.
+def _fill_the_last_step(trainer: Any) -> None:
+    """Let a stream end within a step, which the Trainer drops where batches are missing to it.
 
-    The Trainer drops the last step where batches are missing to it. Blank ones, without labels, take their place: they
-    change neither the loss, which is a mean over the answers' tokens, nor the gradients.
+    Blank ones, without labels, take their place: they change neither the loss, which is a mean over the answers'
+    tokens, nor the gradients.
     """
     import torch
-    from transformers import TrainerCallback
-
-    class Callback(TrainerCallback):
-        def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            control.should_training_stop = True
 
     fetch = trainer.get_batch_samples
 
@@ -206,7 +201,6 @@ def _end_with_the_stream(trainer: Any) -> None:
         return found + blank * (count - len(found)), items
 
     trainer.get_batch_samples = fetch_whole_step
-    trainer.add_callback(Callback())
 
 
 def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]:

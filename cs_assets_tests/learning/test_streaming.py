@@ -147,6 +147,17 @@ def test_samples_that_are_too_long_are_left_out_and_told(tiny_model: Path, tmp_p
         train_adapter(str(tiny_model), alone, [], settings, tmp_path / "other", tmp_path / "other_work")
 
 
+def test_a_stream_without_those_that_are_too_long_is_measured_and_saved_at_its_last_step(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    file = write_jsonl(tmp_path / "train.jsonl", [LONG_PROMPT, *[conversation(i) for i in range(6)], LONG_PROMPT])
+    settings = SETTINGS.model_copy(update={"epochs": 2, "patience": 9, "checkpoint_steps": 4})
+    log = train_adapter(str(tiny_model), file, [conversation(9)], settings, tmp_path / "model", tmp_path / "work")
+    assert [point.step for point in log.curve if point.validation is not None] == [4, 6]
+    assert (tmp_path / "work" / "checkpoints" / "checkpoint-6").is_dir()
+    assert log.metrics()["validation_loss"] == min(point.validation for point in log.curve if point.validation)
+
+
 def test_a_cut_stream_resumes_at_the_next_sample(
     tiny_model: Path, tmp_path: Path, resumed_equals_undisturbed: Any
 ) -> None:
