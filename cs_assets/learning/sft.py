@@ -5,15 +5,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import Field
-
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.conversations import Message, conversation_tokens, prompt_completion_pairs
 from cs_assets.learning.models import load_tokenizer, load_trainable, release_memory, save_adapter
 from cs_assets.learning.packing import IGNORED, PackedRows, require_samples_apart
 from cs_assets.learning.progress import LossPoint, Progress, Report, Watch, silent, unwatched, validation_callback
-from cs_assets.learning.streaming import epochs, read_conversations
+from cs_assets.learning.streaming import Stream, epochs, read_conversations
 from cs_assets.learning.training import (
     TrainingLog,
     TrainingSettings,
@@ -38,14 +36,11 @@ class FineTuningSettings(TrainingSettings):
         full=True,
         description="Lay the samples of a batch end to end instead of padding each; what is learned stays the same.",
     )
-    shuffle_buffer: int = Field(
-        default=100_000, description="Conversations in memory to draw from, where training data is streamed.", ge=1
-    )
 
 
 def train_adapter(
     base: str,
-    conversations: list[list[Message]] | Path,
+    conversations: list[list[Message]] | Stream,
     validation: list[list[Message]],
     settings: FineTuningSettings,
     folder: Path,
@@ -57,8 +52,8 @@ def train_adapter(
 
     Args:
         base: folder of the base model.
-        conversations: training samples; each ends with the assistant's message and may hold earlier ones. A path is
-            streamed (see `streaming.py`), for data larger than memory.
+        conversations: training samples; each ends with the assistant's message and may hold earlier ones. A stream is
+            for data larger than memory (see `streaming.py`).
         validation: samples for the validation loss; may be empty, then nothing stops the training early.
         settings: numbers of the training.
         folder: receives adapter, tokenizer and training log.
@@ -96,7 +91,7 @@ def train_adapter(
 
 def _trainer(
     base: str,
-    conversations: list[list[Message]] | Path,
+    conversations: list[list[Message]] | Stream,
     answers: int,
     validation: list[list[Message]],
     settings: FineTuningSettings,
@@ -131,7 +126,7 @@ def _trainer(
         trainer.eval_dataset = _within(settings.max_length, trainer.eval_dataset)
     if settings.packing:
         require_samples_apart(trainer.model)
-    if isinstance(conversations, Path):
+    if isinstance(conversations, Stream):
         _fill_the_last_step(trainer)
     project_answers_only(trainer.model)
     return trainer
@@ -145,10 +140,10 @@ class _Count(NamedTuple):
     too_long: int
 
 
-def _counted(conversations: list[list[Message]] | Path, tokenizer: Any, max_length: int) -> _Count:
+def _counted(conversations: list[list[Message]] | Stream, tokenizer: Any, max_length: int) -> _Count:
     """Count what there is to learn; a stream is read, and checked, for it."""
     samples = fitting = too_long = 0
-    for messages in read_conversations(conversations) if isinstance(conversations, Path) else conversations:
+    for messages in read_conversations(conversations.path) if isinstance(conversations, Stream) else conversations:
         samples += 1
         for pair in prompt_completion_pairs(messages):
             if conversation_tokens(tokenizer, pair["prompt"] + pair["completion"]) <= max_length:
@@ -163,18 +158,18 @@ def _within(max_length: int, dataset: Any) -> Any:
     return dataset.filter(lambda row: len(row["input_ids"]) <= max_length)
 
 
-def _dataset(conversations: list[list[Message]] | Path, settings: FineTuningSettings) -> Any:
+def _dataset(conversations: list[list[Message]] | Stream, settings: FineTuningSettings) -> Any:
     """Return the pairs to learn; of a stream, those of all epochs, one after the other."""
     from datasets import Dataset, IterableDataset
 
-    if isinstance(conversations, Path):
+    if isinstance(conversations, Stream):
         # One iteration for the whole run: the Trainer's own epochs forget, when it resumes, which one it was in.
         return IterableDataset.from_generator(
             _streamed_pairs,
             gen_kwargs={
-                "path": conversations,
+                "path": conversations.path,
                 "count": math.ceil(settings.epochs),
-                "buffer": settings.shuffle_buffer,
+                "buffer": conversations.buffer,
                 "seed": settings.seed,
             },
         )
@@ -215,7 +210,7 @@ def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]
     }
 
 
-def _order(conversations: list[list[Message]] | Path, answers: int, settings: FineTuningSettings) -> dict[str, Any]:
+def _order(conversations: list[list[Message]] | Stream, answers: int, settings: FineTuningSettings) -> dict[str, Any]:
     """Return in which order the samples come, and of a stream, which nobody else can count, how many steps it makes.
 
     Padding is work that teaches nothing, so samples of one length stand together where nothing else avoids it and a cut
@@ -223,7 +218,7 @@ def _order(conversations: list[list[Message]] | Path, answers: int, settings: Fi
     which the Trainer restores only after the first batch of a resumed epoch: within the second or a later epoch it
     would repeat the order of the first. The random sampler is seeded with the epoch's number.
     """
-    if isinstance(conversations, Path):
+    if isinstance(conversations, Stream):
         a_step = settings.batch_size * settings.gradient_accumulation
         return {"max_steps": math.ceil(settings.epochs * answers / a_step)}
     grouped = settings.epochs <= 1 and not settings.packing
