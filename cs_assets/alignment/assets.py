@@ -42,7 +42,7 @@ class AlignedAdapterConfig(dg.Config, ReinforcementSettings, RewardingSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="4",
+    code_version="5",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -90,6 +90,11 @@ def aligned_adapter(
             ).metrics()
 
     result = trained_model(context, store, tracking, base, settings, inputs, train)
+    if result.value.metrics.get("stopped_by_kl"):
+        context.log.warning(
+            f"the training ended at max_kl {config.max_kl}, beyond which its last step was; raise beta or lower "
+            "learning_rate to stay nearer to the tuned model"
+        )
     # A reward model without test pairs has no accuracy.
     accuracy = {f"reward_{name}": value for name, value in reward_model.metrics.items() if name == "accuracy"}
     metadata = {**(result.metadata or {}), "method": config.method, **accuracy}

@@ -5,9 +5,10 @@ The ways themselves stand in `dpo.py` (pairs), `unpaired.py` (KTO, the answers o
 reference, by `beta`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -29,6 +30,22 @@ class AlignmentSettings(LoopSettings):
     beta: float = Field(
         default=0.1, description="How close to the tuned model the result stays; higher is closer.", gt=0
     )
+
+
+# What DPO and KTO log of a step's pairs, and its name here; KTO, which has answers and no pairs, logs the margin alone.
+PREFERENCE_FIGURES: Final = {"rewards/margins": "reward_margin", "rewards/accuracies": "preference_accuracy"}
+
+
+class AlignmentLog(TrainingLog):
+    """The story of an alignment, and how far it got: means over the first and the last fifth of its steps, by name."""
+
+    first: dict[str, float]
+    last: dict[str, float]
+
+    def metrics(self) -> dict[str, float]:
+        """Return what a training log tells, and each figure at the start and at the end."""
+        moved = {f"{name}_first": value for name, value in self.first.items()}
+        return super().metrics() | moved | {f"{name}_last": value for name, value in self.last.items()}
 
 
 def pairs_within(max_length: int, pairs: Sequence[Preference], tokenizer: Any) -> list[Preference]:
@@ -53,13 +70,15 @@ def pairs_within(max_length: int, pairs: Sequence[Preference], tokenizer: Any) -
 def load_policy(base: str, adapter: str) -> Any:
     """Load the base with the tuned adapter, to be trained on; TRL takes a copy of the adapter as the reference.
 
+    The base is never in 4 bits, also where qlora trained the adapter: it takes the memory of lora.
+
     Raises:
         ValueError: what was tuned is not a LoRA adapter, so that no copy of it can stand beside it.
     """
     if (form := trained_form(adapter)) != "lora":
         raise ValueError(
             f"{adapter}: alignment starts at a LoRA adapter, found the form {form}. Train lora_adapter with method: "
-            "lora, dora, rslora or qlora, or set method: off in aligned_adapter."
+            "lora, dora, rslora or qlora (whose base is not in 4 bits here), or set method: off in aligned_adapter."
         )
     from peft import PeftModel
 
@@ -67,10 +86,34 @@ def load_policy(base: str, adapter: str) -> Any:
 
 
 def run_alignment(
-    trainer: Any, tokenizer: Any, cases: Sequence[Any], folder: Path, work: Path, report: Report
-) -> TrainingLog:
-    """Train and save: adapter, tokenizer and log in `folder`, checkpoints in `work`."""
+    trainer: Any,
+    tokenizer: Any,
+    cases: Sequence[Any],
+    figures: Mapping[str, str],
+    folder: Path,
+    work: Path,
+    report: Report,
+) -> AlignmentLog:
+    """Train and save: adapter, tokenizer and log in `folder`, checkpoints in `work`.
+
+    Args:
+        trainer: TRL's, of any of the ways.
+        tokenizer: saved beside the adapter.
+        cases: what is learnt from; counted.
+        figures: what the trainer logs of its steps, under its key there -> its name in the log that is returned.
+        folder, work, report: as in `sft.train_adapter`.
+    """
     log = run_training(trainer, len(cases), work, report)
+    steps = [entry for entry in trainer.state.log_history if "loss" in entry]
+    fifth = max(1, len(steps) // 5)
+    first, last = _means(steps[:fifth], figures), _means(steps[-fifth:], figures)
     save_adapter(trainer.model, tokenizer, folder)
-    log.save(folder)
-    return log
+    told = AlignmentLog(**dict(log), first=first, last=last)
+    told.save(folder)
+    return told
+
+
+def _means(steps: Sequence[Mapping[str, float]], figures: Mapping[str, str]) -> dict[str, float]:
+    """Return the mean of each figure by its name, over the steps that tell it; where none does, it is left out."""
+    told = {name: [step[key] for step in steps if key in step] for key, name in figures.items()}
+    return {name: fmean(values) for name, values in told.items() if values}

@@ -28,3 +28,8 @@ def prompt_completion_pairs(messages: list[Message]) -> list[dict[str, list[Mess
 def prompt_tokens(tokenizer: Any, prompt: list[Message]) -> int:
     """Return the length of a prompt in tokens, with what the chat template puts before the answer."""
     return len(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
+
+
+def conversation_tokens(tokenizer: Any, messages: list[Message]) -> int:
+    """Return the length of a conversation in tokens, to the end of its last message."""
+    return len(tokenizer.apply_chat_template(messages, return_dict=False))

@@ -71,10 +71,6 @@ class JudgeSettings(TrainingSettings):
         description="How soon a verdict counts as learnt, and is left alone: at 0.5 also a wrong one, which stays.",
         gt=0,
     )
-    loss: str = Field(
-        default="apo_zero_unpaired",
-        description="apo_zero_unpaired needs no KL pass, which would cost a third of the time; kto estimates the KL.",
-    )
 
 
 def train_judge(
@@ -125,7 +121,8 @@ def train_judge(
         args=KTOConfig(
             **training_arguments(settings, work, model.num_parameters()),
             beta=settings.beta,
-            loss_type=settings.loss,
+            # It needs no KL. The loss kto estimates it from the answer of the row before, and twins have one word.
+            loss_type="apo_zero_unpaired",
             desirable_weight=desirable,
             undesirable_weight=undesirable,
             train_sampling_strategy="sequential",

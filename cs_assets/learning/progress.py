@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Progress(BaseModel):
-    """A moment of a training run. `loss` is the mean since the last report; `training` names one of several."""
+    """A moment of a training run.
+
+    loss: the mean since the last report. training: names one of several. too_long: answers that are left out.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,13 +24,15 @@ class Progress(BaseModel):
     tokens_per_second: float
     seconds_left: float
     training: str = ""
+    too_long: int = 0
 
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self.seconds_left), 60)
         named = f"{self.training}: " if self.training else ""
+        left_out = f"  {self.too_long} answers too long" if self.too_long else ""
         return (
             f"{named}step {self.step}/{self.steps}  loss {self.loss:.4f}  {self.tokens_per_second:.0f} tokens/s  "
-            f"ETA {minutes}:{seconds:02d}"
+            f"ETA {minutes}:{seconds:02d}{left_out}"
         )
 
 

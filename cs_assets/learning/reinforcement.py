@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from cs_assets.learning.alignment import AlignmentSettings, load_policy, run_alignment
+from cs_assets.learning.alignment import AlignmentLog, AlignmentSettings, load_policy, run_alignment
 from cs_assets.learning.conversations import Message, prompt_tokens
 from cs_assets.learning.models import load_tokenizer
 from cs_assets.learning.progress import Report, silent
-from cs_assets.learning.training import TrainingLog, training_arguments
+from cs_assets.learning.training import training_arguments
 from cs_assets.profiles import by_profile
 
 # Returns what each answer is worth; a case is the place of its prompt.
@@ -44,23 +44,20 @@ class ReinforcementSettings(AlignmentSettings):
     )
 
 
-class Reinforcement(BaseModel):
-    """How a reinforcement went: means over the first and the last fifth of its steps.
+class ReinforcementLog(AlignmentLog):
+    """The story of a reinforcement.
 
     first, last: `reward`, the weighted sum; the mean of each reward function, by its name; `kl`, the divergence from
     the tuned adapter in nats per token.
+    stopped_by_kl: the answers of the last step were further from the tuned model than `max_kl`, so that no step came
+    after it; the model is the one that it left.
     """
 
-    model_config = ConfigDict(frozen=True)
-
-    log: TrainingLog
-    first: dict[str, float]
-    last: dict[str, float]
+    stopped_by_kl: bool
 
     def metrics(self) -> dict[str, float]:
-        """Return what the training log tells, and each figure at the start and at the end."""
-        moved = {f"{name}_first": value for name, value in self.first.items()}
-        return self.log.metrics() | moved | {f"{name}_last": value for name, value in self.last.items()}
+        """Return what the log of an alignment tells, and 1 or 0 for `stopped_by_kl`."""
+        return super().metrics() | {"stopped_by_kl": float(self.stopped_by_kl)}
 
 
 def reinforce_adapter(
@@ -74,7 +71,7 @@ def reinforce_adapter(
     folder: Path,
     work: Path,
     report: Report = silent,
-) -> Reinforcement:
+) -> ReinforcementLog:
     """Continue the training of `adapter` on its own answers.
 
     Args:
@@ -90,26 +87,33 @@ def reinforce_adapter(
         report: is told the progress.
 
     Raises:
-        ValueError: there are no prompts, all are too long, or what was tuned is not a LoRA adapter.
+        ValueError: there are no prompts, all are too long, fewer are left than a step takes, or what was tuned is not
+            a LoRA adapter.
     """
     if not prompts:
         raise ValueError("no prompts to answer; look at preference_pairs.")
     from datasets import Dataset
     from transformers import set_seed
 
-    set_seed(settings.seed)
-    model, tokenizer = load_policy(base, adapter), load_tokenizer(base)
+    tokenizer = load_tokenizer(base)
     fitting = _fitting(tokenizer, prompts, settings, max_new_tokens)
+    set_seed(settings.seed)
+    model = load_policy(base, adapter)
+    asked = [{"prompt": prompts[case], "case": case} for case in _whole_steps(fitting, settings)]
     arguments = _arguments(settings, work, model.num_parameters(), max_new_tokens)
     trainer = _trainer(algorithm, arguments | {"reward_weights": [weight for _, weight in rewards.values()]})(
         model=model,
         reward_funcs=[_named(name, function) for name, (function, _) in rewards.items()],
-        train_dataset=Dataset.from_list([{"prompt": prompts[case], "case": case} for case in fitting]),
+        train_dataset=Dataset.from_list(asked),
         processing_class=tokenizer,
     )
     trainer.add_callback(_bound(settings.max_kl))
-    log = run_alignment(trainer, tokenizer, fitting, folder, work, report)
-    return _told(log, trainer.state.log_history)
+    figures = {f"rewards/{name}/mean": name for name in rewards} | {"reward": "reward", "kl": "kl"}
+    log = run_alignment(trainer, tokenizer, fitting, figures, folder, work, report)
+    kl = [entry["kl"] for entry in trainer.state.log_history if "kl" in entry]
+    told = ReinforcementLog(**dict(log), stopped_by_kl=kl[-1] > settings.max_kl)
+    told.save(folder)
+    return told
 
 
 def _fitting(
@@ -120,8 +124,26 @@ def _fitting(
     fitting = [case for case, prompt in enumerate(prompts) if prompt_tokens(tokenizer, prompt) <= room]
     if not fitting:
         raise ValueError(f"every prompt leaves no room for an answer at max_length {settings.max_length}; raise it.")
+    if len(fitting) < _a_step(settings):
+        raise ValueError(
+            f"{len(fitting)} prompts with room for an answer, and a step takes batch_size {settings.batch_size} x "
+            f"gradient_accumulation {settings.gradient_accumulation}; raise `pairs`, or lower these."
+        )
     random.Random(settings.seed).shuffle(fitting)
     return fitting
+
+
+def _a_step(settings: ReinforcementSettings) -> int:
+    """Return how many prompts a step takes."""
+    return settings.batch_size * settings.gradient_accumulation
+
+
+def _whole_steps(cases: list[int], settings: ReinforcementSettings) -> list[int]:
+    """Return the prompts, and of the first ones again as many as the last step lacks.
+
+    TRL leaves out a step that is not whole, and since every epoch has one order, the same prompts each time.
+    """
+    return cases + cases[: -len(cases) % _a_step(settings)]
 
 
 def _arguments(settings: ReinforcementSettings, work: Path, parameters: int, max_new_tokens: int) -> dict[str, Any]:
@@ -170,16 +192,3 @@ def _bound(max_kl: float) -> Any:
                 control.should_training_stop = control.should_save = True
 
     return Callback()
-
-
-def _told(log: TrainingLog, history: Sequence[Mapping[str, Any]]) -> Reinforcement:
-    """Read the rewards and the divergence from the Trainer's history."""
-    steps = [entry for entry in history if "reward" in entry]
-    names = {key: key.removeprefix("rewards/").removesuffix("/mean") for key in steps[0] if key.endswith("/mean")}
-    wanted = {key: name for key, name in names.items() if key.startswith("rewards/")} | {"reward": "reward", "kl": "kl"}
-    size = max(1, len(steps) // 5)
-
-    def mean(entries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        return {name: sum(float(entry[key]) for entry in entries) / len(entries) for key, name in wanted.items()}
-
-    return Reinforcement(log=log, first=mean(steps[:size]), last=mean(steps[-size:]))

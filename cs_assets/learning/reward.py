@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from cs_assets.learning.adapters import LOW_RANK, peft_config, with_head_on
+from cs_assets.learning.adapters import LOW_RANK, peft_config, shape_of, with_head_on
 from cs_assets.learning.conversations import Message
 from cs_assets.learning.inference import ReportBatch, nobody, rewards
 from cs_assets.learning.models import (
@@ -67,8 +67,8 @@ def train_reward_model(
     """Train head and adapter on pairs; arguments as in `sft.train_adapter`.
 
     Args:
-        start: folder of an adapter of the same base that `can_start_at` allows; its shape takes the place of that in
-            the settings. None: a new one.
+        start: folder of an adapter of the same base, whose shape takes the place of that in the settings; see
+            `settings_to_start_at`. None: a new one.
 
     Raises:
         ValueError: there are no pairs, or every one is too long; or qlora without a GPU.
@@ -100,7 +100,7 @@ def train_reward_model(
     )
     if not len(trainer.train_dataset):
         raise ValueError(f"every pair is longer than max_length {settings.max_length}; raise it.")
-    log = run_training(trainer, len(pairs), work, report)
+    log = run_training(trainer, len(trainer.train_dataset), work, report)
     save_adapter(trainer.model, tokenizer, folder)
     log.save(folder)
     del model, trainer
@@ -108,9 +108,18 @@ def train_reward_model(
     return log
 
 
-def can_start_at(adapter: str, settings: RewardSettings) -> bool:
-    """Tell whether a reward model can take over what was trained: a low-rank adapter, by a method that trains one."""
-    return trained_form(adapter) == "lora" and settings.method in LOW_RANK
+def settings_to_start_at(adapter: str, settings: RewardSettings) -> RewardSettings | None:
+    """Return the settings with the shape of an adapter that a reward model can take over, None where it cannot.
+
+    It takes over a low-rank adapter, by a method that trains one. With qlora the base stays in 4 bits; no method names
+    DoRA or rsLoRA on such a base, so these are not taken over there.
+    """
+    if trained_form(adapter) != "lora" or settings.method not in LOW_RANK:
+        return None
+    shaped = settings.model_copy(update=shape_of(adapter))
+    if settings.method != "qlora":
+        return shaped
+    return shaped.model_copy(update={"method": "qlora"}) if shaped.method == "lora" else None
 
 
 def reward_differences(

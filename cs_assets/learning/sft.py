@@ -3,17 +3,15 @@
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from cs_assets.learning.adapters import peft_config
 from cs_assets.learning.answer_head import project_answers_only
-from cs_assets.learning.conversations import Message, prompt_completion_pairs
+from cs_assets.learning.conversations import Message, conversation_tokens, prompt_completion_pairs
 from cs_assets.learning.models import load_tokenizer, load_trainable, release_memory, save_adapter
 from cs_assets.learning.packing import IGNORED, PackedRows, require_samples_apart
-from cs_assets.learning.progress import LossPoint, Report, Watch, silent, unwatched, validation_callback
-from cs_assets.learning.streaming import epochs, read_conversations
+from cs_assets.learning.progress import LossPoint, Progress, Report, Watch, silent, unwatched, validation_callback
+from cs_assets.learning.streaming import Stream, epochs, read_conversations
 from cs_assets.learning.training import (
     TrainingLog,
     TrainingSettings,
@@ -38,14 +36,11 @@ class FineTuningSettings(TrainingSettings):
         full=True,
         description="Lay the samples of a batch end to end instead of padding each; what is learned stays the same.",
     )
-    shuffle_buffer: int = Field(
-        default=100_000, description="Conversations in memory to draw from, where training data is streamed.", ge=1
-    )
 
 
 def train_adapter(
     base: str,
-    conversations: list[list[Message]] | Path,
+    conversations: list[list[Message]] | Stream,
     validation: list[list[Message]],
     settings: FineTuningSettings,
     folder: Path,
@@ -57,8 +52,8 @@ def train_adapter(
 
     Args:
         base: folder of the base model.
-        conversations: training samples; each ends with the assistant's message and may hold earlier ones. A path is
-            streamed (see `streaming.py`), for data larger than memory.
+        conversations: training samples; each ends with the assistant's message and may hold earlier ones. A stream is
+            for data larger than memory (see `streaming.py`).
         validation: samples for the validation loss; may be empty, then nothing stops the training early.
         settings: numbers of the training.
         folder: receives adapter, tokenizer and training log.
@@ -67,16 +62,24 @@ def train_adapter(
         watch: is told each validation loss; what it raises ends the training, and nothing is saved.
 
     Raises:
-        ValueError: there is nothing to train on; or samples of a packed row would see each other in this model.
+        ValueError: there is nothing to train on; every sample of a split is too long; or samples of a packed row would
+            see each other in this model.
     """
-    samples, pairs = _counted(conversations)
-    if not samples:
+    tokenizer = load_tokenizer(base)
+    training, validating = (_counted(split, tokenizer, settings.max_length) for split in (conversations, validation))
+    if not training.samples:
         raise ValueError("no training samples: look at filtered_samples, which says why each one was rejected.")
-    trainer = _trainer(base, conversations, pairs, validation, settings, work)
+    for split, counted in (("training", training), ("validation", validating)):
+        if counted.samples and not counted.fitting:
+            raise ValueError(f"every {split} sample is longer than max_length {settings.max_length}; raise it.")
+
+    def tell(progress: Progress) -> None:
+        report(progress.model_copy(update={"too_long": training.too_long}))
+
+    trainer = _trainer(base, conversations, training.fitting, validation, settings, work)
     trainer.add_callback(validation_callback(watch))
-    if next(iter(trainer.train_dataset), None) is None:
-        raise ValueError(f"every training sample loses its answer at max_length {settings.max_length}; raise it.")
-    log = run_training(trainer, samples, work, report)
+    log = run_training(trainer, training.samples, work, tell)
+    log.too_long = training.too_long
     if validation and not settings.patience:
         log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
     save_adapter(trainer.model, trainer.processing_class, folder)
@@ -88,13 +91,13 @@ def train_adapter(
 
 def _trainer(
     base: str,
-    conversations: list[list[Message]] | Path,
-    pairs: int,
+    conversations: list[list[Message]] | Stream,
+    answers: int,
     validation: list[list[Message]],
     settings: FineTuningSettings,
     work: Path,
 ) -> Any:
-    """Return TRL's trainer, with an adapter on the base; `pairs` is how many answers the conversations hold."""
+    """Return TRL's trainer, with an adapter on the base; `answers` is how many of the conversations' are learnt."""
     from transformers import EarlyStoppingCallback, set_seed
     from trl import SFTConfig, SFTTrainer
 
@@ -104,8 +107,9 @@ def _trainer(
     trainer = SFTTrainer(
         model=model,
         args=SFTConfig(
-            **training_arguments(settings, work, model.num_parameters()),
-            **_order(conversations, pairs, settings),
+            # TRL would cut what is longer, and teach an answer without its end.
+            **training_arguments(settings, work, model.num_parameters()) | {"max_length": None},
+            **_order(conversations, answers, settings),
             completion_only_loss=True,
             packing=False,
             **_stopping(settings, stops_early),
@@ -117,35 +121,55 @@ def _trainer(
         peft_config=peft_config(model, settings, "CAUSAL_LM"),
         callbacks=[EarlyStoppingCallback(settings.patience)] if stops_early else [],
     )
+    trainer.train_dataset = _within(settings.max_length, trainer.train_dataset)
+    if validation:
+        trainer.eval_dataset = _within(settings.max_length, trainer.eval_dataset)
     if settings.packing:
         require_samples_apart(trainer.model)
-    if isinstance(conversations, Path):
-        _end_with_the_stream(trainer)
+    if isinstance(conversations, Stream):
+        _fill_the_last_step(trainer)
     project_answers_only(trainer.model)
     return trainer
 
 
-def _counted(conversations: list[list[Message]] | Path) -> tuple[int, int]:
-    """Return how many conversations there are, and how many answers in them; a stream is read, and checked, for it."""
-    samples = pairs = 0
-    for messages in read_conversations(conversations) if isinstance(conversations, Path) else conversations:
+class _Count(NamedTuple):
+    """How many conversations there are, and how many of their answers fit with all that is before them, or do not."""
+
+    samples: int
+    fitting: int
+    too_long: int
+
+
+def _counted(conversations: list[list[Message]] | Stream, tokenizer: Any, max_length: int) -> _Count:
+    """Count what there is to learn; a stream is read, and checked, for it."""
+    samples = fitting = too_long = 0
+    for messages in read_conversations(conversations.path) if isinstance(conversations, Stream) else conversations:
         samples += 1
-        pairs += sum(message["role"] == "assistant" for message in messages)
-    return samples, pairs
+        for pair in prompt_completion_pairs(messages):
+            if conversation_tokens(tokenizer, pair["prompt"] + pair["completion"]) <= max_length:
+                fitting += 1
+            else:
+                too_long += 1
+    return _Count(samples, fitting, too_long)
 
 
-def _dataset(conversations: list[list[Message]] | Path, settings: FineTuningSettings) -> Any:
+def _within(max_length: int, dataset: Any) -> Any:
+    """Return those of the tokenised samples that are not too long."""
+    return dataset.filter(lambda row: len(row["input_ids"]) <= max_length)
+
+
+def _dataset(conversations: list[list[Message]] | Stream, settings: FineTuningSettings) -> Any:
     """Return the pairs to learn; of a stream, those of all epochs, one after the other."""
     from datasets import Dataset, IterableDataset
 
-    if isinstance(conversations, Path):
+    if isinstance(conversations, Stream):
         # One iteration for the whole run: the Trainer's own epochs forget, when it resumes, which one it was in.
         return IterableDataset.from_generator(
             _streamed_pairs,
             gen_kwargs={
-                "path": conversations,
+                "path": conversations.path,
                 "count": math.ceil(settings.epochs),
-                "buffer": settings.shuffle_buffer,
+                "buffer": conversations.buffer,
                 "seed": settings.seed,
             },
         )
@@ -156,18 +180,13 @@ def _streamed_pairs(**stream: Any) -> Iterator[dict[str, list[Message]]]:
     return _all_pairs(epochs(**stream))
 
 
-def _end_with_the_stream(trainer: Any) -> None:
-    """End the training where the stream ends; samples that were too long make it shorter than it was counted.
+def _fill_the_last_step(trainer: Any) -> None:
+    """Let a stream end within a step, which the Trainer drops where batches are missing to it.
 
-    The Trainer drops the last step where batches are missing to it. Blank ones, without labels, take their place: they
-    change neither the loss, which is a mean over the answers' tokens, nor the gradients.
+    Blank ones, without labels, take their place: they change neither the loss, which is a mean over the answers'
+    tokens, nor the gradients.
     """
     import torch
-    from transformers import TrainerCallback
-
-    class Callback(TrainerCallback):
-        def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            control.should_training_stop = True
 
     fetch = trainer.get_batch_samples
 
@@ -177,7 +196,6 @@ def _end_with_the_stream(trainer: Any) -> None:
         return found + blank * (count - len(found)), items
 
     trainer.get_batch_samples = fetch_whole_step
-    trainer.add_callback(Callback())
 
 
 def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]:
@@ -192,7 +210,7 @@ def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]
     }
 
 
-def _order(conversations: list[list[Message]] | Path, pairs: int, settings: FineTuningSettings) -> dict[str, Any]:
+def _order(conversations: list[list[Message]] | Stream, answers: int, settings: FineTuningSettings) -> dict[str, Any]:
     """Return in which order the samples come, and of a stream, which nobody else can count, how many steps it makes.
 
     Padding is work that teaches nothing, so samples of one length stand together where nothing else avoids it and a cut
@@ -200,9 +218,9 @@ def _order(conversations: list[list[Message]] | Path, pairs: int, settings: Fine
     which the Trainer restores only after the first batch of a resumed epoch: within the second or a later epoch it
     would repeat the order of the first. The random sampler is seeded with the epoch's number.
     """
-    if isinstance(conversations, Path):
+    if isinstance(conversations, Stream):
         a_step = settings.batch_size * settings.gradient_accumulation
-        return {"max_steps": math.ceil(settings.epochs * pairs / a_step)}
+        return {"max_steps": math.ceil(settings.epochs * answers / a_step)}
     grouped = settings.epochs <= 1 and not settings.packing
     return {"train_sampling_strategy": "group_by_length" if grouped else "random"}
 

@@ -6,6 +6,8 @@ The column `messages` holds a conversation (`[{"role": ..., "content": ...}, ...
     for messages in epochs(Path("data/train.jsonl"), count=2, buffer=100_000, seed=17):
         ...
 
+    train_adapter(base, Stream(Path("data/train.jsonl"), buffer=100_000), validation, settings, folder, work)
+
 Memory holds the buffer and no more. The order depends on seed and epoch alone, so that a run that was cut finds the
 sample at which it stopped by passing over those before it.
 """
@@ -13,6 +15,7 @@ sample at which it stopped by passing over those before it.
 import json
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,6 +24,14 @@ from cs_assets.learning.conversations import Message
 _SUFFIXES: Final = (".jsonl", ".parquet")
 _ROWS_AT_ONCE: Final = 1024
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Conversations to train on that stay in files; `buffer` of them wait in memory to be drawn from."""
+
+    path: Path
+    buffer: int
 
 
 def epochs(path: Path, count: int, buffer: int, seed: int) -> Iterator[list[Message]]:

@@ -33,7 +33,11 @@ class LoopSettings(BaseModel):
     batch_size: int = by_profile(demo=4, full=16, description="Samples per device and step.", ge=1)
     gradient_accumulation: int = Field(default=1, description="Steps whose gradients are added up.", ge=1)
     warmup: float = Field(default=0.1, description="Share of the steps over which the rate rises.", ge=0, lt=1)
-    max_length: int = Field(default=2048, description="Longest sample in tokens; longer ones are cut.", ge=16)
+    max_length: int = Field(
+        default=2048,
+        description="Longest sample in tokens. Longer ones are left out; in an alignment their answers are cut.",
+        ge=16,
+    )
     checkpoint_steps: int = by_profile(
         demo=10, full=100, description="Steps between checkpoints; a killed run resumes.", ge=1
     )
@@ -59,6 +63,7 @@ class TrainingLog(BaseModel):
     resumed_at: int
     curve: list[LossPoint]
     precision: str = ""  # of the last of its processes
+    too_long: int | None = None  # answers that max_length left out; counted in fine-tuning, where samples may have many
 
     @property
     def final_loss(self) -> float:
@@ -75,7 +80,11 @@ class TrainingLog(BaseModel):
             "kept_step": float(self.kept_step),
             "tokens_per_second": self.tokens / max(self.seconds, 1e-9),
         }
-        return figures | ({"validation_loss": validation[-1]} if validation else {})
+        if validation:
+            figures["validation_loss"] = validation[-1]
+        if self.too_long is not None:
+            figures["too_long"] = float(self.too_long)
+        return figures
 
     def save(self, folder: Path) -> None:
         (folder / TRAINING_LOG).write_text(self.model_dump_json(indent=1), encoding="utf-8")

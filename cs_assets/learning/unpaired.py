@@ -8,12 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cs_assets.learning.alignment import AlignmentSettings, load_policy, pairs_within, run_alignment
+from cs_assets.learning.alignment import (
+    PREFERENCE_FIGURES,
+    AlignmentLog,
+    AlignmentSettings,
+    load_policy,
+    pairs_within,
+    run_alignment,
+)
 from cs_assets.learning.answer_head import project_answers_only
 from cs_assets.learning.models import load_tokenizer
 from cs_assets.learning.progress import Report, silent
 from cs_assets.learning.reward import Preference
-from cs_assets.learning.training import TrainingLog, training_arguments
+from cs_assets.learning.training import training_arguments
 
 
 def align_by_kto(
@@ -24,7 +31,7 @@ def align_by_kto(
     folder: Path,
     work: Path,
     report: Report = silent,
-) -> TrainingLog:
+) -> AlignmentLog:
     """Continue the training of `adapter` by KTO; its old state is the reference. Arguments as in `sft.train_adapter`.
 
     Raises:
@@ -56,7 +63,7 @@ def align_by_kto(
         processing_class=tokenizer,
     )
     project_answers_only(trainer.model)
-    return run_alignment(trainer, tokenizer, pairs, folder, work, report)
+    return run_alignment(trainer, tokenizer, pairs, PREFERENCE_FIGURES, folder, work, report)
 
 
 def _rows(pairs: Sequence[Preference], a_batch: int, seed: int) -> list[dict[str, Any]]:

@@ -9,10 +9,14 @@ import polars as pl
 from pydantic import Field
 
 from cs_assets.families.base import SubjectiveFamily
-from cs_assets.learning.adapters import shape_of
 from cs_assets.learning.label_noise import NoiseSettings, out_of_fold_strengths, remedied
 from cs_assets.learning.progress import Report
-from cs_assets.learning.reward import RewardSettings, can_start_at, reward_differences, train_reward_model
+from cs_assets.learning.reward import (
+    RewardSettings,
+    reward_differences,
+    settings_to_start_at,
+    train_reward_model,
+)
 from cs_assets.model_assets import batch_reporter, settings_of, tracked_figures, trained_model
 from cs_assets.partitions import scenario_partitions
 from cs_assets.profiles import by_profile
@@ -80,7 +84,8 @@ class RewardModelConfig(dg.Config, RewardSettings, NoiseSettings):
     start: Literal["tuned", "base"] = Field(
         default="tuned",
         description="tuned: with the scenario's adapter, which keeps its shape (method, rank, alpha, layers), and a "
-        "new head; where that is no low-rank adapter of the same base, as base. base: with a new adapter.",
+        "new head; with method qlora on a base in 4 bits. Where it is no low-rank adapter of the same base, or with "
+        "qlora no plain LoRA: as base. base: with a new adapter.",
     )
     margin: bool = Field(default=True, description="Ask the loss for the pair's margin between the two rewards.")
 
@@ -90,7 +95,7 @@ class RewardModelConfig(dg.Config, RewardSettings, NoiseSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="4",
+    code_version="5",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -111,8 +116,8 @@ def reward_model(
     start = None
     if config.start == "tuned" and lora_adapter.base_identity == base.identity:
         tuned = store.path_of(lora_adapter)
-        if can_start_at(tuned, settings):
-            start, settings = tuned, settings.model_copy(update=shape_of(tuned))
+        if shaped := settings_to_start_at(tuned, settings):
+            start, settings = tuned, shaped
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
         pairs = preferences(scenario, preference_pairs.filter(pl.col("part") == "train"))

@@ -30,7 +30,7 @@ from cs_assets.training.joint import Joint, JointSettings, joint_samples, splits
 from cs_assets.training.measures import measure, nearest_sentences, plain_figures
 from cs_assets.training.splits import LEARNED, leakage_proof, make_splits, real_style_split, without_tested
 from cs_assets.training.sweep import SCHEMA, SEARCHED, Sweep, SweepSettings, best_trial, outcome, run_config
-from cs_assets.training.training_data import training_data
+from cs_assets.training.training_data import LoraSettings, training_data
 from resources.base_model import BaseModels
 from resources.files import write_whole
 from resources.gpu import gpu
@@ -128,7 +128,7 @@ def dataset_exports(
     )
 
 
-class LoraAdapterConfig(dg.Config, FineTuningSettings):
+class LoraAdapterConfig(dg.Config, LoraSettings):
     """Numbers of the fine-tuning."""
 
 
@@ -137,7 +137,7 @@ class LoraAdapterConfig(dg.Config, FineTuningSettings):
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="2",
+    code_version="3",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -150,7 +150,7 @@ def lora_adapter(
     training_splits: Path,
 ) -> dg.MaterializeResult[ModelFolder]:
     """微调: the LoRA adapter, trained on the train split with loss on the answers only."""
-    settings = settings_of(config, FineTuningSettings)
+    settings = settings_of(config, LoraSettings)
     base = base_models.resolve(config.base_model, context.log.info)
     data = training_data(training_splits, most=settings.shuffle_buffer)
 
@@ -179,7 +179,7 @@ _TRIALS_FILE: Final = "trials.parquet"
     partitions_def=scenario_partitions,
     kinds={"optuna", "trl", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
 )
 def lora_sweep(
@@ -239,7 +239,7 @@ class JointAdapterConfig(dg.Config, FineTuningSettings, JointSettings):
     deps=[training_splits],
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="1",
+    code_version="2",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )

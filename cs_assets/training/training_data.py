@@ -14,14 +14,27 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from pydantic import Field
 from upath import UPath
 
 from cs_assets.learning.conversations import Message
+from cs_assets.learning.sft import FineTuningSettings
+from cs_assets.learning.streaming import Stream
 from cs_assets.training.splits import LEARNED
 from resources.files import write_whole
 
 TRAIN_FILE: Final = "train.jsonl"
 _ROWS_AT_ONCE: Final = 256
+
+
+class LoraSettings(FineTuningSettings):
+    """Numbers of the fine-tuning, and how much of its data may be in memory."""
+
+    shuffle_buffer: int = Field(
+        default=100_000,
+        description="Conversations in memory to draw from; of more, the training data is streamed.",
+        ge=1,
+    )
 
 
 @dataclass(frozen=True)
@@ -30,12 +43,12 @@ class TrainingData:
 
     Attributes:
         content: what a fingerprint of them is made of.
-        train: is given a work folder; returns the conversations, or the file there that holds them.
+        train: is given a work folder; returns the conversations, or a stream of the file there that holds them.
         validation: always few: they are asked again with every checkpoint.
     """
 
     content: pl.DataFrame | Mapping[str, Any]
-    train: Callable[[Path], list[list[Message]] | Path]
+    train: Callable[[Path], list[list[Message]] | Stream]
     validation: list[list[Message]]
 
 
@@ -48,24 +61,24 @@ def training_data(splits: Path, most: int) -> TrainingData:
     """
     rows = pl.scan_parquet(splits).filter(split="train").select(pl.len()).collect().item()
     if rows > most:
-        return _streamed(splits)
+        return _streamed(splits, most)
     data = pl.read_parquet(splits).filter(pl.col("split").is_in(LEARNED)).sort("sample_id")
     train, validation = (data.filter(split=split)["messages"].to_list() for split in LEARNED)
     return TrainingData(data, lambda work: train, validation)
 
 
-def _streamed(splits: Path) -> TrainingData:
+def _streamed(splits: Path, buffer: int) -> TrainingData:
     """Read the training rows twice, slice by slice: for the fingerprint, and into a file that a resumed run finds."""
     digest = hashlib.sha256()
     for lines in _lines(splits):
         digest.update(lines)
     validation = [messages for table in _slices(splits, "validation") for messages in table["messages"].to_list()]
 
-    def written(work: Path) -> Path:
+    def written(work: Path) -> Stream:
         file = work / TRAIN_FILE
         if not file.exists():
             write_whole(UPath(file), lambda beside: _write(beside, _lines(splits)))
-        return file
+        return Stream(file, buffer)
 
     return TrainingData({"train": digest.hexdigest(), "validation": validation}, written, validation)
 

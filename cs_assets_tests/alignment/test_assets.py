@@ -109,6 +109,7 @@ def test_it_is_off_unless_a_method_is_named(aligned: Any) -> None:
 def test_by_pairs_it_does_not_depend_on_what_only_reinforcement_takes(aligned: Any, method: str) -> None:
     first, second = aligned(method=method), aligned(method=method, generations=3, reward_weight=0.1)
     assert (first["cache"], second["cache"], first["method"]) == ("miss", "hit", method)
+    assert {"reward_margin_first", "reward_margin_last"} <= first.keys()
 
 
 @pytest.mark.parametrize("method", ["dpo", "kto"])
@@ -134,7 +135,7 @@ def test_by_answers_it_tells_the_rewards_and_a_changed_weight_trains_again(
     first = aligned(method=method, reward_weight=0.0, generations=2)
     assert {"reward_first", "reward_last", "verified_first", "verified_last", "kl_last"} <= first.keys()
     assert "preferred_last" not in first
-    assert first["steps"] == 2
+    assert (first["steps"], first["stopped_by_kl"]) == (2, 0)
     assert aligned(method=method, reward_weight=0.0, generations=2)["cache"] == "hit"
     assert aligned(method=method, reward_weight=0.0, generations=3)["cache"] == "miss"
 

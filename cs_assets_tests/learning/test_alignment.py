@@ -13,17 +13,16 @@ from hypothesis import strategies as st
 
 from cs_assets.learning import unpaired
 from cs_assets.learning.adapters import Method
-from cs_assets.learning.alignment import AlignmentSettings, load_policy
+from cs_assets.learning.alignment import PREFERENCE_FIGURES, AlignmentLog, AlignmentSettings, _means, load_policy
 from cs_assets.learning.dpo import align_by_dpo
 from cs_assets.learning.models import load_causal_lm
 from cs_assets.learning.reward import Preference
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
-from cs_assets.learning.training import TrainingLog
 from cs_assets.learning.unpaired import _rows, align_by_kto
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
 
 SETTINGS = AlignmentSettings(**SMALL)
-Align = Callable[..., TrainingLog]
+Align = Callable[..., AlignmentLog]
 both = pytest.mark.parametrize("align", [align_by_dpo, align_by_kto])
 
 
@@ -47,6 +46,19 @@ def test_the_result_loads_like_an_sft_adapter_and_prefers_the_chosen_more_than_i
     start, aligned = (load_causal_lm(str(tiny_model), str(adapter)) for adapter in (tuned, folder))
     assert preference(aligned) > preference(start) + 0.1
     assert losses(log)[-1] < losses(log)[0]
+    assert log.metrics().items() >= {"reward_margin_first": log.first["reward_margin"]}.items()
+    assert log.last["reward_margin"] > log.first["reward_margin"] + 0.05
+    assert AlignmentLog.load(folder) == log
+
+
+def test_dpo_tells_how_many_of_its_pairs_are_ranked_right(tiny_model: Path, tuned: Path, tmp_path: Path) -> None:
+    log = align_by_dpo(str(tiny_model), str(tuned), PAIRS, SETTINGS, tmp_path / "aligned", tmp_path / "work")
+    assert log.first["preference_accuracy"] < log.last["preference_accuracy"] == 1
+
+
+def test_what_no_step_of_the_first_or_the_last_fifth_tells_is_left_out() -> None:
+    steps = [{"loss": 1.0}, {"loss": 3.0, "rewards/margins": 0.5}]
+    assert _means(steps, {"loss": "loss", **PREFERENCE_FIGURES}) == {"loss": 2.0, "reward_margin": 0.5}
 
 
 def preference(model: Any) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
+from cs_assets.learning.streaming import Stream
 from cs_assets.learning.training import TrainingLog
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights
 from cs_assets_tests.learning.killed import KILLED, Kill, in_own_process, seen_by, watched
@@ -15,7 +16,7 @@ from cs_assets_tests.learning.killed import KILLED, Kill, in_own_process, seen_b
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 
 # Eleven samples in batches of two, two batches a step, twice: six steps, of which the last ends within a step.
-CHANGED = {"epochs": 2, "batch_size": 2, "gradient_accumulation": 2, "patience": 9, "shuffle_buffer": 4}
+CHANGED = {"epochs": 2, "batch_size": 2, "gradient_accumulation": 2, "patience": 9}
 SAMPLES = 11
 
 
@@ -31,7 +32,12 @@ def train(base: Path, place: Path, number: int, packing: bool, streamed: bool, k
     file.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in taught), encoding="utf-8")
     with watched(place / f"seen-{number}", kill):
         train_adapter(
-            str(base), file if streamed else taught, [conversation(99)], settings, place / "model", place / "work"
+            str(base),
+            Stream(file, 4) if streamed else taught,
+            [conversation(99)],
+            settings,
+            place / "model",
+            place / "work",
         )
 
 

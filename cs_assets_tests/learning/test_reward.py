@@ -6,13 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig
 from safetensors.torch import load_file
 
 from cs_assets.learning import models, reward
 from cs_assets.learning.adapters import AdapterSettings, Method
 from cs_assets.learning.inference import rewards
 from cs_assets.learning.models import load_reward_lm, load_tokenizer, load_trainable_reward_lm
-from cs_assets.learning.reward import Preference, RewardSettings, pair_loss, train_reward_model
+from cs_assets.learning.reward import (
+    Preference,
+    RewardSettings,
+    pair_loss,
+    settings_to_start_at,
+    train_reward_model,
+)
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets_tests.learning.conftest import SMALL, losses
 from cs_assets_tests.tiny_model import write_tiny_model
@@ -71,6 +78,25 @@ def test_it_starts_with_the_weights_of_the_tuned_adapter_and_trains_them_on(
     model, tokenizer = load_reward_lm(str(tiny_model), str(tmp_path / "trained")), load_tokenizer(str(tiny_model))
     chosen, rejected = (rewards(model, tokenizer, conversations(a), batch_size=3) for a in ("chosen", "rejected"))
     assert all(good > bad for good, bad in zip(chosen, rejected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("tuned_by", "asked", "shaped"),
+    [
+        ({}, "lora", ("lora", 2)),
+        ({"use_dora": True}, "lora", ("dora", 2)),
+        ({}, "qlora", ("qlora", 2)),
+        ({"use_dora": True}, "qlora", None),
+        ({"use_rslora": True}, "qlora", None),
+        ({}, "full", None),
+    ],
+)
+def test_the_adapter_it_starts_at_decides_the_shape_and_not_whether_the_base_is_held_in_4_bits(
+    tmp_path: Path, tuned_by: dict[str, bool], asked: Method, shaped: tuple[str, int] | None
+) -> None:
+    LoraConfig(r=2, target_modules=["q_proj"], **tuned_by).save_pretrained(str(tmp_path))
+    found = settings_to_start_at(str(tmp_path), SETTINGS.model_copy(update={"method": asked}))
+    assert (found and (found.method, found.rank)) == shaped
 
 
 def test_an_adapter_of_another_base_is_refused(tuned: Path, tmp_path: Path) -> None:
@@ -185,6 +211,13 @@ def test_pairs_that_are_all_too_long_are_an_error_that_names_the_setting(tiny_mo
             tmp_path / "model",
             tmp_path / "work",
         )
+
+
+def test_the_log_counts_the_pairs_that_were_trained_on(tiny_model: Path, tmp_path: Path) -> None:
+    long = PAIRS[0].model_copy(update={"rejected": "很长" * 80})
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    log = train_reward_model(str(tiny_model), [long, *PAIRS], settings, tmp_path / "model", tmp_path / "work")
+    assert (log.samples, log.steps) == (8, 4)
 
 
 def test_a_cut_training_resumes_and_ends_as_an_undisturbed_one(

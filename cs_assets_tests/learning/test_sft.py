@@ -1,6 +1,7 @@
 """Fine-tuning: what the loss sees, what is saved, and that a cut training goes on where it was."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from cs_assets.learning import sft
 from cs_assets.learning.models import load_causal_lm, load_tokenizer
+from cs_assets.learning.progress import Progress
 from cs_assets.learning.sft import FineTuningSettings, prompt_completion_pairs, train_adapter
 from cs_assets.learning.training import TrainingLog
 from cs_assets_tests.learning.conftest import SMALL, adapter_weights, losses
@@ -30,26 +32,67 @@ def conversation(i: int) -> list[dict[str, str]]:
 CONVERSATIONS = [conversation(i) for i in range(8)]
 
 
-def test_only_the_tokens_of_the_assistant_have_labels(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+Taught = Callable[[list[list[dict[str, str]]]], list[str]]
+
+
+@pytest.fixture
+def taught(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taught:
+    """Return what a training on conversations would teach: the text of the labels of each sample."""
+
     def stop(trainer: Any, *args: Any) -> None:
         batches.extend(trainer.get_train_dataloader())
         raise KeyboardInterrupt
 
     batches: list[dict[str, Any]] = []
     monkeypatch.setattr(sft, "run_training", stop)
-    with pytest.raises(KeyboardInterrupt):
-        train_adapter(str(tiny_model), CONVERSATIONS, [], SETTINGS, tmp_path / "model", tmp_path / "work")
-    tokenizer = load_tokenizer(str(tiny_model))
-    learnt = []
-    for batch in batches:
-        for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
-            taught = labels != -100
-            assert torch.equal(ids[taught], labels[taught])
-            learnt.append(tokenizer.decode(labels[taught]))
+
+    def texts(conversations: list[list[dict[str, str]]]) -> list[str]:
+        with pytest.raises(KeyboardInterrupt):
+            train_adapter(str(tiny_model), conversations, [], SETTINGS, tmp_path / "model", tmp_path / "work")
+        tokenizer = load_tokenizer(str(tiny_model))
+        learnt = []
+        for batch in batches:
+            for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+                learned = labels != -100
+                assert torch.equal(ids[learned], labels[learned])
+                learnt.append(tokenizer.decode(labels[learned]))
+        return learnt
+
+    return texts
+
+
+def test_only_the_tokens_of_the_assistant_have_labels(taught: Taught) -> None:
     spoken = [turn["content"] for turns in CONVERSATIONS for turn in turns if turn["role"] == "assistant"]
-    assert sorted(learnt) == sorted(f"{content}<|im_end|>\n" for content in spoken)
+    assert sorted(taught(CONVERSATIONS)) == sorted(f"{content}<|im_end|>\n" for content in spoken)
+
+
+def saying(*answers: str) -> list[dict[str, str]]:
+    """Return a conversation in which the assistant says this, each time when it is asked."""
+    turns = [(("user", "电话"), ("assistant", answer)) for answer in answers]
+    return [{"role": role, "content": content} for turn in turns for role, content in turn]
+
+
+def test_an_answer_that_does_not_fit_is_left_out_and_not_taught_without_its_end(taught: Taught) -> None:
+    assert sorted(taught([saying("好", "长" * 200, "短"), saying("是")])) == ["好<|im_end|>\n", "是<|im_end|>\n"]
+
+
+def test_how_many_answers_were_too_long_is_told_while_it_trains_and_kept(tiny_model: Path, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    splits = [saying("好", "长" * 200, "短"), saying("是")], [saying("长" * 200), saying("好")]
+    places = tmp_path / "model", tmp_path / "work"
+    log = train_adapter(str(tiny_model), *splits, SETTINGS, *places, told.append)
+    assert (log.samples, log.steps, log.metrics()["too_long"]) == (2, 3, 2)
+    assert {progress.too_long for progress in told} == {2}
+    assert str(told[0]).endswith("  2 answers too long")
+
+
+@pytest.mark.parametrize(("split", "said", "asked"), [("training", "长" * 200, "好"), ("validation", "好", "长" * 200)])
+def test_a_split_of_which_nothing_fits_is_an_error_that_names_the_setting(
+    tiny_model: Path, tmp_path: Path, split: str, said: str, asked: str
+) -> None:
+    places = tmp_path / "model", tmp_path / "work"
+    with pytest.raises(ValueError, match=f"every {split} sample is longer than max_length 128; raise it"):
+        train_adapter(str(tiny_model), [saying(said)], [saying(asked)], SETTINGS, *places)
 
 
 def test_training_lowers_the_loss_and_the_saved_adapter_changes_the_model(tiny_model: Path, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
-from cs_assets.learning.streaming import epochs, read_conversations, shuffled
+from cs_assets.learning.streaming import Stream, epochs, read_conversations, shuffled
 from cs_assets_tests.learning.conftest import NO_RESERVE, SMALL, adapter_weights, incompressible_texts, losses
 
-SETTINGS = FineTuningSettings(**SMALL, shuffle_buffer=5)
+SETTINGS = FineTuningSettings(**SMALL)
 
 
 def conversation(i: int) -> list[dict[str, str]]:
@@ -108,7 +108,7 @@ def test_what_holds_no_conversations_is_named(tmp_path: Path) -> None:
 def test_fewer_rows_than_a_batch_train(tiny_model: Path, tmp_path: Path, accumulation: int) -> None:
     file = write_jsonl(tmp_path / "train.jsonl", [conversation(0)], end="\n\n")
     settings = SETTINGS.model_copy(update={"batch_size": 8, "epochs": 1, "gradient_accumulation": accumulation})
-    log = train_adapter(str(tiny_model), file, [], settings, tmp_path / "model", tmp_path / "work")
+    log = train_adapter(str(tiny_model), Stream(file, 5), [], settings, tmp_path / "model", tmp_path / "work")
     assert (log.samples, log.steps, len(losses(log))) == (1, 1, 1)
 
 
@@ -123,25 +123,42 @@ def test_a_stream_that_ends_within_a_step_learns_what_larger_batches_would(
         changed = {"epochs": 1, "packing": packing, "batch_size": batch_size, "gradient_accumulation": accumulation}
         place = tmp_path / str(batch_size)
         settings = SETTINGS.model_copy(update=changed)
-        logs.append(train_adapter(str(tiny_model), file, [], settings, place / "model", place / "work"))
+        logs.append(train_adapter(str(tiny_model), Stream(file, 5), [], settings, place / "model", place / "work"))
     assert [log.steps for log in logs] == [3, 3]
     assert losses(logs[0]) == pytest.approx(losses(logs[1]), abs=1e-4)
     one, two = (adapter_weights(tmp_path / size / "model") for size in ("4", "1"))
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
 
 
-def test_samples_that_are_too_long_shorten_the_run(tiny_model: Path, tmp_path: Path) -> None:
-    too_long = [{"role": "user", "content": "路" * 200}, {"role": "assistant", "content": "好"}]
-    file = write_jsonl(tmp_path / "train.jsonl", [*[conversation(i) for i in range(6)], too_long, too_long])
+LONG_PROMPT = [{"role": "user", "content": "路" * 200}, {"role": "assistant", "content": "好"}]
+LONG_ANSWER = [{"role": "user", "content": "路"}, {"role": "assistant", "content": "好" * 200}]
+
+
+def test_samples_that_are_too_long_are_left_out_and_told(tiny_model: Path, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "train.jsonl", [LONG_PROMPT, *[conversation(i) for i in range(6)], LONG_ANSWER])
     settings = SETTINGS.model_copy(update={"epochs": 2})
     log, again = (
-        train_adapter(str(tiny_model), file, [], settings, tmp_path / "model", tmp_path / "work") for _ in range(2)
+        train_adapter(str(tiny_model), Stream(file, 5), [], settings, tmp_path / "model", tmp_path / "work")
+        for _ in range(2)
     )
-    assert (log.samples, log.steps) == (8, 6)
+    assert (log.samples, log.steps, log.too_long) == (8, 6, 2)
     assert (again.resumed_at, again.tokens, again.curve) == (6, 0, log.curve)
-    alone = write_jsonl(tmp_path / "long.jsonl", [too_long])
+    alone = write_jsonl(tmp_path / "long.jsonl", [LONG_PROMPT, LONG_ANSWER])
     with pytest.raises(ValueError, match="max_length"):
-        train_adapter(str(tiny_model), alone, [], settings, tmp_path / "other", tmp_path / "other_work")
+        train_adapter(str(tiny_model), Stream(alone, 5), [], settings, tmp_path / "other", tmp_path / "other_work")
+
+
+def test_a_stream_without_those_that_are_too_long_is_measured_and_saved_at_its_last_step(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    file = write_jsonl(tmp_path / "train.jsonl", [LONG_PROMPT, *[conversation(i) for i in range(6)], LONG_PROMPT])
+    settings = SETTINGS.model_copy(update={"epochs": 2, "patience": 9, "checkpoint_steps": 4})
+    log = train_adapter(
+        str(tiny_model), Stream(file, 5), [conversation(9)], settings, tmp_path / "model", tmp_path / "work"
+    )
+    assert [point.step for point in log.curve if point.validation is not None] == [4, 6]
+    assert (tmp_path / "work" / "checkpoints" / "checkpoint-6").is_dir()
+    assert log.metrics()["validation_loss"] == min(point.validation for point in log.curve if point.validation)
 
 
 def test_a_cut_stream_resumes_at_the_next_sample(
@@ -152,7 +169,7 @@ def test_a_cut_stream_resumes_at_the_next_sample(
     settings = SETTINGS.model_copy(update={"packing": True})
     resumed_equals_undisturbed(
         lambda folder, work, report: train_adapter(
-            str(tiny_model), file, [conversation(9)], settings, folder, work, report
+            str(tiny_model), Stream(file, 5), [conversation(9)], settings, folder, work, report
         )
     )
 
@@ -160,7 +177,8 @@ def test_a_cut_stream_resumes_at_the_next_sample(
 def test_a_finished_stream_that_was_not_saved_is_not_repeated(tiny_model: Path, tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "train.jsonl", [conversation(i) for i in range(4)])
     first, again = (
-        train_adapter(str(tiny_model), file, [], SETTINGS, tmp_path / "model", tmp_path / "work") for _ in range(2)
+        train_adapter(str(tiny_model), Stream(file, 5), [], SETTINGS, tmp_path / "model", tmp_path / "work")
+        for _ in range(2)
     )
     assert (again.resumed_at, again.steps, again.tokens, again.curve) == (6, 6, 0, first.curve)
 
@@ -169,12 +187,12 @@ FLAT = """
 import sys
 from pathlib import Path
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
-from cs_assets.learning.streaming import epochs, read_conversations
+from cs_assets.learning.streaming import Stream, epochs, read_conversations
 from cs_assets_tests.learning.conftest import limit_memory
 
 def train(name, epochs):
-    settings = FineTuningSettings(rank=2, batch_size=2, max_length=64, epochs=epochs, shuffle_buffer=500)
-    return train_adapter(base, data, [], settings, work / name, work / name / "work")
+    settings = FineTuningSettings(rank=2, batch_size=2, max_length=64, epochs=epochs)
+    return train_adapter(base, Stream(data, 500), [], settings, work / name, work / name / "work")
 
 base, data, work, room = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 train("first", 0.0001)  # what a training needs anyway is allocated now

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from peft import LoraConfig
 
+from cs_assets.learning import models
 from cs_assets.learning.reward import RewardSettings
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.reward import assets
@@ -128,6 +129,15 @@ def test_it_starts_at_the_tuned_adapter_unless_it_is_told_or_cannot(materialized
     ranks = [LoraConfig.from_pretrained(run["model_folder"]).r for run in seen[:2]]
     assert ranks == [4, RewardSettings().rank]
     assert materialized(rank=2)["cache"] == "hit"  # the tuned adapter's rank is taken
+
+
+@pytest.mark.usefixtures("scenarios")
+def test_the_base_is_held_in_4_bits_where_that_is_asked_for_whatever_the_tuned_adapter_was_trained_on(
+    materialized: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "device_name", lambda: "cpu")
+    with pytest.raises(ValueError, match="qlora needs a GPU"):
+        materialized(method="qlora")
 
 
 @pytest.mark.usefixtures("scenarios")

@@ -17,8 +17,9 @@ from cs_assets.learning import progress
 from cs_assets.learning import training as loop
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
 from cs_assets.learning.training import Untrainable
+from cs_assets.model_assets import settings_of
 from cs_assets.training import sweep as searching
-from cs_assets.training.assets import LoraAdapterConfig
+from cs_assets.training.assets import JointAdapterConfig, LoraAdapterConfig, LoraSweepConfig
 from cs_assets.training.sweep import SEARCHED, Sweep, SweepSettings, best_trial, outcome, run_config
 from cs_assets_tests.learning.conftest import SMALL, Interrupted
 from resources.store import Store, io_managers
@@ -204,7 +205,12 @@ def test_the_outcome_tells_what_was_gained_over_the_numbers_as_they_were() -> No
 
 def test_the_run_config_is_the_one_of_the_adapter() -> None:
     read = yaml.safe_load(run_config(FIRST))
-    assert LoraAdapterConfig(**read["ops"]["lora_adapter"]["config"]).model_dump() == FIRST.model_dump()
+    assert settings_of(LoraAdapterConfig(**read["ops"]["lora_adapter"]["config"]), FineTuningSettings) == FIRST
+
+
+def test_numbers_of_a_stream_are_asked_for_only_where_there_is_one() -> None:
+    configs = (LoraAdapterConfig, LoraSweepConfig, JointAdapterConfig)
+    assert ["shuffle_buffer" in config.model_fields for config in configs] == [True, False, False]
 
 
 class Chain:

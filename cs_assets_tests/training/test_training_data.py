@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from cs_assets.learning.sft import FineTuningSettings, train_adapter
-from cs_assets.learning.streaming import read_conversations
+from cs_assets.learning.streaming import Stream, read_conversations
 from cs_assets.learning.training import TrainingLog
 from cs_assets.partitions import scenario_partitions
 from cs_assets.training.assets import lora_adapter
@@ -70,12 +70,12 @@ def test_what_the_buffer_holds_is_in_memory_by_the_order_of_the_ids(tmp_path: Pa
 
 def test_more_than_the_buffer_holds_is_written_to_a_file_once(tmp_path: Path) -> None:
     data = training_data(write(tmp_path, split_table()), most=TRAIN - 1)
-    file = data.train(tmp_path / "work")
-    assert file == tmp_path / "work" / TRAIN_FILE
+    stream, file = data.train(tmp_path / "work"), tmp_path / "work" / TRAIN_FILE
+    assert stream == Stream(file, TRAIN - 1)
     assert list(read_conversations(file)) == taught(range(TRAIN))
     assert data.validation == taught([0, 1])
     written = file.stat().st_mtime_ns
-    assert data.train(tmp_path / "work") == file
+    assert data.train(tmp_path / "work") == stream
     assert file.stat().st_mtime_ns == written
 
 
@@ -125,7 +125,7 @@ def test_the_asset_learns_from_memory_or_from_a_stream_and_goes_on_after_a_kill(
     data = training_data(write(tmp_path, split_table()), most=buffer)
     train = data.train(tmp_path)
     assert isinstance(train, list) == (buffer == TRAIN)
-    numbers = FineTuningSettings(**settings(shuffle_buffer=buffer))
+    numbers = FineTuningSettings(**settings())
     expected = train_adapter(
         str(tiny_model), train, data.validation, numbers, tmp_path / "model", tmp_path / "model_work"
     )
