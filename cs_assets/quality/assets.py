@@ -98,7 +98,7 @@ class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSetti
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="8",
+    code_version="9",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
