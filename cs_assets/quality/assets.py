@@ -31,16 +31,19 @@ from cs_assets.quality.judging import (
     added_to_rules,
     after_rules,
     calibrated,
+    calibration_cases,
+    cases_to_show,
     judge_metrics,
     read_samples,
     task_to_learn,
     verdicts_to_learn,
     with_unseen,
 )
-from cs_assets.quality.labelling import label_samples
+from cs_assets.quality.labelling import PARTS, label_samples
 from cs_assets.quality.reliability import reliability
 from cs_assets.quality.review import decisions, near_threshold, read_review, reviewed_cases, write_review
 from cs_assets.scenario import load_scenario
+from cs_assets.statistics import SIGNIFICANT
 from cs_assets.templates.gates import rejected_by_gate
 from resources.base_model import BaseModels
 from resources.gpu import gpu
@@ -98,7 +101,7 @@ class KtoJudgeConfig(dg.Config, JudgeSettings, CalibrationSettings, ScoringSetti
     partitions_def=scenario_partitions,
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
-    code_version="9",
+    code_version="10",
     op_tags=gpu(1),
     io_manager_key="record_io_manager",
 )
@@ -148,13 +151,14 @@ def kto_judge(
             "weight_verdict": calibration.scaling.verdict,
             "weight_surprise": calibration.scaling.surprise,
             "calibration_p_value": calibration.p_value,
+            "calibration_good": float(calibration_cases(readings)["label"].sum()),
             "calibration_precision": calibration.precision,
             "calibration_recall": calibration.recall,
         }
         return learnt.metrics | judge_metrics(tested, calibration.threshold) | chosen
 
     result = trained_model(context, store, tracking, base, training, inputs | {"calibration": wanted}, train)
-    _warn_of_low_precision(context, result.value.metrics, wanted)
+    _warn(context, result.value.metrics, wanted)
     tested = pl.read_parquet(Path(store.path_of(result.value)) / SCORES_FILE)
     good = tested.filter("label")["score"].to_list()
     bad = tested.filter(~pl.col("label"))["score"].to_list()
@@ -170,15 +174,24 @@ def kto_judge(
     return result._replace(metadata=metadata)
 
 
-def _warn_of_low_precision(
-    context: dg.AssetExecutionContext, metrics: Mapping[str, float], wanted: CalibrationSettings
-) -> None:
-    precision = metrics["calibration_precision"]
-    if metrics["threshold"] > 0 and precision < wanted.wanted_precision:
-        context.log.warning(
-            f"precision is {precision:.3f} on the calibration part, wanted is {wanted.wanted_precision}: lower "
-            f"`minimum_recall` ({wanted.minimum_recall}), or raise `judge` in the counts, so that it learns more."
-        )
+def _warn(context: dg.AssetExecutionContext, metrics: Mapping[str, float], wanted: CalibrationSettings) -> None:
+    """Say where the judge is not asked, or is less precise than wanted, and what to do about it."""
+    good, needed = metrics["calibration_good"], cases_to_show(wanted.minimum_recall)
+    precision, p_value = metrics["calibration_precision"], metrics["calibration_p_value"]
+    if metrics["threshold"] > 0:
+        if precision < wanted.wanted_precision:
+            context.log.warning(
+                f"precision is {precision:.3f} on the calibration part, wanted is {wanted.wanted_precision}: lower "
+                f"`minimum_recall` ({wanted.minimum_recall}), or raise `judge` in the counts, so that it learns more."
+            )
+        return
+    why = f"its ranking may be chance (p = {p_value:.2g})"
+    if p_value <= SIGNIFICANT:
+        why = f"{good:.0f} good samples of the calibration part cannot show that it keeps {wanted.minimum_recall:.0%}"
+    context.log.warning(
+        f"the judge rejects nothing: {why}. Raise `judge` in the counts: {needed / PARTS['calibration']:.0f} or more "
+        f"leave {needed} good ones for calibration."
+    )
 
 
 def _report(context: dg.AssetExecutionContext) -> Callable[[str, int, int], None]:
@@ -239,7 +252,7 @@ def filtered_samples(
     kept = int(table["kept"].sum())
     threshold = kto_judge.metrics["threshold"]
     if threshold == 0:
-        context.log.warning("the judge cannot yet tell good samples from bad ones, so the rules alone choose")
+        context.log.warning("the judge rejects nothing (the log of kto_judge says why), so the rules alone choose")
     lines = write_review(to_read, near_threshold(table, threshold, config.review, decided))
     return dg.MaterializeResult(
         value=table,

@@ -4,6 +4,7 @@ Training and scoring with the model stand in `cs_assets.learning`; here is what 
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -80,21 +81,26 @@ def evidence(readings: pl.DataFrame) -> pl.DataFrame:
     return readings.select(verdict=pl.col("log_odds").fill_null(0.0), surprise=familiar.fill_null(0.0))
 
 
-def fit_scaling(labels: Sequence[bool], readings: pl.DataFrame) -> Scaling:
+def fit_scaling(labels: Sequence[bool], readings: pl.DataFrame, figures: Sequence[str] = EVIDENCE) -> Scaling:
     """Fit the scaling on labelled samples; what would turn the ranking around is left out.
 
     The figures are standardised first, so that the penalty that keeps a fit to few cases finite is the same for both.
     Where one label is missing, or nothing is left: no scaling.
+
+    Args:
+        labels: whether each answer is right.
+        readings: as `read_samples` returns them.
+        figures: names of the `EVIDENCE` that may get a weight.
     """
     if len(set(labels)) < 2:
         return Scaling()
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    figures, names = evidence(readings), list(EVIDENCE)
+    values, names = evidence(readings), list(figures)
     while names:
-        scaler = StandardScaler().fit(figures.select(names).to_numpy())
-        fitted = LogisticRegression().fit(scaler.transform(figures.select(names).to_numpy()), list(labels))
+        scaler = StandardScaler().fit(values.select(names).to_numpy())
+        fitted = LogisticRegression().fit(scaler.transform(values.select(names).to_numpy()), list(labels))
         slopes = dict(zip(names, fitted.coef_[0].tolist(), strict=True))
         if all(slope >= 0 for slope in slopes.values()) and any(slopes.values()):
             raw = dict(zip(names, (fitted.coef_[0] / scaler.scale_).tolist(), strict=True))
@@ -147,7 +153,13 @@ class CalibrationSettings(BaseModel):
     """What the judge's threshold is chosen for."""
 
     wanted_precision: float = Field(default=0.95, description="Share of good samples among those kept.", gt=0, le=1)
-    minimum_recall: float = Field(default=0.9, description="Share of good samples that must be kept.", gt=0, le=1)
+    minimum_recall: float = Field(
+        default=0.9,
+        description="Share of good samples that must be kept; a judge whose calibration part holds too few to show it "
+        "(0.9: 29) rejects nothing.",
+        gt=0,
+        lt=1,
+    )
 
 
 class ScoringSettings(BaseModel):
@@ -172,13 +184,14 @@ def calibrate(
     """Choose the threshold on labelled scores, those of `calibration_cases`.
 
     It is the lowest score at which precision is as wanted. Where that would throw away more good samples than
-    `minimum_recall` allows, or no score reaches it, it is the most precise of those that do not. A judge whose figures
-    may be chance (`chance_of_any`) rejects nothing: its threshold is 0.
+    `minimum_recall` allows, or no score reaches it, it is the most precise of those that do not. A judge rejects
+    nothing (its threshold is 0) where its figures may be chance (`chances`), or where so few cases are good
+    (`cases_to_show`) that it may take more than `minimum_recall` allows from others though it keeps all of these.
     """
     import numpy as np
 
     truth, raw = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
-    if p_value > SIGNIFICANT:
+    if p_value > SIGNIFICANT or truth.sum() < cases_to_show(settings.minimum_recall):
         precision = float(truth.mean()) if len(truth) else 0.0
         return Calibration(threshold=0.0, precision=precision, recall=1.0, p_value=p_value)
     points = []
@@ -202,13 +215,21 @@ def chance_of(labels: Sequence[bool], scores: Sequence[float]) -> float:
     return float(mannwhitneyu(good, bad, alternative="greater").pvalue) if good and bad else 1.0
 
 
-def chance_of_any(labels: Sequence[bool], readings: pl.DataFrame) -> float:
-    """Return the chance that one of the figures ranks as well as the best does, where none knows anything (Bonferroni).
+def chances(labels: Sequence[bool], readings: pl.DataFrame) -> dict[str, float]:
+    """Return the `chance_of` each figure that was read, times their number: so the least is that of any (Bonferroni).
 
     The score cannot be tested on the cases that its weights were fitted to: it ranks them better than others.
     """
-    figures = [column.to_list() for column in evidence(readings) if column.n_unique() > 1]
-    return min([1.0, *(len(figures) * chance_of(labels, figure) for figure in figures)])
+    figures = {column.name: column.to_list() for column in evidence(readings) if column.n_unique() > 1}
+    return {name: min(1.0, len(figures) * chance_of(labels, figure)) for name, figure in figures.items()}
+
+
+def cases_to_show(share: float) -> int:
+    """Return how many cases, all of them kept, show that more than a share below 1 of such cases is kept.
+
+    Were it just that share, fewer would all be kept by a chance above `SIGNIFICANT`: share^n. 0.9 needs 29.
+    """
+    return math.ceil(math.log(SIGNIFICANT) / math.log(share))
 
 
 def read_samples(
@@ -271,14 +292,19 @@ def conversation_surprises(
 def calibrated(readings: pl.DataFrame, settings: CalibrationSettings) -> tuple[Calibration, pl.DataFrame]:
     """Fit scaling and threshold on the calibration part, and return them with the `score` of all parts.
 
+    A figure that alone may be chance has no weight: what it adds to the fit is of these cases, and reading it in the
+    filter is a forward pass a sample.
+
     Args:
         readings: labelled samples as `read_samples` returns them.
         settings: what the threshold is chosen for.
     """
     cases = calibration_cases(readings)
     labels = cases["label"].to_list()
-    scaling, p_value = fit_scaling(labels, cases), chance_of_any(labels, cases)
-    found = calibrate(labels, scaling.probabilities(cases), p_value, settings)
+    chance = chances(labels, cases)
+    telling = [name for name, p_value in chance.items() if p_value <= SIGNIFICANT]
+    scaling = fit_scaling(labels, cases, telling or EVIDENCE)
+    found = calibrate(labels, scaling.probabilities(cases), min(chance.values(), default=1.0), settings)
     scored = readings.with_columns(score=pl.Series(scaling.probabilities(readings), dtype=pl.Float64))
     return found.model_copy(update={"scaling": scaling}), scored
 

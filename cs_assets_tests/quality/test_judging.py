@@ -58,13 +58,13 @@ def test_the_judge_reads_instruction_message_and_answer(scenario: Scenario) -> N
     assert all(word in question for word in WORDS)
 
 
-@given(rows=SCORED, wanted=st.floats(0.1, 1), least=st.floats(0.1, 1))
+@given(rows=SCORED, wanted=st.floats(0.1, 1), least=st.floats(0.1, 0.99))
 def test_threshold_is_the_lowest_of_the_wanted_precision_that_keeps_enough(
     rows: list[tuple[bool, float]], wanted: float, least: float
 ) -> None:
     labels, scores = [label for label, _ in rows], [score for _, score in rows]
     found = chosen(labels, scores, wanted_precision=wanted, minimum_recall=least)
-    if found.p_value > 0.05:
+    if found.p_value > 0.05 or least ** sum(labels) > 0.05:
         assert (found.threshold, found.recall) == (0.0, 1.0)
         return
     kept = kept_at(labels, scores, found.threshold)
@@ -93,7 +93,7 @@ def test_a_judge_that_is_unsure_rejects_little() -> None:
     labels, scores = [True] * 18 + [False] * 6, [0.9, 0.9, *[0.6] * 14, 0.3, 0.3, 0.7, 0.4, 0.2, 0.2, 0.2, 0.2]
     assert threshold_for(labels, scores, 0.1) == 0.9  # precise, and eight of nine good ones are gone
     assert threshold_for(labels, scores, 0.8) == 0.6
-    assert threshold_for(labels, scores, 1.0) == 0.3
+    assert threshold_for(2 * labels, 2 * scores, 0.9) == 0.3
 
 
 def test_a_judge_that_may_rank_by_chance_rejects_nothing() -> None:
@@ -103,9 +103,31 @@ def test_a_judge_that_may_rank_by_chance_rejects_nothing() -> None:
 
 
 def test_a_judge_that_parts_the_labels_keeps_all_good_ones() -> None:
-    found = chosen([True] * 4 + [False] * 4, [1.0, 0.9, 0.8, 0.7, 0.4, 0.1, 0.1, 0.0])
+    found = chosen([True] * 4 + [False] * 4, [1.0, 0.9, 0.8, 0.7, 0.4, 0.1, 0.1, 0.0], minimum_recall=0.4)
     assert (found.threshold, found.precision, found.recall) == (0.7, 1.0, 1.0)
     assert found.p_value < 0.05
+
+
+@pytest.mark.parametrize(("least", "needed"), [(0.9, 29), (0.5, 5), (0.95, 59)])
+def test_a_judge_rejects_nothing_before_enough_good_cases_show_that_it_keeps_as_many_as_it_must(
+    least: float, needed: int
+) -> None:
+    for good, asked in ((needed - 1, False), (needed, True)):
+        found = chosen([True] * good + [False] * 9, [0.9] * good + [0.1] * 9, minimum_recall=least)
+        assert found.p_value < 0.05
+        assert (found.threshold > 0) == asked
+
+
+def test_a_figure_that_may_be_chance_has_no_weight_and_need_not_be_read() -> None:
+    verdicts = [0.1, -0.2, 0.3, -0.1] * 10 + [0.0, 0.2, -0.3, 0.05] * 10
+    cases = readings(verdicts, [0.01] * 40 + [0.5] * 40).with_columns(
+        label=pl.Series([True] * 40 + [False] * 40), part=pl.lit("calibration"), violations=NONE_BROKEN
+    )
+    found, _ = calibrated(cases, CalibrationSettings())
+    assert found.scaling.weighed == ["surprise"]
+    assert found.threshold > 0
+    told = cases.with_columns(log_odds=pl.Series([1.0] * 40 + [-1.0] * 40))
+    assert calibrated(told, CalibrationSettings())[0].scaling.weighed == ["verdict", "surprise"]
 
 
 @pytest.mark.parametrize("labels", [[True] * 3, [False] * 3, []])
@@ -122,7 +144,7 @@ def test_figures_that_know_nothing_are_seldom_trusted_though_their_weights_are_f
         verdicts, surprises = chance.normal(size=24).tolist(), chance.gamma(1.0, size=24).tolist()
         noise = readings(verdicts, surprises if figures == 2 else None)
         cases = noise.with_columns(label=pl.Series(labels), part=pl.lit("calibration"), violations=NONE_BROKEN)
-        trusted += calibrated(cases, CalibrationSettings())[0].threshold > 0
+        trusted += calibrated(cases, CalibrationSettings(minimum_recall=0.5))[0].threshold > 0
     assert trusted <= 400 * 0.07  # 0.05, and twice the standard error
 
 
@@ -194,8 +216,8 @@ def test_all_parts_are_scaled_by_the_calibration_part() -> None:
         label=pl.Series([True] * 4 + [False] * 4)
     )
     raw = parts.join(cases, how="cross").with_columns(label=turned, violations=NONE_BROKEN)
-    calibration, scaled = calibrated(raw, CalibrationSettings())
-    assert calibration.scaling == fit_scaling(cases["label"].to_list(), cases) != Scaling()
+    calibration, scaled = calibrated(raw, CalibrationSettings(minimum_recall=0.4))
+    assert calibration.scaling == fit_scaling(cases["label"].to_list(), cases, ["verdict"]) != Scaling()
     assert scaled["score"].to_list() == calibration.scaling.probabilities(raw)
     assert calibration.threshold == scaled.filter("label", part="calibration")["score"].min()
     assert (calibration.precision, calibration.recall) == (1.0, 1.0)
