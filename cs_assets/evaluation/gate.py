@@ -15,10 +15,9 @@ from cs_assets.evaluation.reporting import EvaluationReport, base_metric
 from cs_assets.evaluation.retention import Retention
 from cs_assets.quality.filtering import too_few_kept
 from cs_assets.statistics import SIGNIFICANT
-from cs_assets.training.splits import leakage_proof, leaks
+from cs_assets.training.splits import REAL_STYLE, leakage_proof, leaks
 
 GATE_SPLIT: Final = "test_template_ood"
-WRITTEN_BY_PEOPLE: Final = "real_style"
 _CHANCE: Final = 0.5  # AUC of a judge that knows nothing
 # Were all of so few lost, the interval of the drop would still reach zero: (1 - 3/n)^n of the resamples hold none.
 _TOO_FEW_KNOWN: Final = 3
@@ -81,12 +80,12 @@ def gain(report: EvaluationReport, minimum: float) -> list[str]:
 
 
 def _worse_on_what_people_wrote(report: EvaluationReport) -> list[str]:
-    base, tuned = report.cell(WRITTEN_BY_PEOPLE, "base"), report.cell(WRITTEN_BY_PEOPLE, "tuned")
+    base, tuned = report.cell(REAL_STYLE, "base"), report.cell(REAL_STYLE, "tuned")
     if base is None or tuned is None:
         return []
     before, after = base.figure(base_metric(report.headline)), tuned.figure(report.headline)
     worse = after.mean < before.mean
-    return [f"{report.headline_title} on {WRITTEN_BY_PEOPLE}: tuned {after}, below base {before}"] if worse else []
+    return [f"{report.headline_title} on {REAL_STYLE}: tuned {after}, below base {before}"] if worse else []
 
 
 def kept(retention: Retention | None) -> list[str]:

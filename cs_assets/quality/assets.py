@@ -29,15 +29,11 @@ from cs_assets.quality.judging import (
     CalibrationSettings,
     ScoringSettings,
     added_to_rules,
-    after_rules,
-    calibrated,
-    calibration_cases,
     cases_to_show,
-    judge_metrics,
+    judge_of,
     read_samples,
     task_to_learn,
     verdicts_to_learn,
-    with_unseen,
 )
 from cs_assets.quality.labelling import PARTS, label_samples
 from cs_assets.quality.reliability import reliability
@@ -141,21 +137,9 @@ def kto_judge(
         learnt, _hit = store.cached_model(LEARNT, scenario.name, key, base.name, learn, base_identity=base.identity)
         shutil.copytree(store.path_of(learnt), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
         readings = pl.read_parquet(folder / READINGS_FILE)
-        calibration, scored = calibrated(readings, wanted)
-        calibration.save(folder)
-        tested = with_unseen(scored.filter(pl.col("part") == "test"), scenario.spec.holdout_corruptions)
-        seen = after_rules(tested).select("label", "score", "corruption_family", "unseen")
-        seen.write_parquet(folder / SCORES_FILE)
-        chosen = {
-            "threshold": calibration.threshold,
-            "weight_verdict": calibration.scaling.verdict,
-            "weight_surprise": calibration.scaling.surprise,
-            "calibration_p_value": calibration.p_value,
-            "calibration_good": float(calibration_cases(readings)["label"].sum()),
-            "calibration_precision": calibration.precision,
-            "calibration_recall": calibration.recall,
-        }
-        return learnt.metrics | judge_metrics(tested, calibration.threshold) | chosen
+        figures, tested = judge_of(readings, wanted, scenario.spec.holdout_corruptions, folder)
+        tested.write_parquet(folder / SCORES_FILE)
+        return learnt.metrics | figures
 
     result = trained_model(context, store, tracking, base, training, inputs | {"calibration": wanted}, train)
     _warn(context, result.value.metrics, wanted)

@@ -32,7 +32,7 @@ def gate_rejects(
     Args:
         scenario: one whose messages have several right answers gets none.
         labelled: the table of `labelled_samples`. A reject takes the atoms of a good sample of the training part, and
-            its seed is of a family of the judge's fold: calibration and tests share nothing with it that is held out.
+            its seed is of a family of the judge's fold; its message stands in neither calibration nor test.
         variants: the table of `template_variants`.
         atoms: the table of `atomic_table`.
     """
@@ -47,11 +47,14 @@ def gate_rejects(
     seeds = {variant.template_id: variant.template for found in repertoire.families.values() for variant in found}
     mistaken = [variant for found in Repertoire.of(rejected).families.values() for variant in found]
     random.Random(f"{scenario.spec.seed}:gate_rejects").shuffle(mistaken)
+    held_back = set(good.filter(pl.col("part") != "train")["message"])
     rows: list[dict[str, Any]] = []
     for number, variant in enumerate(mistaken):
+        if len(rows) == most:
+            break
         row, seed = trained.row(number % trained.height, named=True), seeds.get(f"{variant.template.seed}-00")
         sample = seed and _mistaken(scenario, seed, variant, row, repertoire)
-        if sample and len(rows) < most:
+        if sample and sample.message not in held_back:
             rows.append(_row(scenario, variant, sample, row))
     return pl.DataFrame(rows, schema=SCHEMA)
 

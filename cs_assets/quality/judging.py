@@ -309,6 +309,36 @@ def calibrated(readings: pl.DataFrame, settings: CalibrationSettings) -> tuple[C
     return found.model_copy(update={"scaling": scaling}), scored
 
 
+def judge_of(
+    readings: pl.DataFrame, wanted: CalibrationSettings, held_out: Sequence[str], folder: Path
+) -> tuple[dict[str, float], pl.DataFrame]:
+    """Calibrate a judge, write that into its folder, and measure it.
+
+    Args:
+        readings: calibration and test part as `read_samples` returns them.
+        wanted: what the threshold is chosen for.
+        held_out: corruption families that it was not trained on.
+        folder: of the judge.
+
+    Returns:
+        Its figures, and the scores of the test samples that break no rule: label, score, corruption_family, unseen.
+    """
+    calibration, scored = calibrated(readings, wanted)
+    calibration.save(folder)
+    tested = with_unseen(scored.filter(pl.col("part") == "test"), held_out)
+    chosen = {
+        "threshold": calibration.threshold,
+        "weight_verdict": calibration.scaling.verdict,
+        "weight_surprise": calibration.scaling.surprise,
+        "calibration_p_value": calibration.p_value,
+        "calibration_good": float(calibration_cases(readings)["label"].sum()),
+        "calibration_precision": calibration.precision,
+        "calibration_recall": calibration.recall,
+    }
+    shown = after_rules(tested).select("label", "score", "corruption_family", "unseen")
+    return judge_metrics(tested, calibration.threshold) | chosen, shown
+
+
 def verdicts_to_learn(scenario: Scenario, labelled: pl.DataFrame) -> list[Verdict]:
     """Return the training part of the judge's labelled samples as it is trained on them."""
     return [

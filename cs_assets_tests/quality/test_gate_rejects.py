@@ -67,6 +67,15 @@ def test_sentences_held_out_for_the_test_are_not_shown_to_the_judge(
     assert gate_rejects(scenario, labelled, held_out, atoms).is_empty()
 
 
+def test_a_message_that_the_judge_is_tested_on_is_not_learnt(
+    scenario: Scenario, labelled: pl.DataFrame, atoms: pl.DataFrame
+) -> None:
+    variants = rejecting(scenario, atoms, "麻烦帮我寄一下")  # without a slot, the same message whatever the atoms
+    assert not gate_rejects(scenario, labelled, variants, atoms).is_empty()
+    tested = pl.when(part="test").then(pl.lit("麻烦帮我寄一下")).otherwise("message")
+    assert gate_rejects(scenario, labelled.with_columns(message=tested), variants, atoms).is_empty()
+
+
 @pytest.mark.parametrize("texts", [(), (CHATTY,)])
 def test_other_gates_give_no_negatives(
     scenario: Scenario, labelled: pl.DataFrame, atoms: pl.DataFrame, texts: tuple[str, ...]
