@@ -43,6 +43,17 @@ TINY_COUNTS = """
 """
 
 
+@pytest.fixture(autouse=True)
+def tracking_uri_is_forgotten() -> Iterator[None]:
+    """MLflow writes the server that was last used into the environment; the next test's processes would ask it."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    yield
+    if before is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = before
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny random-weight base model."""
