@@ -1,6 +1,7 @@
 # make demo      the whole chain on the embedded base model, and a table of what was gained
 # make test      the tests
 # make dev       the Dagster UI (and MLflow's) on the same state
+# make scenario NAME=order_return FAMILY=extraction      a folder to begin a scenario with
 # make lint      ruff and mypy
 # make install   the environment in .venv, which the others make themselves
 # make clean     throws away what was made; answers of an LLM that were paid for stay
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
 
-.PHONY: install demo test dev lint clean
+.PHONY: install demo test dev scenario lint clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +30,9 @@ demo: install
 
 test: install
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+scenario: install
+	@$(BIN)/python -m cs_assets.new_scenario "$(NAME)" --family "$(FAMILY)"
 
 lint: install
 	@$(BIN)/ruff check .

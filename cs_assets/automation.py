@@ -1,27 +1,86 @@
-"""Jobs and sensors. No business logic: what they request is materialized by the assets."""
+"""Jobs, schedules and sensors: what asks for assets, and when.
+
+No business logic: what they request is materialized by the assets. Which cheap assets Dagster may make by itself stands
+at the assets (`automation_condition`); the sensor that looks for them stands here.
+"""
 
 import hashlib
 import json
+from collections.abc import Sequence
+from typing import Final
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from pydantic import Field
 
 from cs_assets.partitions import scenario_partitions
 from cs_assets.scenario import scenario_names, scenarios_folder
+from resources.store import Store
+from resources.webhook import Webhook
 
-chain_job = dg.define_asset_job(
-    "chain",
-    # Without what is over all scenarios, and without the search, which costs many trainings and is asked for by itself.
-    selection=dg.AssetSelection.all()
-    - dg.AssetSelection.assets("leaderboard", "joint_adapter", "joint_comparison", "lora_sweep"),
-    partitions_def=scenario_partitions,
-    description="The whole chain of a scenario, from atoms to release.",
+
+def _job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
+    """Return a job of one scenario at a time; a backfill runs it for many."""
+    return dg.define_asset_job(name, selection=selection, partitions_def=scenario_partitions, description=description)
+
+
+# What is over all scenarios, and the search, which costs many trainings: asked for by themselves.
+_APART = dg.AssetSelection.assets("leaderboard", "joint_adapter", "joint_comparison", "lora_sweep")
+
+chain_job = _job(
+    "chain", dg.AssetSelection.all() - _APART, "The whole chain of a scenario, from the atoms to the release."
 )
-twin_job = dg.define_asset_job(
+twin_job = _job(
     "twin",
-    selection=dg.AssetSelection.assets("labelled_samples").upstream(),
-    partitions_def=scenario_partitions,
-    description="The data only: atoms, templates, samples, labels. Minutes, no GPU.",
+    dg.AssetSelection.assets("labelled_samples").upstream(),
+    "The data only: atoms, templates, samples, labels. Minutes, no GPU.",
 )
+train_job = _job(
+    "train",
+    dg.AssetSelection.assets("lora_adapter", "reward_model", "aligned_adapter").upstream(),
+    "Adapter, reward model and aligned adapter, with all that they need. What is made and unchanged is taken as it is.",
+)
+evaluate_job = _job(
+    "evaluate",
+    dg.AssetSelection.assets("predictions", "retention", "evaluation_report"),
+    "Asks the models that are there again, and writes the report.",
+)
+# Dagster lets no job bear the name of an asset.
+release_job = _job(
+    "release_model",
+    dg.AssetSelection.assets("release"),
+    "Puts the model of the report through the gate, and releases it.",
+)
+
+
+class RemovedScenario(dg.Config):
+    """Which scenario's data go."""
+
+    scenario: str = Field(description="Name of a scenario whose folder is gone.")
+
+
+@dg.op(description="Removes a scenario's partition and all that was made for it; the verdicts of people stay.")
+def forget_scenario(context: dg.OpExecutionContext, config: RemovedScenario, store: Store) -> None:
+    """Remove what a scenario left, once its folder is gone.
+
+    Raises:
+        Failure: the folder is still there, or nobody knows such a scenario.
+    """
+    name, partitions = config.scenario, scenario_partitions.name or ""
+    if name in scenario_names():
+        raise dg.Failure(f"{scenarios_folder() / name} is still there: remove the folder first, or nothing is.")
+    if not context.instance.has_dynamic_partition(partitions, name):
+        gone = ", ".join(_gone(context.instance)) or "none"
+        raise dg.Failure(f"no scenario {name!r}; those whose folder is gone: {gone}.")
+    removed = store.remove_partition(name)
+    context.instance.delete_dynamic_partition(partitions, name)
+    context.log.info(f"{name}: the partition is removed, and {len(removed)} files and folders: {', '.join(removed)}")
+
+
+@dg.job(description="Removes the data of a scenario whose folder is gone. Asks for its name; cannot be undone.")
+def remove_scenario() -> None:
+    """Remove a scenario for good."""
+    forget_scenario()
 
 
 @dg.sensor(
@@ -59,14 +118,81 @@ def template_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
 @dg.sensor(
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Makes a partition of every new scenario folder. It starts no run.",
+    description="Makes a partition of every new scenario folder, and tells whose folder is gone. It starts no run.",
 )
 def scenario_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Register folders that the instance does not know yet; a partition whose folder is gone stays."""
+    """Register folders that the instance does not know yet; a partition whose folder is gone stays, with its data."""
     requests = _new_partitions(context)
-    if not requests:
-        return dg.SkipReason("no new scenario folder")
-    return dg.SensorResult(dynamic_partitions_requests=requests)
+    if requests:
+        return dg.SensorResult(dynamic_partitions_requests=requests)
+    if gone := _gone(context.instance):
+        return dg.SkipReason(
+            f"no new scenario folder; gone: {', '.join(gone)}. What was made for them is kept; the job remove_scenario "
+            "removes it."
+        )
+    return dg.SkipReason("no new scenario folder")
+
+
+@dg.run_failure_sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Writes a failed run into the log, and to CS_FAILURE_WEBHOOK if that is set.",
+)
+def run_failure(context: dg.RunFailureSensorContext, failure_webhook: Webhook) -> None:
+    """Tell that a run failed: which, of which scenario, at which step, and why."""
+    steps = {event.step_key: event for event in context.get_step_failure_events() if event.step_key}
+    reasons = [f"{key}: {_reason(event)}" for key, event in steps.items()] or [context.failure_event.message or ""]
+    scenario = context.dagster_run.tags.get("dagster/partition", "all")
+    text = f"{context.dagster_run.job_name} of {scenario} failed (run {context.dagster_run.run_id[:8]}). " + "; ".join(
+        reasons
+    )
+    context.log.error(text)
+    failure_webhook.post(
+        {
+            "text": text,
+            "job": context.dagster_run.job_name,
+            "scenario": scenario,
+            "run_id": context.dagster_run.run_id,
+            "steps": sorted(steps),
+        }
+    )
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """Return the innermost error of a failed step, its first line."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    message = error.message if error is not None else event.message or ""
+    return message.strip().split("\n")[0]
+
+
+@dg.schedule(
+    job=evaluate_job,
+    cron_schedule="0 3 * * 1",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Mondays at three (UTC): every scenario that has an adapter is evaluated again.",
+)
+def weekly_evaluation(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+    """Request the evaluation of each scenario that is there and has an adapter."""
+    trained = context.instance.get_materialized_partitions(dg.AssetKey("lora_adapter"))
+    names = [name for name in scenario_names() if name in trained]
+    if not names:
+        return dg.SkipReason("no scenario has an adapter yet")
+    week = context.scheduled_execution_time.strftime("%G-W%V")
+    return [dg.RunRequest(run_key=f"{name}:{week}", partition_key=name) for name in names]
+
+
+cheap_stages = dg.AutomationConditionSensorDefinition(
+    "cheap_stages",
+    target=dg.AssetSelection.assets("labelled_samples").upstream() | dg.AssetSelection.assets("leaderboard"),
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Switched on, it makes the data stages where they are missing or older than what they are made of.",
+)
+
+
+def _gone(instance: dg.DagsterInstance) -> list[str]:
+    """Return the registered scenarios that have no folder, sorted."""
+    return sorted(set(instance.get_dynamic_partitions(scenario_partitions.name or "")) - set(scenario_names()))
 
 
 def _new_partitions(context: dg.SensorEvaluationContext) -> list:
@@ -84,3 +210,15 @@ def _content_hash(name: str) -> str:
     for path in sorted(path for path in files if not path.name.startswith(".") and not path.name.endswith("~")):
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+JOBS: Final[list[dg.JobDefinition | UnresolvedAssetJobDefinition]] = [
+    chain_job,
+    twin_job,
+    train_job,
+    evaluate_job,
+    release_job,
+    remove_scenario,
+]
+SCHEDULES: Final = [weekly_evaluation]
+SENSORS: Final = [template_sensor, scenario_sensor, run_failure, cheap_stages]

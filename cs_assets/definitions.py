@@ -10,10 +10,10 @@ from typing import Any
 
 import dagster as dg
 
+from cs_assets import automation
 from cs_assets.alignment import assets as alignment_assets
 from cs_assets.atoms import assets as atoms_assets
 from cs_assets.atoms import checks as atoms_checks
-from cs_assets.automation import chain_job, scenario_sensor, template_sensor, twin_job
 from cs_assets.evaluation import assets as evaluation_assets
 from cs_assets.evaluation import checks as evaluation_checks
 from cs_assets.quality import assets as quality_assets
@@ -32,7 +32,9 @@ from resources.gpu import executor_for
 from resources.llm import LLM
 from resources.store import Store, default_root, io_managers
 from resources.tracking import Tracking
+from resources.webhook import Webhook
 
+_WEBHOOK = "CS_FAILURE_WEBHOOK"
 # In the order of the chain.
 ASSETS = [
     atoms_assets,
@@ -75,13 +77,17 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "tracking": Tracking(),
         "base_models": BaseModels(),
         "llm": _llm(),
+        "failure_webhook": Webhook(url=dg.EnvVar("CS_FAILURE_WEBHOOK"))
+        if os.environ.get("CS_FAILURE_WEBHOOK")
+        else Webhook(),
         **io_managers(default_root()),
     }
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ASSETS),
         asset_checks=dg.load_asset_checks_from_modules(CHECKS),
-        jobs=[chain_job, twin_job],
-        sensors=[template_sensor, scenario_sensor],
+        jobs=automation.JOBS,
+        schedules=automation.SCHEDULES,
+        sensors=automation.SENSORS,
         resources=resources | dict(resource_overrides or {}),
         executor=executor_for(),
     )

@@ -16,7 +16,7 @@ import dagster as dg
 from dagster._core.definitions.partitions.context import PartitionLoadingContext, partition_loading_context
 from dagster._core.types.pagination import PaginatedResults
 
-from cs_assets.scenario import scenario_names, scenarios_folder
+from cs_assets.scenario import is_scenario, scenario_names, scenarios_folder
 
 # `partitions_def` of asset checks is in preview in 1.13. The version is pinned and tests cover what we use; without the
 # filter every step would print one warning a check.
@@ -30,24 +30,29 @@ class UnknownScenario(click.ClickException):
 
 
 class ScenarioPartitionsDefinition(dg.DynamicPartitionsDefinition):
-    """Dynamic partitions that also hold every scenario folder on disk."""
+    """Dynamic partitions that also hold every scenario folder on disk.
+
+    The registered keys come first, in their order: Dagster keeps ranges of keys, which it reads as a plain dynamic
+    definition has them.
+    """
 
     def get_partition_keys(
         self, current_time: datetime | None = None, dynamic_partitions_store: Any = None
     ) -> Sequence[str]:
         registered = super().get_partition_keys(current_time, dynamic_partitions_store)
-        on_disk = scenario_names()
-        return [*on_disk, *(key for key in registered if key not in on_disk)]
+        known = set(registered)
+        return [*registered, *(name for name in scenario_names() if name not in known)]
 
     def has_partition_key(
         self, partition_key: str, current_time: datetime | None = None, dynamic_partitions_store: Any = None
     ) -> bool:
-        return partition_key in scenario_names() or super().has_partition_key(
+        return is_scenario(partition_key) or super().has_partition_key(
             partition_key, current_time, dynamic_partitions_store
         )
 
     def filter_valid_partition_keys(self, partition_keys: set[str]) -> AbstractSet[str]:
-        return {key for key in partition_keys if self.has_partition_key(key)}
+        unregistered = {key for key in partition_keys if not is_scenario(key)}
+        return (partition_keys - unregistered) | super().filter_valid_partition_keys(unregistered)
 
     def validate_partition_key(self, partition_key: str, context: PartitionLoadingContext) -> None:
         with partition_loading_context(new_ctx=context):

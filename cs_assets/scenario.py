@@ -430,6 +430,11 @@ def scenario_names() -> list[str]:
     return sorted(path.parent.name for path in scenarios_folder().glob(f"*/{SCENARIO_FILE}"))
 
 
+def is_scenario(name: str) -> bool:
+    """Tell whether there is a scenario folder of that name, at the cost of one look."""
+    return Path(name).name == name not in ("", "..") and (scenarios_folder() / name / SCENARIO_FILE).is_file()
+
+
 def load_scenario(name: str) -> Scenario:
     """Load and validate one scenario folder.
 
@@ -437,9 +442,9 @@ def load_scenario(name: str) -> Scenario:
         ScenarioError: there is no such folder, or its `scenario.yaml` is malformed.
         TemplateError: its answer template is.
     """
-    names = scenario_names()
-    if name not in names:
-        raise ScenarioError(f"no scenario {name!r} in {scenarios_folder()}; there are: {', '.join(names) or 'none'}.")
+    if not is_scenario(name):
+        known = ", ".join(scenario_names()) or "none"
+        raise ScenarioError(f"no scenario {name!r} in {scenarios_folder()}; there are: {known}.")
     folder = scenarios_folder() / name
     path = folder / SCENARIO_FILE
     return Scenario(folder, parse_yaml(read_text(path), str(path), ScenarioSpec))

@@ -1,16 +1,35 @@
-"""Sensors: what a changed folder requests, on a real ephemeral instance."""
+"""Jobs, schedules and sensors: what they request, on a real ephemeral instance."""
 
+import contextlib
+import json
+import re
 import shutil
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
-from cs_assets.automation import chain_job, scenario_sensor, template_sensor, twin_job
+from cs_assets.automation import (
+    JOBS,
+    SCHEDULES,
+    SENSORS,
+    remove_scenario,
+    run_failure,
+    scenario_sensor,
+    template_sensor,
+    weekly_evaluation,
+)
 from cs_assets.definitions import build_defs
 from cs_assets.scenario import scenario_names
+from resources.store import Store
+from resources.webhook import Webhook
 
+RUN_CONFIGS = Path(__file__).resolve().parent.parent / "docs" / "examples" / "run_configs"
 NAME, OTHER = "address_extraction", "second"
 
 
@@ -151,21 +170,206 @@ def test_scenario_sensor_registers_new_folders_once(two_scenarios: Path, instanc
     assert isinstance(again, dg.SkipReason)
 
 
-def test_scenario_sensor_keeps_the_partition_of_a_folder_that_is_gone(
+def test_scenario_sensor_keeps_the_partition_of_a_folder_that_is_gone_and_says_so(
     scenarios: Path, instance: dg.DagsterInstance
 ) -> None:
     instance.add_dynamic_partitions("scenario", [NAME, "gone"])
-    assert isinstance(scenario_sensor(dg.build_sensor_context(instance=instance)), dg.SkipReason)
+    skipped = scenario_sensor(dg.build_sensor_context(instance=instance))
+    assert isinstance(skipped, dg.SkipReason)
+    assert "gone: gone. What was made for them is kept" in str(skipped.skip_message)
     assert registered(instance) == [NAME, "gone"]
+
+
+def remove(instance: dg.DagsterInstance, store: Path, name: str) -> dg.ExecuteInProcessResult:
+    return remove_scenario.execute_in_process(
+        run_config={"ops": {"forget_scenario": {"config": {"scenario": name}}}},
+        resources={"store": Store(root=str(store))},
+        instance=instance,
+        raise_on_error=False,
+    )
+
+
+def test_remove_scenario_removes_what_was_made_for_it_and_nothing_else(
+    scenarios: Path, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    instance.add_dynamic_partitions("scenario", [NAME, "gone", "gone_too"])
+    store = tmp_path / "store"
+    of_one = [
+        "tables/atomic_table/{}.parquet",
+        "records/lora_adapter/{}.json",
+        "models/lora_adapter/{}/0123/manifest.json",
+        "exports/{}/train.jsonl",
+        "reports/{}.html",
+        "reports/{}-data.html",
+        "reviews/{}.jsonl",
+    ]
+    for name in ("gone", "gone_too", NAME):
+        for pattern in of_one:
+            path = store / pattern.format(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("x", encoding="utf-8")
+    assert remove(instance, store, "gone").success
+    left = {str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()}
+    assert left == {p.format(name) for p in of_one for name in ("gone_too", NAME)} | {"reviews/gone.jsonl"}
+    assert registered(instance) == [NAME, "gone_too"]
+
+
+@pytest.mark.parametrize(("name", "said"), [(NAME, "is still there"), ("typo", "folder is gone: gone")])
+def test_remove_scenario_refuses_what_is_still_there_or_unknown(
+    scenarios: Path, instance: dg.DagsterInstance, tmp_path: Path, name: str, said: str
+) -> None:
+    instance.add_dynamic_partitions("scenario", [NAME, "gone"])
+    result = remove(instance, tmp_path, name)
+    assert not result.success
+    [failure] = result.filter_events(lambda event: event.is_step_failure)
+    assert said in str(failure.step_failure_data.user_failure_data.description)
+    assert registered(instance) == [NAME, "gone"]
+
+
+class Received(BaseHTTPRequestHandler):
+    """Keeps what is posted, and answers with the status that the server says."""
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.server.posts.append(json.loads(self.rfile.read(length)))  # type: ignore[attr-defined]
+        self.send_response(self.server.status)  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def receiver(status: int = 200) -> Iterator[tuple[str, list[dict]]]:
+    with HTTPServer(("127.0.0.1", 0), Received) as server:
+        server.posts, server.status = [], status  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/secret-path", server.posts  # type: ignore[attr-defined]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def fail_and_tell(instance: dg.DagsterInstance, webhook: Webhook) -> None:
+    @dg.op
+    def breaks() -> None:
+        raise ValueError("60_bad.j2, line 1: no such slot\nand more")
+
+    @dg.job
+    def breaking() -> None:
+        breaks()
+
+    result = breaking.execute_in_process(instance=instance, raise_on_error=False, tags={"dagster/partition": NAME})
+    [event] = result.filter_events(lambda event: event.event_type == dg.DagsterEventType.PIPELINE_FAILURE)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="run_failure",
+        dagster_event=event,
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+        resources={"failure_webhook": webhook},
+    ).for_run_failure()
+    run_failure(context)
+
+
+def test_a_failed_run_is_told_to_the_webhook(instance: dg.DagsterInstance) -> None:
+    with receiver() as (url, posts):
+        fail_and_tell(instance, Webhook(url=url))
+    [told] = posts
+    assert told["job"] == "breaking"
+    assert told["scenario"] == NAME
+    assert told["steps"] == ["breaks"]
+    assert told["text"].endswith("breaks: ValueError: 60_bad.j2, line 1: no such slot")
+
+
+def test_without_a_webhook_a_failed_run_is_told_in_the_log_alone(
+    instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_and_tell(instance, Webhook())
+    assert "breaking of address_extraction failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("status", [500, 404])
+def test_a_webhook_that_refuses_is_a_warning_without_its_address(caplog: pytest.LogCaptureFixture, status: int) -> None:
+    with receiver(status) as (url, posts):
+        assert not Webhook(url=url).post({"text": "x"})
+    assert len(posts) == 1
+    assert f"it answered {status}" in caplog.text
+    assert "secret-path" not in caplog.text
+
+
+def test_a_webhook_that_is_away_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert not Webhook(url="http://127.0.0.1:9/secret-path").post({"text": "x"})
+    assert not Webhook(url="nonsense").post({"text": "x"})
+    assert caplog.text.count("could not be told") == 2
+    assert "secret-path" not in caplog.text
+
+
+def test_the_weekly_evaluation_asks_for_scenarios_that_have_an_adapter(two_scenarios: Path, tmp_path: Path) -> None:
+    monday = datetime(2026, 11, 23, 3, tzinfo=UTC)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+
+        def requested() -> list[dg.RunRequest]:
+            context = dg.build_schedule_context(instance=instance, scheduled_execution_time=monday)
+            result = weekly_evaluation(context)
+            return result if isinstance(result, list) else []
+
+        assert requested() == []
+        for name in (OTHER, "gone"):
+            instance.report_runless_asset_event(dg.AssetMaterialization("lora_adapter", partition=name))
+        [request] = requested()
+    assert (request.partition_key, request.run_key) == (OTHER, f"{OTHER}:2026-W48")
+
+
+def test_the_cheap_stages_are_made_where_they_are_missing_once(
+    two_scenarios: Path, instance: dg.DagsterInstance
+) -> None:
+    defs = build_defs()
+    instance.add_dynamic_partitions("scenario", [OTHER, NAME])
+    first = dg.evaluate_automation_conditions(defs, instance)
+    assert first.get_requested_partitions(dg.AssetKey("atomic_table")) == {NAME, OTHER}
+    assert first.get_requested_partitions(dg.AssetKey("labelled_samples")) == {NAME, OTHER}
+    assert first.get_num_requested(dg.AssetKey("kto_judge")) == 0
+    again = dg.evaluate_automation_conditions(defs, instance, cursor=first.cursor)
+    assert again.total_requested == 0
+
+
+def test_what_starts_runs_by_itself_is_off_until_it_is_switched_on() -> None:
+    running = {s.name for s in SENSORS if s.default_status == dg.DefaultSensorStatus.RUNNING}
+    assert running == {"scenario_sensor", "run_failure"}, "neither starts a run"
+    assert all(schedule.default_status == dg.DefaultScheduleStatus.STOPPED for schedule in SCHEDULES)
 
 
 def test_jobs_hold_the_stages_that_their_names_promise() -> None:
     defs = build_defs()
     held = {
         job.name: {key.to_user_string() for key in defs.resolve_job_def(job.name).asset_layer.selected_asset_keys}
-        for job in (chain_job, twin_job)
+        for job in JOBS
+        if job is not remove_scenario
     }
     assert held["twin"] == {"atomic_table", "template_variants", "rendered_samples", "labelled_samples"}
-    assert held["twin"] < held["chain"]
+    assert held["twin"] < held["train"] < held["chain"]
+    assert {"kto_judge", "lora_adapter", "reward_model", "aligned_adapter"} < held["train"]
+    assert held["evaluate"] == {"predictions", "retention", "evaluation_report"}
+    assert held["release_model"] == {"release"}
     assert not {"leaderboard", "joint_adapter", "joint_comparison", "lora_sweep"} & held["chain"]
     assert "release" in held["chain"]
+
+
+@pytest.mark.parametrize("path", sorted(RUN_CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_example_of_a_run_config_fits_the_job_that_it_names(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    [job] = re.findall(r"^# job: (\w+)$", text, re.MULTILINE)
+    config = yaml.safe_load(text)
+    assert config["ops"]
+    assert dg.validate_run_config(build_defs().resolve_job_def(job), config)
+
+
+def test_there_is_an_example_of_a_run_config_for_every_job() -> None:
+    named = {
+        job
+        for path in RUN_CONFIGS.glob("*.yaml")
+        for job in re.findall(r"^# job: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert named == {job.name for job in JOBS}

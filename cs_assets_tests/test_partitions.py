@@ -42,6 +42,14 @@ def test_a_new_folder_is_a_partition_at_once(scenarios: Path) -> None:
 def test_a_registered_partition_stays_when_its_folder_is_gone(scenarios: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("scenario", ["gone", NAME])
-        assert scenario_partitions.get_partition_keys(dynamic_partitions_store=instance) == [NAME, "gone"]
+        assert scenario_partitions.get_partition_keys(dynamic_partitions_store=instance) == ["gone", NAME]
         assert scenario_partitions.has_partition_key("gone", dynamic_partitions_store=instance)
         assert not scenario_partitions.has_partition_key("never", dynamic_partitions_store=instance)
+
+
+@pytest.mark.parametrize("key", ["", "..", "../scenarios/address_extraction", "/", "address_extraction/"])
+def test_a_path_is_no_partition(scenarios: Path, key: str) -> None:
+    (scenarios / "scenario.yaml").write_text("", encoding="utf-8")
+    (scenarios.parent / "scenario.yaml").write_text("", encoding="utf-8")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert not scenario_partitions.has_partition_key(key, dynamic_partitions_store=instance)

@@ -10,6 +10,7 @@ an object store gives whole objects anyway: with such a URL the stages that make
 """
 
 import contextlib
+import glob
 import hashlib
 import io
 import json
@@ -33,6 +34,18 @@ from resources.files import write_whole
 MANIFEST: Final = "manifest.json"
 # How long a killed training may be resumed after another one of its stage was started.
 KEEP_CHECKPOINTS_SECONDS: Final = 7 * 24 * 3600
+# Where what was made for a partition lies. Results kept by fingerprint are nobody's, and verdicts of people stay.
+_OF_PARTITION: Final = (
+    "tables/*/{}.parquet",
+    "records/*/{}.json",
+    "models/*/{}",
+    "work/*/{}",
+    "exports/{}",
+    "reports/{}.html",
+    "reports/{}-data.html",
+    "run_configs/{}.yaml",
+    "cache/mlflow_runs/*/{}",
+)
 _NOTE: Final = "cs_assets:note"
 _PREVIEW_ROWS: Final = 8
 _PREVIEW_CHARACTERS: Final = 90
@@ -141,6 +154,13 @@ class Store(ConfigurableResource):
         """Return the table that an asset left for a partition, None where there is none yet."""
         path = self.location("tables", asset, f"{partition}{TableIOManager.extension}")
         return pl.read_parquet(path.read_bytes()) if path.exists() else None
+
+    def remove_partition(self, name: str) -> list[str]:
+        """Remove all that was made for a partition but the verdicts of people; return what went, sorted."""
+        found = [path for pattern in _OF_PARTITION for path in self._base.glob(pattern.format(glob.escape(name)))]
+        for path in found:
+            path.fs.rm(path.path, recursive=True)
+        return sorted(str(path.relative_to(self._base)) for path in found)
 
     def cached_table(
         self, stage: str, key: str, make: Callable[[], tuple[pl.DataFrame, str]]

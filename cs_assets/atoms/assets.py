@@ -5,6 +5,7 @@ import polars as pl
 from pydantic import Field
 
 from cs_assets.atoms.bundles import sample_atoms
+from cs_assets.automation_conditions import MISSING_OR_OUTDATED
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
 from cs_assets.scenario import load_scenario
@@ -26,6 +27,7 @@ class AtomicTableConfig(dg.Config):
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
     code_version="2",
+    automation_condition=MISSING_OR_OUTDATED,
 )
 def atomic_table(
     context: dg.AssetExecutionContext,

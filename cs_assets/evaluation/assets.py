@@ -9,6 +9,7 @@ import polars as pl
 
 from cs_assets import plots
 from cs_assets.alignment.outcome import Alignment
+from cs_assets.automation_conditions import MISSING_OR_OUTDATED
 from cs_assets.evaluation import joint
 from cs_assets.evaluation.chunks import Keep
 from cs_assets.evaluation.gate import GATE_SPLIT
@@ -428,6 +429,7 @@ def _preferred(llm: LLM, scenario: Scenario, predictions: pl.DataFrame, messages
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
     code_version="2",
+    automation_condition=MISSING_OR_OUTDATED,
 )
 def leaderboard(
     context: dg.AssetExecutionContext, store: Store, tracking: Tracking

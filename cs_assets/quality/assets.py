@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from cs_assets import plots
+from cs_assets.automation_conditions import MISSING_OR_OUTDATED
 from cs_assets.learning.kto import JudgeSettings, train_judge
 from cs_assets.learning.progress import Report
 from cs_assets.model_assets import (
@@ -57,6 +58,7 @@ LEARNT = "kto_judge_learnt"  # beside the judges in the store: adapters and read
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
     code_version="4",
+    automation_condition=MISSING_OR_OUTDATED,
 )
 def labelled_samples(
     context: dg.AssetExecutionContext,

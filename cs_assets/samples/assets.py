@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from cs_assets.automation_conditions import MISSING_OR_OUTDATED
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
 from cs_assets.samples.render import render_samples
@@ -36,6 +37,7 @@ class RenderedSamplesConfig(dg.Config):
     kinds={"jinja", "polars", "parquet"},
     owners=["team:cs-assets"],
     code_version="1",
+    automation_condition=MISSING_OR_OUTDATED,
 )
 def rendered_samples(
     context: dg.AssetExecutionContext,

@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from cs_assets.automation_conditions import MISSING_OR_OUTDATED
 from cs_assets.families.reply.family import ReplyFamily
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
@@ -46,6 +47,7 @@ class TemplateVariantsConfig(dg.Config):
     kinds={"jinja", "openai", "parquet"},
     owners=["team:cs-assets"],
     code_version="2",
+    automation_condition=MISSING_OR_OUTDATED,
 )
 def template_variants(
     context: dg.AssetExecutionContext,
