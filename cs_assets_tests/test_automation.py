@@ -222,7 +222,9 @@ def test_remove_scenario_refuses_what_is_still_there_or_unknown(
     result = remove(instance, tmp_path, name)
     assert not result.success
     [failure] = result.filter_events(lambda event: event.is_step_failure)
-    assert said in str(failure.step_failure_data.user_failure_data.description)
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert said in str(told.description)
     assert registered(instance) == [NAME, "gone"]
 
 

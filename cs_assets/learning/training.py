@@ -53,7 +53,11 @@ class TrainingSettings(AdapterSettings, LoopSettings):
 
 
 class TrainingLog(BaseModel):
-    """The story of one training, kept beside the model. `kept_step` is the step whose state the model has."""
+    """The story of one training, kept beside the model. `kept_step` is the step whose state the model has.
+
+    `samples` are the rows that were given: conversations in fine-tuning, of which each may have several answers, pairs
+    in a reward model.
+    """
 
     samples: int
     steps: int

@@ -57,7 +57,7 @@ LEARNT = "kto_judge_learnt"  # beside the judges in the store: adapters and read
     partitions_def=scenario_partitions,
     kinds={"polars", "parquet"},
     owners=["team:cs-assets"],
-    code_version="4",
+    code_version="5",
     automation_condition=MISSING_OR_OUTDATED,
 )
 def labelled_samples(
@@ -81,7 +81,7 @@ def labelled_samples(
         metadata={
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "good": table.height - bad.height,
-            "corrupted": bad.height,
+            "bad": bad.height,
             "contradictions": table.filter(pl.col("contradicts") != "").height,
             "near_duplicates": table.filter(pl.col("duplicate_of") != "").height,
             "corruption_kinds": dict(bad.group_by("corruption_kind").len().sort("corruption_kind").iter_rows()),
@@ -119,7 +119,8 @@ def kto_judge(
     reviewed, broken = read_review(store.location("reviews", f"{scenario.name}.jsonl"))
     for line in broken:
         context.log.warning(line)
-    decided = reviewed_cases(scenario, reviewed)
+    held_back = set(judge_data.filter(pl.col("part") != "train")["message"])
+    decided = reviewed_cases(scenario, reviewed, held_back)
     judge_data = pl.concat([judge_data, decided])
 
     inputs = {"data": judge_data, "scenario": scenario.spec}
@@ -129,9 +130,9 @@ def kto_judge(
         def learn(learnt: Path, work: Path) -> Mapping[str, float]:
             cases, task = verdicts_to_learn(scenario, judge_data), task_to_learn(judge_data)
             log = train_judge(base.path, cases, task, WORDS, training, learnt, work, report)
-            held_back = judge_data.filter(pl.col("part") != "train")
+            to_read = judge_data.filter(pl.col("part") != "train")
             size, told = config.score_batch_size, _report(context)
-            read = read_samples(scenario, held_back, base.path, str(learnt), batch_size=size, report=told)
+            read = read_samples(scenario, to_read, base.path, str(learnt), batch_size=size, report=told)
             read.write_parquet(learnt / READINGS_FILE)
             return log.metrics()
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from cs_assets.families.base import Rendered, Sample
-from cs_assets.families.syntax import SentenceTemplate, boundary_is_lost
+from cs_assets.families.syntax import SentenceTemplate, TemplateError, boundary_is_lost
 from cs_assets.quality.labelling import GATE, SCHEMA, broken_rules
 from cs_assets.samples.render import Repertoire, Variant
 from cs_assets.scenario import Scenario
@@ -37,13 +37,16 @@ def gate_rejects(
         atoms: the table of `atomic_table`.
     """
     good = labelled.filter(pl.col("label"), fold="judge")
-    known = variants.filter(pl.col("family").is_in(good["template_family"].implode())).sort("template_id")
-    rejected = known.filter(~pl.col("accepted"), pl.col("reason").str.starts_with("slots:"))
+    tested = labelled.filter(fold="test_template_ood")["unit_families"].explode().unique().implode()
+    usable = variants.filter(pl.col("accepted"), ~pl.col("family").is_in(tested)).sort("template_id")
+    begun = pl.col("family").is_in(good["template_family"].unique().implode())
+    by_slots = ~pl.col("accepted") & pl.col("reason").str.starts_with("slots:")
+    rejected = variants.filter(by_slots, begun).sort("template_id")
     trained = atoms.filter(pl.col("atom_id").is_in(good.filter(part="train")["atom_id"].implode())).sort("atom_id")
     most = int(MAX_SHARE * good.filter(part="train").height)
     if rejected.is_empty() or not most or not scenario.family.answer_is_determined:
         return pl.DataFrame(schema=SCHEMA)
-    repertoire = Repertoire.of(known.filter("accepted"))
+    repertoire = Repertoire.of(usable)
     seeds = {variant.template_id: variant.template for found in repertoire.families.values() for variant in found}
     mistaken = [variant for found in Repertoire.of(rejected).families.values() for variant in found]
     random.Random(f"{scenario.spec.seed}:gate_rejects").shuffle(mistaken)
@@ -62,13 +65,20 @@ def gate_rejects(
 def _mistaken(
     scenario: Scenario, seed: SentenceTemplate, variant: Variant, atoms: Mapping[str, Any], repertoire: Repertoire
 ) -> Sample | None:
-    """Return the message of the variant with the answer of its seed, None where that is right or nobody can read it."""
+    """Return the message of the variant with the answer of its seed.
+
+    None where that answer is right, nobody can read it out of the message, or the family cannot render the variant.
+    """
 
     def rendered(template: SentenceTemplate) -> Rendered:
         rng = random.Random(f"{scenario.spec.seed}:{variant.template_id}")
         return scenario.family.render(template, atoms, repertoire.scene(rng, []))
 
-    wanted, said = rendered(seed).answer, rendered(variant.template)
+    wanted = rendered(seed).answer
+    try:
+        said = rendered(variant.template)
+    except TemplateError:
+        return None
     if wanted == said.answer or any(boundary_is_lost(turn.segments) for turn in said.turns):
         return None
     return said.sample.model_copy(update={"answer": wanted})

@@ -17,7 +17,7 @@ from cs_assets.samples import render
 from cs_assets.scenario import Scenario
 
 PARTS: Final = {"train": 0.54, "calibration": 0.16, "test": 0.30}
-GATE: Final = "gate"  # the family of what was not corrupted and breaks a rule all the same
+GATE: Final = "gate"  # the family of what was not corrupted: it breaks a rule all the same, or a gate rejected it
 REVIEWED: Final = "reviewed"  # the family of what a person has decided
 ALONE: Final = (GATE, REVIEWED)  # families whose samples have no twin
 SCHEMA: Final[dict[str, Any]] = render.SCHEMA | {

@@ -8,7 +8,7 @@ puts 正确 or 错误 into `verdict`. Lines with a verdict are kept for good, an
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -106,11 +106,16 @@ def _sample(line: ReviewLine) -> tuple[str, str, str]:
     return line.message, line.tools, line.answer
 
 
-def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine]) -> pl.DataFrame:
+def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine], held_back: Collection[str]) -> pl.DataFrame:
     """Return what people have decided as labelled samples that train the judge, with the columns of `labelled_samples`.
 
     None of them is for its calibration or its test: they lie near the threshold of the judge before, and no twin stands
-    beside them.
+    beside them. What calibration and test hold already is left out: messages without an entity repeat between folds.
+
+    Args:
+        scenario: makes the messages of a case.
+        lines: of the review; those without a verdict are passed over.
+        held_back: the messages of the judge's calibration and test.
     """
     rows = [
         {
@@ -129,5 +134,6 @@ def reviewed_cases(scenario: Scenario, lines: Iterable[ReviewLine]) -> pl.DataFr
             "contradicts": "",
         }
         for line in _last_verdicts(lines).values()
+        if line.message not in held_back
     ]
     return pl.DataFrame(rows, schema=SCHEMA)

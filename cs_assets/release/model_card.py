@@ -164,9 +164,7 @@ def model_card(
     by_origin = rendered.group_by("template_origin").len().sort("template_origin")
     return _CARD.format(
         head=_head(scenario, report, origin),
-        quantised=_QUANTISED.format(merged=", which `merged/` holds" if origin.merged else "")
-        if origin.quantised
-        else "",
+        quantised=_quantised(origin),
         name=scenario.name,
         title=spec.title,
         what=_WHAT[origin.form],

@@ -1,5 +1,7 @@
 """What the templates' gates rejected, as wrong samples for the judge."""
 
+import re
+
 import polars as pl
 import pytest
 
@@ -8,7 +10,7 @@ from cs_assets.quality.gate_rejects import MAX_SHARE, gate_rejects
 from cs_assets.quality.judging import verdicts_to_learn
 from cs_assets.quality.labelling import GATE, SCHEMA, label_samples
 from cs_assets.samples.twin import make_twin
-from cs_assets.scenario import Scenario, load_scenario
+from cs_assets.scenario import Scenario, load_scenario, scenario_names
 from cs_assets.templates.variants import template_variants
 from cs_assets_tests.conftest import evaluated, rendered_alone
 
@@ -93,3 +95,21 @@ def test_a_lost_slot_that_the_answer_does_not_need_makes_nothing_wrong() -> None
     variants = template_variants(scenario, twin.atoms.head(3).to_dicts(), llm_texts=written)
     assert variants["reason"].str.starts_with("slots: lost").any()
     assert gate_rejects(scenario, label_samples(scenario, twin.samples), variants, twin.atoms).is_empty()
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_every_scenario_bears_what_an_llm_lost_or_added(name: str) -> None:
+    few = {"judge": 32, "train": 4, "validation": 0, "test_iid": 0, "test_template_ood": 4, "test_entity_ood": 0}
+    scenario = load_scenario(name).with_counts(**few, test_noise=0)
+    twin = make_twin(scenario)
+    written = {}
+    for seed_name, seed in scenario.seeds().items():
+        if slots := list(re.finditer(r"\{\{.*?\}\}", seed.text)):
+            lost = seed.text[: slots[-1].start()] + seed.text[slots[-1].end() :]
+            written[seed_name] = [(lost, 0.1), (f"{seed.text}，{slots[0][0]}", 0.1)]
+    variants = template_variants(scenario, twin.atoms.head(3).to_dicts(), llm_texts=written)
+    for mistake in ("slots: lost", "slots: added"):
+        assert variants["reason"].str.starts_with(mistake).any()
+    rejects = gate_rejects(scenario, label_samples(scenario, twin.samples), variants, twin.atoms)
+    assert dict(rejects.schema) == SCHEMA
+    assert not rejects["label"].any()

@@ -100,7 +100,7 @@ def test_verdicts_are_labels_of_the_next_judge(scenario: Scenario, tmp_path: Pat
     write_review(path, near_threshold(filtered(SCORES), 0.5, 3, NOBODY))
     decided(path, {"train-1": "错误", "train-4": "正确"})
     lines, _ = read_review(path)
-    table = reviewed_cases(scenario, lines)
+    table = reviewed_cases(scenario, lines, held_back=[])
     assert table.schema == pl.Schema(SCHEMA)
     assert table["label"].to_list() == [False, True]
     assert set(table["part"]) == {"train"}
@@ -117,8 +117,16 @@ def test_of_two_verdicts_on_a_sample_the_later_one_counts(scenario: Scenario) ->
         for verdict in ("正确", "", "错误")
     ]
     assert decisions(lines).rows() == [("地址1", "", "{}", False)]
-    assert reviewed_cases(scenario, lines)["label"].to_list() == [False]
+    assert reviewed_cases(scenario, lines, held_back=[])["label"].to_list() == [False]
     assert decisions([]).schema == pl.Schema(DECIDED)
+
+
+def test_a_message_that_the_judge_is_tested_on_is_not_learnt_by_a_verdict(scenario: Scenario) -> None:
+    lines = [
+        ReviewLine(sample_id=message, message=message, answer="{}", score=None, verdict="正确")
+        for message in ("在吗", "地址1")
+    ]
+    assert reviewed_cases(scenario, lines, held_back=["在吗"])["message"].to_list() == ["地址1"]
 
 
 @pytest.mark.parametrize("bad", ['{"sample_id"', '{"sample_id": "a"}', None])

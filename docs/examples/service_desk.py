@@ -122,6 +122,8 @@ def main() -> None:
     parser.add_argument("--model", action="append", default=[], metavar="SCENARIO=NAME_OR_FOLDER")
     options = parser.parse_args()
     given = dict(model.partition("=")[::2] for model in options.model)
+    if wrong := [name for name, model in given.items() if name not in SCENARIOS or not model]:
+        parser.error(f"--model {wrong[0]}: give SCENARIO=NAME_OR_FOLDER, with one of {', '.join(SCENARIOS)}")
     if options.base and (missing := [name for name in SCENARIOS if not given.get(name)]):
         parser.error(f"--base: the folder of {', '.join(missing)} is missing; give --model SCENARIO=FOLDER for each")
     model = at_endpoint(options.endpoint, given) if options.endpoint else from_folders(options.base, given)

@@ -21,9 +21,15 @@ from cs_assets.families.tools import Call, Tool
 # What is compared on the syntax tree, in this order.
 LEVELS: Final = ("function", "required", "unknown", "types", "values")
 
-# Where JSON may begin that holds more than numbers, or is empty; [微笑] is none.
-_JSON: Final = re.compile(r"""[\[{](?=\s*[\[\]{}"'])""")
-_PROGRAM: Final = re.compile(r"[A-Za-z_]\w* ?\(")
+# Where JSON may begin that holds more than numbers, or is empty; [微笑] is none. Without its quotes it is unreadable.
+_JSON: Final = re.compile(r"""[\[{](?=\s*(?:[\[\]{}"']|\w+\s*:))""")
+# A call as a program has it, whose brackets are empty or begin with a text or a named argument (VIP(会员) is none), or
+# as YAML has it.
+_PROGRAM: Final = re.compile(
+    r"""[A-Za-z_]\w*\ ?[(（]\s*(?:[)）"']|[A-Za-z_]\w*\s*[=:])
+    | ^\s*(?:-\ *)?(?:calls|ask|name|arguments)\s*:""",
+    re.VERBOSE | re.MULTILINE,
+)
 
 NOTHING_FITS: Final = "抱歉，这个我这边处理不了。"
 
@@ -65,7 +71,7 @@ def read_answer(prediction: str) -> Answer | None:
 def read_repaired(prediction: str) -> Answer | None:
     """Return what a sloppy prediction says: in fences or prose, a bare list of calls, a bare call.
 
-    Prose without a call, in JSON or as a program has it, calls nothing, and says that no function fits.
+    Prose without a call, in JSON, YAML or as a program has it, calls nothing, and says that no function fits.
     """
     opening = _JSON.search(prediction)
     if opening is None:

@@ -410,7 +410,17 @@ def test_garbage_is_no_answer(family: ToolCallFamily, garbage: str) -> None:
     assert family.score(garbage, NOTHING).strict_json == 0
 
 
-@pytest.mark.parametrize("refused", ["", "抱歉，这个我处理不了。", "抱歉[微笑]，这个我处理不了（VIP也一样）", "{抱歉}"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "",
+        "抱歉，这个我处理不了。",
+        "抱歉[微笑]，这个我处理不了（VIP也一样）",
+        "{抱歉}",
+        "OK(好的)，这个处理不了",
+        "抱歉，VIP(会员)也一样处理不了",
+    ],
+)
 def test_a_text_without_a_call_says_that_no_function_fits(family: ToolCallFamily, refused: str) -> None:
     score = family.score(refused, NOTHING)
     assert (score.strict_json, score.exact, score.repaired) == (0, 0, 1)
@@ -430,6 +440,11 @@ def test_a_text_without_a_call_says_that_no_function_fits(family: ToolCallFamily
         '<tool_call>{ "name": "TicketQuery"}</tool_call>',
         '{"TicketQuery": {"number": "WX1"}}',
         '["TicketQuery"]',
+        '{name: TicketQuery, arguments: {ticket_id: "WX1"}}',
+        "TicketQuery（ticket_id=WX1）",
+        "TicketQuery()",
+        "TicketQuery('WX1')",
+        "calls:\n- name: TicketQuery",
     ],
 )
 def test_a_text_with_a_call_in_whatever_notation_does_not(family: ToolCallFamily, called: str) -> None:
