@@ -10,18 +10,15 @@ torch nor `cs_assets` is imported, so that the process that watches over a run s
     defs = dg.Definitions(assets=[lora_adapter], executor=executor_for())
 """
 
-import contextlib
 import importlib
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+from dagster._core.code_pointer import CodePointer, ModuleCodePointer
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode, get_retries_config
@@ -32,11 +29,11 @@ from dagster._core.executor.step_delegating import (
     StepHandlerContext,
 )
 
-from resources import lease, run_worker
+from resources import run_worker
+from resources.step_process import StepProcess, preload
 
 GPUS_TAG = "cs_assets/gpus"
 GRACE_SECONDS = 10.0
-TAIL_BYTES = 16_000
 TAIL_LINES = 30
 STEP_ENDS = {
     dg.DagsterEventType.STEP_SUCCESS,
@@ -63,61 +60,11 @@ def gpu(n: int) -> dict[str, str | dict]:
     }
 
 
-class _StepProcess:
-    """One attempt of a step: its process, which leads a process group of its own, and the end of its stderr."""
-
-    def __init__(self, command: Sequence[str], gpus: int) -> None:
-        # By file and isolated (-IS): the lease needs the standard library only, whatever the folder and the path are.
-        wrapper = [
-            sys.executable,
-            "-IS",
-            os.path.abspath(lease.__file__),
-            "--gpus",
-            str(gpus),
-            "--parent",
-            str(os.getpid()),
-        ]
-        self.started = time.time()
-        self.process = subprocess.Popen(
-            [*wrapper, "--", *command], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-        )
-        self.stderr_tail = b""
-        self._reader = threading.Thread(target=self._pass_stderr_on, daemon=True)
-        self._reader.start()
-
-    def _pass_stderr_on(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as stderr:
-            while chunk := os.read(stderr.fileno(), 65536):  # by chunks: a progress bar has no line ends
-                self.stderr_tail = (self.stderr_tail + chunk)[-TAIL_BYTES:]
-                with contextlib.suppress(OSError):  # a closed terminal must not block the step on a full pipe
-                    os.write(2, chunk)
-
-    def has_exited(self) -> bool:
-        if self.process.returncode is not None or not hasattr(os, "waitid"):  # macOS before Python 3.13
-            return self.process.poll() is not None
-        # WNOWAIT leaves a zombie: as long as it is there, its id, which is also that of its group, is given to nobody.
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-    def end(self, patience: float) -> int:
-        """Wait `patience` seconds for the process, then kill what is left of its group; the exit code."""
-        if self.process.returncode is None:
-            deadline = time.monotonic() + patience
-            while not self.has_exited() and time.monotonic() < deadline:
-                time.sleep(0.02)
-            if self.has_exited():  # Dagster's own `tail` of a step that was killed takes a second to print the rest
-                self._reader.join(timeout=2)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self._reader.join(timeout=1)
-        return self.process.wait()
-
-
 class _ProcessStepHandler(StepHandler):
     """Starts each step as a process under a lease, and explains how a process ended that reported nothing."""
 
     def __init__(self) -> None:
-        self._steps: dict[str, _StepProcess] = {}
+        self._steps: dict[str, StepProcess] = {}
 
     @property
     def name(self) -> str:
@@ -128,15 +75,15 @@ class _ProcessStepHandler(StepHandler):
         if step_key in self._steps:  # a retry: what an earlier attempt holds must be free first
             self._steps[step_key].end(GRACE_SECONDS)
         gpus = int(step_handler_context.step_tags[step_key].get(GPUS_TAG, "0"))
-        command = list(step_handler_context.execute_step_args.get_command_args())
-        if command[0] == "dagster":  # the environment of this process may not be on the PATH, or behind another one
-            command[:1] = [sys.executable, "-m", "dagster"]
-        step = _StepProcess(command, gpus)
+        arguments = step_handler_context.execute_step_args
+        preload(_modules_of(arguments.job_origin.repository_origin.code_pointer))
+        command = list(arguments.get_command_args())
+        step = StepProcess(command[command.index("execute_step") + 1 :], gpus)
         self._steps[step_key] = step
         yield dg.DagsterEvent.step_worker_starting(
             step_handler_context.get_step_context(step_key),
-            message=f'Starting step "{step_key}" in process {step.process.pid}; GPUs it needs: {gpus}.',
-            metadata={"pid": step.process.pid, "gpus": gpus},
+            message=f'Starting step "{step_key}" in process {step.pid}; GPUs it needs: {gpus}.',
+            metadata={"pid": step.pid, "gpus": gpus},
         )
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
@@ -154,8 +101,8 @@ class _ProcessStepHandler(StepHandler):
     def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
         """Ask the step to end; `close` waits for all of them together, and kills what does not."""
         step = self._steps.get(_step_key(step_handler_context))
-        if step is not None and not step.has_exited():
-            step.process.terminate()
+        if step is not None:
+            step.ask_to_end()
         return iter(())
 
     def close(self) -> None:
@@ -165,12 +112,17 @@ class _ProcessStepHandler(StepHandler):
             step.end(max(0.0, deadline - time.monotonic()))
 
 
+def _modules_of(pointer: CodePointer) -> list[str]:
+    """Return what can be imported before a step begins; a file is loaded by each step anew."""
+    return [pointer.module] if isinstance(pointer, ModuleCodePointer) else []
+
+
 def _step_key(context: StepHandlerContext) -> str:
     [step_key] = context.execute_step_args.step_keys_to_execute or []
     return step_key
 
 
-def _has_reported(context: StepHandlerContext, step: _StepProcess) -> bool:
+def _has_reported(context: StepHandlerContext, step: StepProcess) -> bool:
     """Whether this attempt wrote its result into the event log, which the executor may not have read yet."""
     logged = context.instance.all_logs(context.execute_step_args.run_id, of_type=STEP_ENDS)
     return any(entry.step_key == _step_key(context) and entry.timestamp >= step.started for entry in logged)

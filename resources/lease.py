@@ -30,6 +30,8 @@ PR_SET_PDEATHSIG = 1
 # again page by page at the next use: a sixth of a step on two cores. Blocks that are kept, and large pages, spare that.
 # The first two are glibc's names, the last one torch's; where they mean nothing they change nothing.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36), "THP_MEM_ALLOC_ENABLE": "1"}
+# glibc reads its two when a program starts; later they are parameter and value of its `mallopt` (malloc.h).
+_MALLOPT = {"MALLOC_MMAP_MAX_": (-4, 0), "MALLOC_TRIM_THRESHOLD_": (-1, -1)}
 
 
 def visible_gpus() -> tuple[str, ...]:
@@ -125,6 +127,16 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the kernel knew
         sys.exit(f"cs-assets lease: process {parent}, which started this one, is gone")
+
+
+def keep_memory() -> None:
+    """Have this process, and what it starts, keep the memory it frees, unless the environment says otherwise."""
+    libc = ctypes.CDLL(None)
+    for name, value in KEEP_MEMORY.items():
+        if name not in os.environ:
+            os.environ[name] = value
+            if name in _MALLOPT and hasattr(libc, "mallopt"):
+                libc.mallopt(*_MALLOPT[name])
 
 
 def main() -> int:

@@ -103,8 +103,6 @@ def predictions(
     tasks = store.location("exports", scenario.name, "lm_eval")
     write_tasks(scenario, test_cases(training_splits), settings.tokens(scenario), tasks)
     base = base_models.resolve(lora_adapter.base, context.log.info)
-    if not settings.endpoint:  # which tokens a server's model has is not known
-        _warn_of_a_low_limit(context, scenario, test_cases(training_splits), settings, base)
     adapters = {"tuned": lora_adapter, "best_of_n": lora_adapter, "aligned": aligned_adapter.model}
 
     def answered(model: str) -> tuple[pl.DataFrame, bool, str]:
@@ -128,7 +126,11 @@ def predictions(
 
     # What a server runs cannot be known here: its answers are of no adapter, and open no gate.
     known = {} if settings.endpoint else adapters
-    table, key, metadata = asked_models({model: answered(model) for model in config.models}, known)
+    answers = {model: answered(model) for model in config.models}
+    asked = not all(hit for _, hit, _ in answers.values())
+    if asked and not settings.endpoint:  # which tokens a server's model has is not known
+        _warn_of_a_low_limit(context, scenario, test_cases(training_splits), settings, base)
+    table, key, metadata = asked_models(answers, known)
     means = mean_scores(table)
     return dg.MaterializeResult(
         value=table,

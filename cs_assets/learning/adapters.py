@@ -7,6 +7,7 @@ saving stand in `models.py`.
     peft_config(model, AdapterSettings(), "CAUSAL_LM")    # LoraConfig(r=16, lora_alpha=32, ...)
 """
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -119,14 +120,12 @@ def with_head_on(model: "PreTrainedModel", adapter: str | Path) -> Any:
 
 def shape_of(adapter: str | Path) -> dict[str, Any]:
     """Return the shape of a low-rank adapter: the fields of `AdapterSettings` that say it."""
-    from peft import LoraConfig
-
-    config = LoraConfig.from_pretrained(str(adapter))
-    layers = config.layers_to_transform
+    config = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
+    layers = config["layers_to_transform"]
     return {
-        "method": "dora" if config.use_dora else "rslora" if config.use_rslora else "lora",
-        "rank": config.r,
-        "alpha": config.lora_alpha,
-        "dropout": config.lora_dropout,
+        "method": "dora" if config["use_dora"] else "rslora" if config["use_rslora"] else "lora",
+        "rank": config["r"],
+        "alpha": config["lora_alpha"],
+        "dropout": config["lora_dropout"],
         "top_layers": len(layers) / (max(layers) + 1) if layers else 1.0,
     }

@@ -19,6 +19,7 @@ from resources import gpu as gpu_module
 from resources import lease as lease_module
 from resources.gpu import executor_for, gpu, gpu_executor
 from resources.lease import visible_gpus
+from resources.step_process import StepProcess
 
 ROOT = Path(gpu_module.__file__).resolve().parents[1]
 SEE = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
@@ -265,7 +266,7 @@ def test_the_module_needs_neither_torch_nor_the_project(tmp_path):
 
 @pytest.mark.parametrize(("reported_at", "healthy"), [(1.0, True), (-1.0, False)])
 def test_an_exit_after_the_result_was_reported_is_no_failure(reported_at: float, healthy: bool) -> None:
-    handler, step = gpu_module._ProcessStepHandler(), gpu_module._StepProcess(["true"], gpus=0)
+    handler, step = gpu_module._ProcessStepHandler(), StepProcess(["--help"], gpus=0)
     handler._steps["train"] = step
     entry = SimpleNamespace(step_key="train", timestamp=step.started + reported_at)  # -1: by an earlier attempt
     context: Any = SimpleNamespace(
@@ -279,7 +280,7 @@ def test_an_exit_after_the_result_was_reported_is_no_failure(reported_at: float,
         assert "exit code 0 before it reported a result" in (health.unhealthy_reason or "")
     list(handler.terminate_step(context))  # a run may be cancelled right after
     handler.close()
-    assert step.process.returncode == 0
+    assert step.process.exitcode == 0
 
 
 # --- runs ---
