@@ -94,8 +94,9 @@ def release(
     write_card(folder, card)
     # One release at a time asks who is champion and writes down what follows; a tracking server has no lock for that.
     with store.lock("release"):
+        write_vllm_script(scenario.name, folder, base.path, _champions(tracking, base, folder))
         made, url = _registered(context, tracking, packed, folder, package.cases, scenario.family)
-        _serve_together(tracking, base, scenario.name, folder)
+        _serve_together(tracking, base, folder)
     metadata = {**common_metadata(hit, key), **_decision(made), **_shown(folder, url)}
     return dg.MaterializeResult(value=made, data_version=dg.DataVersion(key), metadata=metadata)
 
@@ -165,11 +166,11 @@ def _top_of(folder: UPath) -> tuple[str, str]:
     return folder.protocol, folder.drive
 
 
-def _serve_together(tracking: Tracking, base: BaseModelFolder, scenario: str, folder: UPath) -> None:
-    """Write the vLLM scripts of a release and of each champion on its base, which serve all these champions."""
-    champions = _champions(tracking, base, folder)
-    for name, released in [(scenario, folder), *champions.items()]:
-        write_vllm_script(name, released, base.path, champions)
+def _serve_together(tracking: Tracking, base: BaseModelFolder, beside: UPath) -> None:
+    """Write the vLLM script of each champion on a base anew: it serves the champions of all scenarios."""
+    champions = _champions(tracking, base, beside)
+    for name, folder in champions.items():
+        write_vllm_script(name, folder, base.path, champions)
 
 
 def _shown(folder: UPath, run: str) -> dict[str, Any]:
