@@ -18,14 +18,14 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, ValidationError
 from upath import UPath
 
 from resources.files import put_in_place, whole_folder
-from resources.object_store import FileDigest, digests, fetch_folder, scratch_of, upload_folder
+from resources.object_store import FileDigest, StoreError, digests, fetch_folder, scratch_of, upload_folder
 
 MANIFEST: Final = "manifest.json"
 # How long a killed training may be resumed after another one of its stage was started.
@@ -50,6 +50,13 @@ class ModelFolder(BaseModel):
     data: str = ""
     fingerprint: str
     metrics: dict[str, float] = {}
+
+
+class _Manifest(ModelFolder):
+    """What is kept of a model beside its files, which it vouches for. Its path is where it lies."""
+
+    path: str = ""
+    files: dict[str, FileDigest] = {}
 
 
 class FolderModels:
@@ -138,13 +145,12 @@ class ObjectModels:
         """
         place = self._root / model.path
         try:
-            manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+            manifest = _manifest(place)
         except FileNotFoundError as error:
             raise FileNotFoundError(_gone(place)) from error
         copy = scratch_of(place)
         if not copy.is_dir():
-            expected = TypeAdapter(dict[str, FileDigest]).validate_python(manifest.get("files", {}))
-            fetch_folder(place, copy, expected)
+            fetch_folder(place, copy, manifest.files)
         return copy
 
     def lock(self, stage: str) -> FileLock:
@@ -166,8 +172,7 @@ class ObjectModels:
     def _uploaded(self, made: ModelFolder) -> ModelFolder:
         """Upload a folder that was made here; it becomes the local copy."""
         folder = self._made.path_of(made)
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+        content = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
         model = made.model_copy(update={"path": f"{made.path}/{content}"})
         place = self._root / model.path
         upload_folder(folder, place, last=MANIFEST)
@@ -179,24 +184,34 @@ def _fill(target: Path, work: Path, wanted: ModelFolder, make: Make) -> ModelFol
     """Make a model folder beside its place and put it there; its work folder goes when all is done."""
     with whole_folder(target) as folder:
         made = ModelFolder.model_validate(wanted.model_dump() | {"metrics": dict(make(folder, work))})
-        files = {name: digest.model_dump() for name, digest in digests(folder).items()}
-        manifest = made.model_dump(exclude={"path"}) | {"files": files}
+        manifest = _Manifest(**made.model_dump(), files=digests(folder)).model_dump(exclude={"path"})
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
     shutil.rmtree(work, ignore_errors=True)
     return made
 
 
 def _read_manifest(folder: UPath | Path, wanted: ModelFolder) -> ModelFolder | None:
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
+    if not (folder / MANIFEST).is_file():
         return None
-    content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    if content["fingerprint"] != wanted.fingerprint:
+    kept = _manifest(folder)
+    if kept.fingerprint != wanted.fingerprint:
         raise RuntimeError(
-            f"{manifest}: fingerprint {content['fingerprint']} where {wanted.fingerprint} was expected; remove the "
+            f"{folder / MANIFEST}: fingerprint {kept.fingerprint} where {wanted.fingerprint} was expected; remove the "
             "folder."
         )
-    return ModelFolder.model_validate(content | {"path": wanted.path})
+    return ModelFolder.model_validate(kept.model_dump(exclude={"files"}) | {"path": wanted.path})
+
+
+def _manifest(folder: UPath | Path) -> _Manifest:
+    path = folder / MANIFEST
+    text = path.read_text(encoding="utf-8")
+    try:
+        return _Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise StoreError(
+            f"{path}: no manifest ({error.errors()[0]['msg']}). The folder is damaged: remove {folder} and materialize "
+            "the asset that makes it again."
+        ) from error
 
 
 def _gone(place: UPath | Path) -> str:
