@@ -1,8 +1,9 @@
-"""Fixtures that several test files share: a tiny model, an LLM endpoint, a small scenario, an isolated store."""
+"""Fixtures that several test files share: a tiny model, an LLM endpoint, a small scenario, an S3 bucket."""
 
 import os
 import random
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,37 @@ def endpoint() -> Iterator[Endpoint]:
     """An OpenAI-compatible endpoint on this machine."""
     with serve() as state:
         yield state
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of an S3 server on this machine."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty bucket, which the environment says how to reach, as it names the host's scratch folder."""
+    from s3fs import S3FileSystem
+
+    named = {
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nobodys-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    here = {"AWS_ENDPOINT_URL": s3_endpoint, "CS_SCRATCH": str(tmp_path / "scratch"), "NO_PROXY": "127.0.0.1"}
+    for name, value in (named | no_files | here).items():
+        monkeypatch.setenv(name, value)
+    name = f"test-{uuid.uuid4().hex}"
+    S3FileSystem().mkdir(name)
+    return f"s3://{name}"
 
 
 @pytest.fixture

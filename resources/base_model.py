@@ -25,6 +25,8 @@ import yaml
 from dagster import ConfigurableResource
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from resources.files import user_cache
+
 CATALOG: Final = Path(__file__).resolve().parent.parent / "data" / "base_models.yaml"
 # What transformers loads from a folder: configuration, weights, tokenizer (vocabulary, merges) and chat template.
 _LOADED: Final = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
@@ -98,8 +100,7 @@ def load_catalog(path: Path = CATALOG) -> dict[str, WheelEntry | HubEntry]:
 def default_cache() -> Path:
     """Return where fetched models are kept: `CS_MODEL_CACHE`, else a folder in the user's cache."""
     configured = os.environ.get("CS_MODEL_CACHE")
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(configured) if configured else Path(cache_home) / "cs-assets"
+    return Path(configured) if configured else user_cache()
 
 
 def resolve_base_model(

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from upath import UPath
+
 from cs_assets.learning.adapters import AdapterSettings
 
 if TYPE_CHECKING:
@@ -171,8 +173,8 @@ def _with_exact_head(model: Any, path: str) -> Any:
     return model
 
 
-def _is_peft(folder: str | Path) -> bool:
-    return (Path(folder) / _ADAPTER_CONFIG).is_file()
+def _is_peft(folder: str | Path | UPath) -> bool:
+    return (UPath(folder) / _ADAPTER_CONFIG).is_file()
 
 
 def _with_adapter(model: Any, adapter: str) -> Any:
@@ -184,11 +186,11 @@ def _with_adapter(model: Any, adapter: str) -> Any:
     return adapted.merge_and_unload() if mergeable else adapted
 
 
-def trained_form(folder: str | Path) -> Form:
+def trained_form(folder: str | Path | UPath) -> Form:
     """Return what the folder of something trained holds: low-rank updates, a prefix, or every weight."""
     if not _is_peft(folder):
         return "full"
-    config = json.loads((Path(folder) / _ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config = json.loads((UPath(folder) / _ADAPTER_CONFIG).read_text(encoding="utf-8"))
     return "lora" if config["peft_type"] == "LORA" else "prefix"
 
 

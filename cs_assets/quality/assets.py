@@ -44,7 +44,8 @@ from cs_assets.statistics import SIGNIFICANT
 from cs_assets.templates.gates import rejected_by_gate
 from resources.base_model import BaseModels
 from resources.gpu import gpu
-from resources.store import MANIFEST, ModelFolder, Store, fingerprint
+from resources.model_folders import MANIFEST
+from resources.store import ModelFolder, Store, fingerprint
 from resources.tracking import Tracking
 
 SCORES_FILE = "test_scores.parquet"

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
-from filelock import FileLock
+from upath import UPath
 
 from cs_assets.evaluation.gate import gate
 from cs_assets.evaluation.reporting import EvaluationReport
@@ -14,7 +14,7 @@ from cs_assets.families.base import Family
 from cs_assets.learning.models import trained_form
 from cs_assets.model_assets import code_version, common_metadata, run_tags, run_url
 from cs_assets.partitions import scenario_partitions
-from cs_assets.release.champion import ALIAS, cases_of, objections
+from cs_assets.release.champion import ALIAS, cases_of, folder_of, objections
 from cs_assets.release.evidence import mismatches
 from cs_assets.release.model_card import Origin, model_card
 from cs_assets.release.packaging import (
@@ -79,23 +79,25 @@ def release(
     trained = Path(store.path_of(lora_adapter))
     origin = _origin(base, trained, config.merge, tracking)
     card = model_card(scenario, evaluation_report, origin, splits, atomic_table)
-    package = Package(scenario.name, scenario.spec.system, trained, base.path, origin, card, cases_of(predictions))
+    package = Package(scenario.spec.system, trained, base.path, origin, cases_of(predictions))
     # Not the card: a figure measured again, or what MLflow tells of the training today, makes no other model.
     key = fingerprint(
         code=code_version(context), adapter=lora_adapter.fingerprint, cases=package.cases, merge=config.merge
     )
 
     def make(folder: Path, work: Path) -> Mapping[str, float]:
-        package.fill(folder, _champions(tracking, base))
+        package.fill(folder)
         return {}
 
     packed, hit = store.cached_model("release", scenario.name, key, base.name, make, base_identity=base.identity)
-    write_card(Path(store.path_of(packed)), card)
+    folder = store.location(packed.path).absolute()
+    write_card(folder, card)
     # One release at a time asks who is champion and writes down what follows; a tracking server has no lock for that.
-    with FileLock(Path(store.path_of(packed)).parents[1] / ".lock"):
-        made, url = _registered(context, tracking, store, packed, package.cases, scenario.family)
-        _serve_together(tracking, base)
-    metadata = {**common_metadata(hit, key), **_decision(made), **_shown(Path(store.path_of(packed)), url)}
+    with store.lock("release"):
+        write_vllm_script(scenario.name, folder, base.path, _champions(tracking, base, folder))
+        made, url = _registered(context, tracking, packed, folder, package.cases, scenario.family)
+        _serve_together(tracking, base, folder)
+    metadata = {**common_metadata(hit, key), **_decision(made), **_shown(folder, url)}
     return dg.MaterializeResult(value=made, data_version=dg.DataVersion(key), metadata=metadata)
 
 
@@ -118,8 +120,8 @@ def _origin(base: BaseModelFolder, trained: Path, merge: bool, tracking: Trackin
 def _registered(
     context: dg.AssetExecutionContext,
     tracking: Tracking,
-    store: Store,
     packed: ModelFolder,
+    folder: UPath,
     cases: pl.DataFrame,
     family: Family,
 ) -> tuple[Release, str]:
@@ -128,11 +130,11 @@ def _registered(
     It is registered once the folder is whole, so that no version points at one that a kill left unfinished. The
     registry itself is asked for it, so that a run after a kill does not register twice.
     """
-    name, folder = context.partition_key, str(Path(store.path_of(packed)).absolute())
-    version = tracking.version_of(name, folder)
+    name = context.partition_key
+    version = tracking.version_of(name, str(folder))
     if version is None:
         with tracking.run("release", name, run_tags(context, packed.fingerprint), {}) as run:
-            version = tracking.register(name, folder, run)
+            version = tracking.register(name, str(folder), run)
     objected = tracking.take_alias(name, ALIAS, version, lambda present: objections(cases, present, family))
     if objected:
         context.log.warning("version %s does not become %s: %s", version.number, ALIAS, "; ".join(objected))
@@ -147,21 +149,31 @@ def _registered(
     return made, version.run_url
 
 
-def _champions(tracking: Tracking, base: BaseModelFolder) -> dict[str, Path]:
-    """Return the folder of each scenario's champion on a base, as far as it is in its place."""
+def _champions(tracking: Tracking, base: BaseModelFolder, beside: UPath) -> dict[str, UPath]:
+    """Return the folder of each scenario's champion on a base, as far as it is in its place.
+
+    Scripts name each other's folders by relative paths, so one in another bucket than `beside`, or on a disk where that
+    is in a bucket, is not among them.
+    """
     versions = {name: tracking.holder(name, ALIAS) for name in scenario_names()}
-    folders = {name: Path(version.folder) for name, version in versions.items() if version}
-    return {name: folder for name, folder in folders.items() if base_identity_of(folder) == base.identity}
+    folders = {name: folder_of(version) for name, version in versions.items() if version}
+    near = {name: folder for name, folder in folders.items() if folder and _top_of(folder) == _top_of(beside)}
+    return {name: folder for name, folder in near.items() if base_identity_of(folder) == base.identity}
 
 
-def _serve_together(tracking: Tracking, base: BaseModelFolder) -> None:
+def _top_of(folder: UPath) -> tuple[str, str]:
+    """Return the kind of place and, of an object store, the bucket."""
+    return folder.protocol, folder.drive
+
+
+def _serve_together(tracking: Tracking, base: BaseModelFolder, beside: UPath) -> None:
     """Write the vLLM script of each champion on a base anew: it serves the champions of all scenarios."""
-    champions = _champions(tracking, base)
+    champions = _champions(tracking, base, beside)
     for name, folder in champions.items():
         write_vllm_script(name, folder, base.path, champions)
 
 
-def _shown(folder: Path, run: str) -> dict[str, Any]:
+def _shown(folder: UPath, run: str) -> dict[str, Any]:
     """Return what a person looks at first, as metadata."""
     return {
         "folder": dg.MetadataValue.path(str(folder)),

@@ -20,14 +20,15 @@ alone, of which a scenario has 40 or more.
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 import polars as pl
+from upath import UPath
 
 from cs_assets.families.base import METRIC_TITLES, Family
 from cs_assets.statistics import SIGNIFICANT, bootstrap, sign_test
 from cs_assets.training.splits import REAL_STYLE
+from resources.object_store import StoreError, place_of
 from resources.tracking import RegisteredVersion
 
 ALIAS: Final = "champion"
@@ -53,17 +54,25 @@ def objections(candidate: pl.DataFrame, champion: RegisteredVersion, family: Fam
         champion: the version that has the alias; its folder keeps its test cases.
         family: the scenario's, which scores.
     """
-    kept = Path(champion.folder) / CASES_FILE
-    if not kept.is_file():
+    folder = folder_of(champion)
+    if folder is None or not (folder / CASES_FILE).is_file():
         return [
-            f"champion is version {champion.number}, and {kept} is not there, so nothing can be compared; bring the "
-            "folder back, or set the alias by hand in MLflow"
+            f"champion is version {champion.number}, and {champion.folder}/{CASES_FILE} is not there, so nothing can "
+            "be compared; bring the folder back, or set the alias by hand in MLflow"
         ]
-    before = pl.read_parquet(kept)
+    before = pl.read_parquet((folder / CASES_FILE).read_bytes())
     both = _compared(candidate, before)
     if REAL_STYLE in set(before["split"]) - set(both["split"]):
         return [f"less than half of the champion's messages in {REAL_STYLE} were asked of it; {_BY_HAND}"]
     return _worse(both, family)
+
+
+def folder_of(version: RegisteredVersion) -> UPath | None:
+    """Return the folder of a version, None where it lies where this host cannot look."""
+    try:
+        return place_of(version.folder)
+    except StoreError:
+        return None
 
 
 def _compared(candidate: pl.DataFrame, champion: pl.DataFrame) -> pl.DataFrame:

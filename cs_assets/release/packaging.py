@@ -8,7 +8,8 @@
     test_cases.parquet   what it answered on the test cases, for the comparison with the next release
 
 Where every weight was trained there is nothing to merge: `merged/` is what was trained, and `adapter/` is missing. A
-prefix cannot be merged. That the folder appears whole or not at all is the store's business.
+prefix cannot be merged. The card and `vllm.sh` tell what is known today, so they are written into the finished folder,
+in the place of older ones. That the rest appears whole or not at all is the store's business.
 """
 
 import json
@@ -28,7 +29,7 @@ from cs_assets.release.champion import CASES_FILE
 from cs_assets.release.model_card import Origin
 from cs_assets.release.serving import ADAPTER, MERGED, VLLM_SCRIPT, modelfile, vllm_script
 from resources.files import write_whole
-from resources.store import MANIFEST
+from resources.model_folders import MANIFEST
 
 CARD: Final = "README.md"
 # What a base's generation config sets besides the greedy choice that a model was tested with.
@@ -76,25 +77,21 @@ class Package:
     """What a released folder is made of.
 
     Attributes:
-        name: the scenario.
         system: its system message.
         trained: folder of what was trained.
         base: folder of the base model.
-        origin: what the model card tells of these two.
-        card: the model card.
+        origin: what is known of these two.
         cases: the test cases with answers and scores.
     """
 
-    name: str
     system: str
     trained: Path
     base: str
     origin: Origin
-    card: str
     cases: pl.DataFrame
 
-    def fill(self, folder: Path, champions: Mapping[str, Path]) -> None:
-        """Write all of it into `folder`; `champions` are the released folders that are served beside it."""
+    def fill(self, folder: Path) -> None:
+        """Write all of it into `folder`."""
         adapter, merged = folder / ADAPTER, folder / MERGED
         whole = self.origin.form == "full"
         shutil.copytree(self.trained, merged if whole else adapter, ignore=shutil.ignore_patterns(*_STAYS))
@@ -108,22 +105,20 @@ class Package:
         for weights in folder.rglob("*.safetensors"):
             weights.chmod(0o644)  # as safetensors writes them, nobody else can read them, and a server is somebody else
         self.cases.write_parquet(folder / CASES_FILE)
-        write_card(folder, self.card)
-        write_vllm_script(self.name, folder, self.base, champions)
 
 
-def base_identity_of(folder: Path) -> str:
+def base_identity_of(folder: UPath) -> str:
     """Return which base a released folder was made on, empty where the folder is gone or does not tell."""
     path = folder / MANIFEST
     return json.loads(path.read_text(encoding="utf-8")).get("base_identity", "") if path.is_file() else ""
 
 
-def write_card(folder: Path, card: str) -> None:
+def write_card(folder: UPath, card: str) -> None:
     """Write the model card into a released folder, in the place of an older one."""
-    write_whole(UPath(folder / CARD), lambda path: path.write_text(card, encoding="utf-8"))
+    write_whole(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
 
 
-def write_vllm_script(name: str, folder: Path, base: str, champions: Mapping[str, Path]) -> None:
+def write_vllm_script(name: str, folder: UPath, base: str, champions: Mapping[str, UPath]) -> None:
     """Write `vllm.sh` into a released folder, in the place of an older one, where vLLM can serve it."""
     script = vllm_script(name, folder, base, champions)
     if script is None:
@@ -133,7 +128,7 @@ def write_vllm_script(name: str, folder: Path, base: str, champions: Mapping[str
         path.write_text(script, encoding="utf-8")
         path.chmod(0o755)
 
-    write_whole(UPath(folder / VLLM_SCRIPT), write)
+    write_whole(folder / VLLM_SCRIPT, write)
 
 
 def _make_greedy(merged: Path) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from upath import UPath
+
 from cs_assets.learning.models import trained_form
 
 ADAPTER: Final = "adapter"
@@ -72,17 +74,17 @@ def _chatml(messages: list[dict[str, str]]) -> str:
     return "".join([*turns, "<|im_start|>assistant\n"])
 
 
-def is_lora_module(folder: Path) -> bool:
+def is_lora_module(folder: UPath) -> bool:
     """Tell whether vLLM serves the adapter of a released folder beside others: low-rank updates, and no DoRA."""
     adapter = folder / ADAPTER
     return adapter.is_dir() and trained_form(adapter) == "lora" and not _adapter_config(folder)["use_dora"]
 
 
-def _adapter_config(folder: Path) -> dict[str, Any]:
+def _adapter_config(folder: UPath) -> dict[str, Any]:
     return json.loads((folder / ADAPTER / "adapter_config.json").read_text(encoding="utf-8"))
 
 
-def vllm_script(name: str, folder: Path, base: str, champions: Mapping[str, Path]) -> str | None:
+def vllm_script(name: str, folder: UPath, base: str, champions: Mapping[str, UPath]) -> str | None:
     """Return the script that serves a release and, on the same base, the champions of other scenarios.
 
     What is no LoRA module is served alone, as the merged model. Paths are relative to the script: the store may move.
@@ -111,11 +113,11 @@ exec vllm serve {served}--host 127.0.0.1 --generation-config vllm "$@"
 """
 
 
-def _lora_modules(modules: Mapping[str, Path], folder: Path, base: str) -> str:
+def _lora_modules(modules: Mapping[str, UPath], folder: UPath, base: str) -> str:
     rank = max(_adapter_config(path)["r"] for path in modules.values())
     allowed = next((limit for limit in _LORA_RANKS if limit >= rank), rank)
     entries = [
-        f'{shlex.quote(name)}="$here"/{shlex.quote(os.path.relpath(path / ADAPTER, folder))}'
+        f'{shlex.quote(name)}="$here"/{shlex.quote(os.path.relpath(str(path / ADAPTER), str(folder)))}'
         for name, path in sorted(modules.items())
     ]
     options = f"--enable-lora --max-loras {len(entries)} --max-lora-rank {allowed} --lora-modules"

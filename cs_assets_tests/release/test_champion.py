@@ -164,6 +164,13 @@ def test_a_champion_whose_folder_is_gone_stays(champion: RegisteredVersion) -> N
     assert reason.startswith(f"champion is version 3, and {Path(champion.folder) / CASES_FILE} is not there")
 
 
+@pytest.mark.parametrize("folder", ["runs:/0123/model", "nosuch://bucket/models/release/KEY"])
+def test_a_champion_that_lies_where_nobody_can_look_stays(folder: str) -> None:
+    champion = RegisteredVersion(number="3", folder=folder, run_url="")
+    [reason] = objections(cases({"test_iid": [1.0]}), champion, graded())
+    assert reason.startswith(f"champion is version 3, and {folder}/{CASES_FILE} is not there")
+
+
 def test_cases_are_those_of_the_tuned_model_each_once() -> None:
     rows = [
         {"model": model, "split": "test_iid", "message": message, "answer": "{}", "prediction": model, "exact": 1.0}

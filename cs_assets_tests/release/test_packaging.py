@@ -6,11 +6,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 from pydantic import ValidationError
+from upath import UPath
 
 from cs_assets.learning.models import Form, trained_form
 from cs_assets.release.champion import CASES_FILE
 from cs_assets.release.model_card import Origin
-from cs_assets.release.packaging import Package, Release, ReleaseSettings, base_identity_of
+from cs_assets.release.packaging import (
+    Package,
+    Release,
+    ReleaseSettings,
+    base_identity_of,
+    write_card,
+    write_vllm_script,
+)
 from cs_assets_tests.release.conftest import Train, write_loud_model
 
 CASES = pl.DataFrame({"split": ["test_iid"], "exact": [1.0]})
@@ -18,12 +26,14 @@ EVERY = {"README.md", "test_cases.parquet"}
 
 
 def filled(trained: Path, base: Path, folder: Path, form: Form, merged: bool) -> Path:
-    """Return the folder, filled."""
+    """Return the folder, filled and with what is written into it later."""
     folder.mkdir()
     origin = Origin(
         base="owner/base", on_hub=True, quantised=False, licence="MIT", form=form, merged=merged, training={}
     )
-    Package("address_extraction", "你是助手。", trained, str(base), origin, "卡片", CASES).fill(folder, {})
+    Package("你是助手。", trained, str(base), origin, CASES).fill(folder)
+    write_card(UPath(folder), "卡片")
+    write_vllm_script("address_extraction", UPath(folder), str(base), {})
     return folder
 
 
@@ -90,12 +100,12 @@ def test_a_merged_model_answers_greedily_whatever_the_base_ships(train: Train, t
 
 
 def test_which_base_a_released_folder_was_made_on_is_read_from_its_manifest(tmp_path: Path) -> None:
-    assert base_identity_of(tmp_path) == ""
+    assert base_identity_of(UPath(tmp_path)) == ""
     manifest = {"base": "owner/model", "fingerprint": "f", "metrics": {}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    assert base_identity_of(tmp_path) == ""
+    assert base_identity_of(UPath(tmp_path)) == ""
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"base_identity": "owner/model@1"}), encoding="utf-8")
-    assert base_identity_of(tmp_path) == "owner/model@1"
+    assert base_identity_of(UPath(tmp_path)) == "owner/model@1"
 
 
 def test_a_decision_cannot_be_changed_afterwards() -> None:

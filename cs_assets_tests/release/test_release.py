@@ -46,16 +46,23 @@ class Releases:
     """Materializes `release` for adapters and answers made by hand, in one store with one registry."""
 
     def __init__(
-        self, root: Path, base: Path, trained: Path, scenario: Scenario, splits: pl.DataFrame, labelled: pl.DataFrame
+        self,
+        root: Path,
+        base: Path,
+        trained: Path,
+        scenario: Scenario,
+        splits: pl.DataFrame,
+        labelled: pl.DataFrame,
+        store: str = "",
     ) -> None:
-        self.store = Store(root=str(root / "out"))
+        self.store = Store(root=store or str(root / "out"))
         self.tracking = Tracking(uri=f"sqlite:///{root}/mlflow.db")
         self.client = MlflowClient(self.tracking.uri)
         self._resources = {
             "store": self.store,
             "tracking": self.tracking,
             "base_models": BaseModels(cache=str(root / "models")),
-            **io_managers(str(root / "out")),
+            **io_managers(self.store.root),
         }
         self.base, self._trained = base, trained
         self._scenario, self.splits = scenario, with_more_cases(splits)
@@ -177,6 +184,14 @@ def releases(
     return Releases(tmp_path, own, train(), scenario, splits, labelled)
 
 
+@pytest.fixture
+def in_bucket(
+    bucket: str, releases: Releases, tmp_path: Path, scenario: Scenario, splits: pl.DataFrame, labelled: pl.DataFrame
+) -> Releases:
+    """The same with the store in an object store."""
+    return Releases(tmp_path, releases.base, tmp_path / "trained", scenario, splits, labelled, f"{bucket}/prefix")
+
+
 def test_a_gain_is_packed_registered_and_champion(releases: Releases) -> None:
     result = releases.run(merge=True)
     made, metadata = decided(result), seen(result)
@@ -207,6 +222,30 @@ def test_a_gain_is_packed_registered_and_champion(releases: Releases) -> None:
         "outcome": f"{NAME} version 1 is champion",
     }
     assert metadata["mlflow_run"].endswith(champion.run_id)
+
+
+def test_a_release_in_a_bucket_is_registered_by_its_url_and_served_from_a_copy(
+    in_bucket: Releases, scenarios: Path, tmp_path: Path
+) -> None:
+    copy_small_scenario(scenarios / "copy")
+    (scenarios / "copy" / NAME).rename(scenarios / OTHER)
+    (scenarios / "copy").rmdir()
+    other, first = in_bucket.run("c", scenario=OTHER), in_bucket.run("a", {"test_iid": 1})
+    better, worse, again = in_bucket.run("b"), in_bucket.run("d", {"test_iid": 1}), in_bucket.run("b")
+    told = [(decided(result).version, decided(result).champion) for result in (first, better, worse, again)]
+    assert told == [("1", True), ("2", True), ("3", False), ("2", True)]
+    folder = in_bucket.store.location(decided(better).folder)
+    assert seen(better)["folder"] == in_bucket.champion().tags["cs_assets.folder"] == str(folder)
+    assert seen(better)["holds"] == "README.md, adapter, manifest.json, test_cases.parquet, vllm.sh"
+    assert seen(again)["cache"] == "hit"
+    folder.fs.get(f"{in_bucket.store.location('models', 'release').path}/", f"{tmp_path}/here/", recursive=True)
+    for result in (other, better, worse):
+        copy = tmp_path / "here" / Path(decided(result).folder).relative_to("models/release")
+        script = (copy / "vllm.sh").read_text(encoding="utf-8")
+        served = [line.strip(" \\") for line in script.splitlines() if '="$here"/' in line]
+        places = {name: copy / path for name, path in (entry.split('="$here"/') for entry in served)}
+        mine = "d" if result is worse else "b"
+        assert {name: named(place.resolve().parent) for name, place in places.items()} == {NAME: mine, OTHER: "c"}
 
 
 def test_a_closed_gate_registers_nothing_and_leaves_the_champion(releases: Releases) -> None:

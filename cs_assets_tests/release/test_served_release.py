@@ -30,7 +30,7 @@ def test_a_released_model_says_behind_a_server_what_base_and_adapter_say_here(
     trained, folder = train(of=base), tmp_path / "released"
     folder.mkdir()
     origin = Origin(base="base", on_hub=False, quantised=False, licence="MIT", form="lora", merged=True, training={})
-    Package(scenario.name, scenario.spec.system, trained, str(base), origin, "", pl.DataFrame()).fill(folder, {})
+    Package(scenario.spec.system, trained, str(base), origin, pl.DataFrame()).fill(folder)
     [example], _ = scenario.examples()
     asked = [scenario.prompt(message) for message in (example.message, "李四 13900139000 北京市海淀区中关村大街1号")]
     here = generate(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from upath import UPath
 
 from cs_assets.learning.models import load_tokenizer
 from cs_assets.release.serving import chatml_system, modelfile, vllm_script
@@ -62,16 +63,16 @@ def test_without_a_system_message_the_one_of_the_template_stands(base: Path, tmp
     assert 'SYSTEM """别的"""\n' in modelfile(tmp_path, "别的")
 
 
-def released(root: Path, name: str, rank: int = 2, **config: Any) -> Path:
+def released(root: Path, name: str, rank: int = 2, **config: Any) -> UPath:
     """Write a released folder as far as vLLM's command looks at it."""
-    folder = root / name / "0123456789abcdef"
+    folder = UPath(root) / name / "0123456789abcdef"
     (folder / "adapter").mkdir(parents=True)
     kept = {"peft_type": "LORA", "use_dora": False, "r": rank} | config
     (folder / "adapter" / "adapter_config.json").write_text(json.dumps(kept), encoding="utf-8")
     return folder
 
 
-def called(script: str | None, folder: Path, tmp_path: Path, *arguments: str, **environment: str) -> list[str]:
+def called(script: str | None, folder: UPath, tmp_path: Path, *arguments: str, **environment: str) -> list[str]:
     """Run a script from elsewhere with a `vllm` that tells its arguments; return them."""
     assert script is not None
     path = folder / "vllm.sh"
@@ -127,9 +128,9 @@ def test_what_is_no_lora_module_is_served_merged_or_not_at_all(tmp_path: Path, c
 
 
 def test_an_adapter_as_peft_writes_it_is_served(train: Train, tmp_path: Path) -> None:
-    folder = tmp_path / "released"
+    folder = UPath(tmp_path) / "released"
     train().rename(tmp_path / "adapter")
     folder.mkdir()
-    (tmp_path / "adapter").rename(folder / "adapter")
+    (tmp_path / "adapter").rename(tmp_path / "released" / "adapter")
     words = called(vllm_script("s", folder, "base", {}), folder, tmp_path)
     assert words[-5:] == [f"s={folder / 'adapter'}", *GREEDY]

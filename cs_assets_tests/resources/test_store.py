@@ -21,12 +21,11 @@ from pydantic import BaseModel
 from upath import UPath
 
 from resources.files import write_whole
+from resources.model_folders import KEEP_CHECKPOINTS_SECONDS
 from resources.store import (
-    KEEP_CHECKPOINTS_SECONDS,
     ModelFolder,
     RecordIOManager,
     Store,
-    StoreError,
     TableIOManager,
     fingerprint,
     io_managers,
@@ -191,20 +190,6 @@ class TestCachedModel:
         gone = ModelFolder(path="models/judge/scenario/gone", base="tiny", fingerprint=KEY)
         with pytest.raises(FileNotFoundError, match="Materialize the asset"):
             Store(root=str(tmp_path)).path_of(gone)
-
-    @pytest.mark.parametrize("root", ["memory://models", "s3://bucket/store", "simplecache::s3://bucket/store"])
-    def test_a_store_that_is_no_folder_is_refused_before_anything_is_made(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
-    ) -> None:
-        monkeypatch.chdir(tmp_path)  # what was meant for the store once landed in `memory:` here
-        store = Store(root=root)
-        with pytest.raises(StoreError, match="CS_STORE") as caught:
-            store.cached_model("judge", "scenario", KEY, "tiny", never)
-        assert root in str(caught.value)
-        assert "local or shared folder" in str(caught.value)
-        with pytest.raises(StoreError, match="CS_STORE"):
-            store.path_of(ModelFolder(path="models/judge/scenario/x", base="tiny", fingerprint=KEY))
-        assert everything(tmp_path) == []
 
     @pytest.mark.parametrize("scheme", ["file://", "local://", "file:"])
     def test_a_file_url_is_the_folder_that_it_names(
@@ -458,13 +443,6 @@ def test_an_asset_that_asks_for_a_path_is_given_the_place_of_the_table(tmp_path:
     _, [file] = read_as_file(str(tmp_path))
     assert file == tmp_path / "tables" / "table.parquet"
     assert_frame_equal(pl.read_parquet(file), TABLE)
-
-
-def test_an_object_store_has_no_place_that_could_be_read_by_slices() -> None:
-    result, _ = read_as_file("memory://no-place")
-    [failure] = [event for event in result.all_events if event.is_step_failure]
-    assert "StoreError" in str(failure.event_specific_data)
-    assert "Set CS_STORE to a folder" in str(failure.event_specific_data)
 
 
 @pytest.mark.parametrize("root", ["out", "memory://tables-by-name"])
