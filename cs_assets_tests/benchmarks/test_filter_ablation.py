@@ -1,5 +1,6 @@
 """The filter's ablation at a small size: equal steps, one test, the right shares, and no training twice."""
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ def test_a_small_run_ends_with_one_json_object_and_a_second_trains_nothing(
         return said(self, *arguments)
 
     monkeypatch.setattr(Exam, "said", recorded)
+    monkeypatch.setattr(filter_ablation, "damaged_twin", functools.cache(filter_ablation.damaged_twin))
     command = f"filter_ablation --base {tiny_model} --train 8 --test 4 --judge 16 --seeds 2 --work {tmp_path} --json"
     monkeypatch.setattr(sys, "argv", command.split())
     filter_ablation.main()

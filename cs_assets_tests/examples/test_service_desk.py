@@ -143,10 +143,17 @@ def test_models_that_run_here_are_asked_the_same_way(example: ModuleType, desk: 
     assert lines[-2] == HAND_OVER  # random weights say nothing that a desk understands
 
 
-@pytest.mark.parametrize("other", ["ticket_tools", "ticket_tool=folder"])
-def test_a_model_that_is_forgotten_is_told_before_any_is_loaded(
-    desk: Desk, capsys: pytest.CaptureFixture[str], other: str
+def test_a_model_that_is_forgotten_is_told_before_any_is_loaded(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        desk("--base", "no such folder", "--model", "intent_routing=nor this one", "你好")
+    assert "the folder of address_extraction, ticket_tools is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", [("--base", "no such folder"), ("--endpoint", "http://127.0.0.1:9/v1")])
+@pytest.mark.parametrize("wrong", ["ticket_tools", "ticket_tools=", "ticket_tool=folder"])
+def test_a_model_that_is_given_wrongly_is_told_before_any_is_asked(
+    desk: Desk, capsys: pytest.CaptureFixture[str], where: tuple[str, str], wrong: str
 ) -> None:
     with pytest.raises(SystemExit):
-        desk("--base", "no such folder", "--model", "intent_routing=nor this one", "--model", other, "你好")
-    assert "the folder of address_extraction, ticket_tools is missing" in capsys.readouterr().err
+        desk(*where, "--model", wrong, "你好")
+    assert f"--model {wrong.partition('=')[0]}: give SCENARIO=NAME_OR_FOLDER" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from cs_assets.quality.gate_rejects import MAX_SHARE, gate_rejects
 from cs_assets.quality.judging import verdicts_to_learn
 from cs_assets.quality.labelling import GATE, SCHEMA, label_samples
 from cs_assets.samples.twin import make_twin
-from cs_assets.scenario import Scenario, load_scenario, scenario_names
+from cs_assets.scenario import Scenario, load_scenario
 from cs_assets.templates.variants import template_variants
 from cs_assets_tests.conftest import evaluated, rendered_alone
 
@@ -97,8 +97,9 @@ def test_a_lost_slot_that_the_answer_does_not_need_makes_nothing_wrong() -> None
     assert gate_rejects(scenario, label_samples(scenario, twin.samples), variants, twin.atoms).is_empty()
 
 
-@pytest.mark.parametrize("name", scenario_names())
-def test_every_scenario_bears_what_an_llm_lost_or_added(name: str) -> None:
+# Of each kind one: samples of several templates, functions that two slots may fill, an answer without slots.
+@pytest.mark.parametrize("name", ["delivery_time_product_query", "ticket_tools", "empathetic_reply"])
+def test_whatever_an_llm_lost_or_added_stops_no_scenario(name: str) -> None:
     few = {"judge": 32, "train": 4, "validation": 0, "test_iid": 0, "test_template_ood": 4, "test_entity_ood": 0}
     scenario = load_scenario(name).with_counts(**few, test_noise=0)
     twin = make_twin(scenario)
