@@ -2,10 +2,15 @@
 
 Plain mlflow behind a Dagster resource. The default is a SQLite file in the store, an own server comes by
 `MLFLOW_TRACKING_URI`. Each run carries the Dagster run id, the partition and the data version as tags.
+
+A server that does not answer when a run is opened is an error at once, before anything is made. One that goes away
+later costs its figures and nothing else: what is being made is worth more than what is told of it.
 """
 
 import contextlib
+import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +25,13 @@ LOCAL_UI = "http://127.0.0.1:5000"
 _FOLDER_TAG: Final = "cs_assets.folder"
 # What the URI of a store begins with that lies on this machine; a plain path has no scheme.
 _LOCAL: Final = ("sqlite", "file", "")
+_ATTEMPTS: Final = 3
+_TIMEOUT_SECONDS: Final = 10
+_log = logging.getLogger(__name__)
+
+
+class TrackingError(RuntimeError):
+    """The MLflow server cannot be reached; the message says what to do."""
 
 
 def default_tracking_uri() -> str:
@@ -38,12 +50,35 @@ class TrackedRun:
     def __init__(self, run_id: str, url: str) -> None:
         self.run_id = run_id
         self.url = url
+        self._is_lost = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log figures, at a training step if given."""
         import mlflow
 
-        mlflow.log_metrics(dict(metrics), step=step, run_id=self.run_id)
+        with self._while_reachable():
+            mlflow.log_metrics(dict(metrics), step=step, run_id=self.run_id)
+
+    def end(self, status: str) -> None:
+        """End the run, which is the innermost one that is open, as FINISHED or FAILED."""
+        import mlflow
+
+        with self._while_reachable():
+            mlflow.end_run(status)
+
+    @contextlib.contextmanager
+    def _while_reachable(self) -> Iterator[None]:
+        """Let the block tell the server something; once that is away, nothing more is told of this run but that."""
+        from mlflow.exceptions import MlflowException, RestException
+
+        try:
+            yield
+        except RestException:  # the server's own answer
+            raise
+        except MlflowException as error:
+            if not self._is_lost:
+                _log.warning("MLflow cannot be reached; the figures of run %s are lost: %s", self.run_id, error)
+            self._is_lost = True
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, beside those that the run was opened with."""
@@ -58,9 +93,10 @@ class TrackedRun:
         import mlflow
 
         experiment = mlflow.get_run(self.run_id).info.experiment_id
-        with mlflow.start_run(experiment_id=experiment, run_name=name, nested=True, parent_run_id=self.run_id) as run:
-            mlflow.log_params(_shortened(parameters))
-            yield TrackedRun(run.info.run_id, self.url.replace(self.run_id, run.info.run_id))
+        run = mlflow.start_run(experiment_id=experiment, run_name=name, nested=True, parent_run_id=self.run_id)
+        mlflow.log_params(_shortened(parameters))
+        with _ended(TrackedRun(run.info.run_id, self.url.replace(self.run_id, run.info.run_id))) as tracked:
+            yield tracked
 
 
 class RegisteredVersion(BaseModel):
@@ -85,16 +121,39 @@ class Tracking(ConfigurableResource):
         """Open a run named after stage and partition in the experiment of that partition.
 
         It ends as FINISHED or, if the block raises, as FAILED.
+
+        Raises:
+            TrackingError: the server does not answer.
         """
         import mlflow
 
+        self._reach()
         mlflow.set_tracking_uri(self.uri)
         with self._one_at_a_time():
             experiment = self._experiment(partition)
-        with mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags)) as run:
-            mlflow.log_params(_shortened(parameters))
-            base = self.uri.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
-            yield TrackedRun(run.info.run_id, f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}")
+        run = mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags))
+        mlflow.log_params(_shortened(parameters))
+        base = self.uri.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
+        with _ended(TrackedRun(run.info.run_id, f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}")) as told:
+            yield told
+
+    def _reach(self) -> None:
+        """Ask a server whether it is there: MLflow itself asks again for minutes before it says that it is not."""
+        import requests
+
+        if not self.uri.startswith("http"):
+            return
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(_ATTEMPTS))
+        for attempt in range(_ATTEMPTS):
+            time.sleep(attempt)
+            with contextlib.suppress(requests.RequestException):
+                requests.get(f"{self.uri.rstrip('/')}/health", timeout=_TIMEOUT_SECONDS)
+                return
+        address = urlsplit(self.uri)  # its user and password are nobody's business
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI: no MLflow server answers at {address.scheme}://{address.hostname}:{address.port}. "
+            "Start it, or unset the variable to log into data/out/mlflow.db, and run this again: what is made is kept."
+        )
 
     def parameters_of(self, run_url: str) -> dict[str, str]:
         """Return the parameters that a run logged, by the URL that `TrackedRun` told; empty where it is not known."""
@@ -204,6 +263,17 @@ class Tracking(ConfigurableResource):
                     return found
                 self.set_alias(name, alias, version)
         return []
+
+
+@contextlib.contextmanager
+def _ended(run: TrackedRun) -> Iterator[TrackedRun]:
+    """Give a run that was started, and end it as the block ends."""
+    try:
+        yield run
+    except BaseException:
+        run.end("FAILED")
+        raise
+    run.end("FINISHED")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Tracking against a real MLflow server on this machine: what it accepts, and what two runs at once do to it."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from cs_assets_tests.server_process import running_server
-from resources.tracking import Tracking
+from resources import tracking as tracking_module
+from resources.tracking import Tracking, TrackingError
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,37 @@ def test_an_experiment_that_another_run_creates_in_between_is_taken(
 def test_a_server_that_refuses_for_another_reason_is_heard(server: Tracking, tmp_path: Path) -> None:
     with server.run("release", "refused", {}, {}) as run, pytest.raises(MlflowException, match="name"):
         server.register("a/b", str(tmp_path), run)
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracking_module.time, "sleep", lambda seconds: None)
+    made = []
+    with pytest.raises(TrackingError) as told, Tracking(uri="http://me:secret@127.0.0.1:9").run("judge", "x", {}, {}):
+        made.append("something")
+    assert made == []
+    assert str(told.value).startswith("MLFLOW_TRACKING_URI: no MLflow server answers at http://127.0.0.1:9. Start it")
+    assert "secret" not in str(told.value)
+
+
+def test_a_server_that_goes_away_costs_its_figures_and_not_what_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    stores = ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--workers", "1"]
+    with contextlib.ExitStack() as server:
+        command = running_server(
+            "mlflow", "server", *stores, log=tmp_path / "log", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
+        )
+        tracking = Tracking(uri=server.enter_context(command))
+        made = []
+        with tracking.run("judge", "x", {}, {}) as run:
+            run.log_metrics({"loss": 1.0}, step=1)
+            server.close()
+            run.log_metrics({"loss": 0.5}, step=2)
+            run.log_metrics({"loss": 0.4}, step=3)
+            made.append("a model")
+    assert made == ["a model"]
+    assert mlflow.active_run() is None
+    assert caplog.text.count("MLflow cannot be reached; the figures of run") == 1
