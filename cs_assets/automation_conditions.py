@@ -1,6 +1,6 @@
 """When Dagster may make an asset by itself, where the sensor `cheap_stages` is switched on.
 
-Only what costs no GPU and no money declares a condition.
+Only what needs no GPU declares a condition. `template_variants` asks an LLM where one is configured, within its budget.
 """
 
 from typing import Final
