@@ -6,6 +6,7 @@ at the assets (`automation_condition`); the sensor that looks for them stands he
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,7 +15,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from pydantic import Field
 
 from cs_assets.partitions import scenario_partitions
-from cs_assets.scenario import scenario_names, scenarios_folder
+from cs_assets.scenario import SCENARIO_NAME, misnamed_folders, scenario_names, scenarios_folder
 from resources.store import Store
 from resources.webhook import Webhook
 
@@ -72,7 +73,8 @@ def forget_scenario(context: dg.OpExecutionContext, config: RemovedScenario, sto
     if not context.instance.has_dynamic_partition(partitions, name):
         gone = ", ".join(_gone(context.instance)) or "none"
         raise dg.Failure(f"no scenario {name!r}; those whose folder is gone: {gone}.")
-    removed = store.remove_partition(name)
+    # Of what can be no scenario nothing was ever made, and its name may lead anywhere.
+    removed = store.remove_partition(name) if SCENARIO_NAME.fullmatch(name) else []
     context.instance.delete_dynamic_partition(partitions, name)
     context.log.info(f"{name}: the partition is removed, and {len(removed)} files and folders: {', '.join(removed)}")
 
@@ -125,12 +127,12 @@ def scenario_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg
     requests = _new_partitions(context)
     if requests:
         return dg.SensorResult(dynamic_partitions_requests=requests)
+    told = "no new scenario folder"
+    if misnamed := misnamed_folders():
+        told += f"; cannot be scenarios by their names: {misnamed}. Letters, digits, _ and - make a name, 64 at most."
     if gone := _gone(context.instance):
-        return dg.SkipReason(
-            f"no new scenario folder; gone: {', '.join(gone)}. What was made for them is kept; the job remove_scenario "
-            "removes it."
-        )
-    return dg.SkipReason("no new scenario folder")
+        told += f"; gone: {', '.join(gone)}. What was made for them is kept; the job remove_scenario removes it."
+    return dg.SkipReason(told)
 
 
 @dg.run_failure_sensor(
@@ -208,7 +210,11 @@ def _content_hash(name: str) -> str:
     # What an editor leaves behind (.#01.j2, 01.j2~) is no part of the scenario.
     files = (path for path in folder.rglob("*") if path.is_file())
     for path in sorted(path for path in files if not path.name.startswith(".") and not path.name.endswith("~")):
-        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+        try:
+            content = path.read_bytes()
+        except OSError as error:  # gone since, or not for us to read: no reason to leave the other scenarios alone
+            content = f"errno {error.errno}".encode()
+        digest.update(os.fsencode(path.relative_to(folder)) + b"\0" + content + b"\0")
     return digest.hexdigest()
 
 

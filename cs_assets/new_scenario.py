@@ -17,10 +17,15 @@ from pathlib import Path
 from typing import Final
 
 from cs_assets.families.definition import ScenarioError
-from cs_assets.scenario import REAL_STYLE_FILE, SCENARIO_FILE, load_scenario, scenario_names, scenarios_folder
+from cs_assets.scenario import (
+    REAL_STYLE_FILE,
+    SCENARIO_FILE,
+    SCENARIO_NAME,
+    load_scenario,
+    scenario_names,
+    scenarios_folder,
+)
 
-# Letters, as any language has them, digits, _ and -: a name is a folder, a partition and a file of each stage.
-_NAME: Final = re.compile(r"\w[\w-]{0,63}")
 # Of a folder without units; a unit's own folder holds few and is taken whole.
 _SEEDS: Final = 12
 _SCENARIOS: Final = Path(__file__).resolve().parent.parent / "data" / "scenarios"
@@ -43,7 +48,7 @@ def new_scenario(name: str, family: str) -> Path:
     Raises:
         ScenarioError: the name is taken or no name, or there is no such family; the message says what is allowed.
     """
-    if not _NAME.fullmatch(name):
+    if not SCENARIO_NAME.fullmatch(name):
         raise ScenarioError(f"NAME={name!r}: letters, digits, _ and - make a name, 64 at most (order_return).")
     if name in scenario_names() or (scenarios_folder() / name).exists():
         raise ScenarioError(f"NAME={name!r}: {scenarios_folder() / name} is there already; choose another name.")

@@ -9,20 +9,22 @@ import warnings
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 import dagster as dg
 from dagster._core.definitions.partitions.context import PartitionLoadingContext, partition_loading_context
 from dagster._core.types.pagination import PaginatedResults
 
-from cs_assets.scenario import is_scenario, scenario_names, scenarios_folder
+from cs_assets.scenario import SCENARIO_NAME, is_scenario, scenario_names, scenarios_folder
 
 # `partitions_def` of asset checks is in preview in 1.13. The version is pinned and tests cover what we use; without the
 # filter every step would print one warning a check.
 warnings.filterwarnings(
     "ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=dg.PreviewWarning
 )
+# Of a key that is none.
+_SHOWN: Final = 200
 
 
 class UnknownScenario(click.ClickException):
@@ -39,26 +41,32 @@ class ScenarioPartitionsDefinition(dg.DynamicPartitionsDefinition):
     def get_partition_keys(
         self, current_time: datetime | None = None, dynamic_partitions_store: Any = None
     ) -> Sequence[str]:
-        registered = super().get_partition_keys(current_time, dynamic_partitions_store)
+        registered = [
+            key for key in super().get_partition_keys(current_time, dynamic_partitions_store) if _allowed(key)
+        ]
         known = set(registered)
         return [*registered, *(name for name in scenario_names() if name not in known)]
 
     def has_partition_key(
         self, partition_key: str, current_time: datetime | None = None, dynamic_partitions_store: Any = None
     ) -> bool:
-        return is_scenario(partition_key) or super().has_partition_key(
-            partition_key, current_time, dynamic_partitions_store
+        return _allowed(partition_key) and (
+            is_scenario(partition_key)
+            or super().has_partition_key(partition_key, current_time, dynamic_partitions_store)
         )
 
     def filter_valid_partition_keys(self, partition_keys: set[str]) -> AbstractSet[str]:
-        unregistered = {key for key in partition_keys if not is_scenario(key)}
-        return (partition_keys - unregistered) | super().filter_valid_partition_keys(unregistered)
+        allowed = {key for key in partition_keys if _allowed(key)}
+        unregistered = {key for key in allowed if not is_scenario(key)}
+        return (allowed - unregistered) | super().filter_valid_partition_keys(unregistered)
 
     def validate_partition_key(self, partition_key: str, context: PartitionLoadingContext) -> None:
         with partition_loading_context(new_ctx=context):
             if not self.has_partition_key(partition_key):
                 known = ", ".join(scenario_names()) or "none"
-                raise UnknownScenario(f"no scenario {partition_key!r} in {scenarios_folder()}; there are: {known}.")
+                raise UnknownScenario(
+                    f"no scenario {partition_key[:_SHOWN]!r} in {scenarios_folder()}; there are: {known}."
+                )
 
     def get_paginated_partition_keys(
         self, context: PartitionLoadingContext, limit: int, ascending: bool, cursor: str | None = None
@@ -72,6 +80,11 @@ class ScenarioPartitionsDefinition(dg.DynamicPartitionsDefinition):
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+def _allowed(key: str) -> bool:
+    """Tell whether a key can be a scenario: whoever reaches the UI can register any text, such as `../../x`."""
+    return bool(SCENARIO_NAME.fullmatch(key))
 
 
 scenario_partitions = ScenarioPartitionsDefinition(name="scenario")

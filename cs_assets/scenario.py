@@ -10,6 +10,7 @@ Here belong the spec, its validation and the catalog of folders. What the stages
 import functools
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -18,13 +19,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cs_assets.families.base import Family, Sample
 from cs_assets.families.definition import Definition, ScenarioError, read_templates, read_text, template_files
+from cs_assets.families.json_lines import read_line
 from cs_assets.families.registry import FAMILIES
 from cs_assets.families.syntax import SentenceTemplate
 from cs_assets.families.yaml_files import parse_yaml, validated
 from cs_assets.profiles import PROFILE_NAMES, ProfileName, current_profile
 
 SCENARIO_FILE: Final = "scenario.yaml"
+# Letters, as any language has them, digits, _ and -: a name is a folder, a partition and a file of each stage.
+SCENARIO_NAME: Final = re.compile(r"\w[\w-]{0,63}")
 REAL_STYLE_FILE: Final = "real_style.jsonl"
+# The longest committed session takes a fifth; the rules that look for numbers take seconds for as much.
+MAX_MESSAGE_CHARACTERS: Final = 10_000
 # What `atoms:` may name, with the slots of each bundle. The generators stand in `cs_assets/atoms/`.
 ATOM_BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
     "shipping": (
@@ -409,9 +415,11 @@ def _read_samples(path: Path, model: type[AnySample]) -> tuple[list[AnySample], 
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = read_line(line)
             if not isinstance(row, dict) or set(row) - optional != {"message", "answer"}:
                 raise ValueError("the keys must be message and answer")
+            if len(str(row["message"])) > MAX_MESSAGE_CHARACTERS:
+                raise ValueError(f"the message has more than {MAX_MESSAGE_CHARACTERS} characters")
             texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in row.items()}
             rows.append(model.model_validate(texts))
         except ValueError as error:
@@ -427,12 +435,23 @@ def scenarios_folder() -> Path:
 
 def scenario_names() -> list[str]:
     """Return the names of all scenario folders, sorted. A folder counts as soon as it holds a `scenario.yaml`."""
-    return sorted(path.parent.name for path in scenarios_folder().glob(f"*/{SCENARIO_FILE}"))
+    return [name for name in _folder_names() if SCENARIO_NAME.fullmatch(name)]
+
+
+def misnamed_folders() -> list[str]:
+    """Return the folders that would be scenarios if their names were allowed, sorted."""
+    return [name for name in _folder_names() if not SCENARIO_NAME.fullmatch(name)]
+
+
+def _folder_names() -> list[str]:
+    # A hidden one is what `make scenario` is just making, or an editor's.
+    found = (path for path in scenarios_folder().glob(f"[!.]*/{SCENARIO_FILE}") if path.is_file())
+    return sorted(path.parent.name for path in found)
 
 
 def is_scenario(name: str) -> bool:
     """Tell whether there is a scenario folder of that name, at the cost of one look."""
-    return Path(name).name == name not in ("", "..") and (scenarios_folder() / name / SCENARIO_FILE).is_file()
+    return bool(SCENARIO_NAME.fullmatch(name)) and (scenarios_folder() / name / SCENARIO_FILE).is_file()
 
 
 def load_scenario(name: str) -> Scenario:

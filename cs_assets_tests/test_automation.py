@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import threading
@@ -170,6 +171,31 @@ def test_scenario_sensor_registers_new_folders_once(two_scenarios: Path, instanc
     assert isinstance(again, dg.SkipReason)
 
 
+def test_a_folder_that_cannot_be_a_scenario_is_named_and_stops_no_other(
+    two_scenarios: Path, instance: dg.DagsterInstance
+) -> None:
+    for name in (b"two words", b"a...b", b"\xff"):
+        (two_scenarios / OTHER).rename(os.fsdecode(os.fsencode(two_scenarios) + b"/" + name))
+        shutil.copytree(two_scenarios / NAME, two_scenarios / OTHER)
+    assert Ticks(instance).requested() == [NAME, OTHER]
+    skipped = scenario_sensor(dg.build_sensor_context(instance=instance))
+    assert isinstance(skipped, dg.SkipReason)
+    assert "cannot be scenarios by their names: ['a...b', 'two words', '\\udcff']" in str(skipped.skip_message)
+
+
+@pytest.mark.parametrize("name", [b"\xff.txt", b"50MB.jsonl", b"link"])
+def test_no_file_of_a_folder_stops_the_sensor(two_scenarios: Path, instance: dg.DagsterInstance, name: bytes) -> None:
+    ticks = Ticks(instance)
+    ticks.tick()
+    path = Path(os.fsdecode(os.fsencode(two_scenarios / OTHER) + b"/" + name))
+    if name == b"link":
+        path.symlink_to(two_scenarios)
+        assert ticks.requested() == []
+    else:
+        path.write_text("x" * 50_000_000, encoding="utf-8")
+        assert ticks.requested() == [OTHER]
+
+
 def test_scenario_sensor_keeps_the_partition_of_a_folder_that_is_gone_and_says_so(
     scenarios: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -212,6 +238,25 @@ def test_remove_scenario_removes_what_was_made_for_it_and_nothing_else(
     left = {str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()}
     assert left == {p.format(name) for p in of_one for name in ("gone_too", NAME)} | {"reviews/gone.jsonl"}
     assert registered(instance) == [NAME, "gone_too"]
+
+
+@pytest.mark.parametrize("name", ["../../mine", "..", ".", "models/..", "/etc"])
+def test_remove_scenario_follows_no_path(
+    scenarios: Path, instance: dg.DagsterInstance, tmp_path: Path, name: str
+) -> None:
+    store = tmp_path / "a" / "store"
+    kept = [
+        store / "models" / "lora_adapter" / NAME / "manifest.json",
+        tmp_path / "a" / "mine" / "x",
+        tmp_path / "mine",
+    ]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x", encoding="utf-8")
+    instance.add_dynamic_partitions("scenario", [name])
+    assert remove(instance, store, name).success
+    assert all(path.is_file() for path in kept)
+    assert registered(instance) == []
 
 
 @pytest.mark.parametrize(("name", "said"), [(NAME, "is still there"), ("typo", "folder is gone: gone")])

@@ -47,6 +47,18 @@ def test_a_registered_partition_stays_when_its_folder_is_gone(scenarios: Path) -
         assert not scenario_partitions.has_partition_key("never", dynamic_partitions_store=instance)
 
 
+@pytest.mark.parametrize("key", ["../../x", "..", "/etc/x", "a\\b", "x" * 300, "two words", "."])
+def test_a_registered_key_that_is_a_path_is_no_partition(scenarios: Path, key: str) -> None:
+    """Whoever reaches the UI may register any text."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("scenario", [key, "gone"])
+        assert not scenario_partitions.has_partition_key(key, dynamic_partitions_store=instance)
+        assert scenario_partitions.get_partition_keys(dynamic_partitions_store=instance) == ["gone", NAME]
+        with pytest.raises(UnknownScenario) as caught:
+            dg.materialize([told], partition_key=key, instance=instance)
+    assert len(caught.value.format_message().splitlines()) == 1
+
+
 @pytest.mark.parametrize("key", ["", "..", "../scenarios/address_extraction", "/", "address_extraction/"])
 def test_a_path_is_no_partition(scenarios: Path, key: str) -> None:
     (scenarios / "scenario.yaml").write_text("", encoding="utf-8")

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from cs_assets.scenario import (
     ScenarioError,
     ScenarioSpec,
     load_scenario,
+    misnamed_folders,
     scenario_names,
 )
 from cs_assets_tests.conftest import SCENARIOS
@@ -257,6 +260,18 @@ def test_seeds_keep_the_order_of_their_names(scenarios: Path) -> None:
     assert names[0] == "01_comma_separated.j2"
 
 
+@pytest.mark.parametrize("name", [b"00\xff.j2", b"00\x1b[31m.j2", b"00\n.j2"])
+def test_a_template_whose_name_cannot_be_written_down_is_named(scenarios: Path, name: bytes) -> None:
+    Path(os.fsdecode(os.fsencode(seed_folder(scenarios)) + b"/" + name)).write_text("{{电话}}", encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"00.*\.j2': control characters, or bytes that are not UTF-8") as caught:
+        load_scenario(NAME).seeds()
+    assert str(caught.value).isprintable()
+
+
+def test_a_template_of_50_mb_is_refused_unparsed(scenarios: Path) -> None:
+    assert "50000000 characters; at most 4000 are allowed" in complaint_about_seed(scenarios, "{" * 50_000_000)
+
+
 @pytest.mark.parametrize("text", ["", "\n", "  \n\n"])
 def test_an_empty_template_file_is_named(scenarios: Path, text: str) -> None:
     assert "the template is empty" in complaint_about_seed(scenarios, text)
@@ -321,6 +336,28 @@ def test_empty_lines_of_the_examples_are_fine(scenarios: Path, ending: str) -> N
     assert broken == []
 
 
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("x" * 50_000_000, "50000000 characters; at most 200000 are allowed"),
+        (json.dumps({"message": "1" * 10_001, "answer": {}}), "the message has more than 10000 characters"),
+        ("[" * 100_000, "more than 100 brackets are open at once"),
+        ('{"message": "x", "answer": ' + "[" * 900 + "]" * 900 + "}", "more than 100 brackets are open at once"),
+        ('{"message": "\\ud83d", "answer": {}}', "holds half of a surrogate pair"),
+        ('{"message": "x", "answer": {"n": NaN}}', "Out of range float values"),
+        ('{"message": "x", "message": "y", "answer": {}}', "a key is doubled"),
+        (f'{{"message": "x", "answer": {{"n": {"9" * 5_000}}}}}', "Exceeds the limit"),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_a_line_that_would_break_a_table_later_on_is_a_broken_line(scenarios: Path, bad: str, reason: str) -> None:
+    rows, [broken] = examples(scenarios, f"{LINE}\n{bad}\n{LINE}\n")
+    assert len(rows) == 2
+    assert f"{scenarios / NAME / 'examples.jsonl'}, line 2: " in broken
+    assert reason in broken
+    assert len(broken) < 500
+
+
 @pytest.mark.parametrize("bad", ['{"message": "张三", ', "not JSON", "[1, 2]", '{"message": "张三"}', "5"])
 def test_a_broken_line_is_reported_with_its_number_and_the_rest_kept(scenarios: Path, bad: str) -> None:
     rows, broken = examples(scenarios, f"{LINE}\n{bad}\n{LINE}\n")
@@ -370,3 +407,27 @@ def test_counts_follow_the_profile(scenario: Scenario, monkeypatch: pytest.Monke
 
 def test_every_bundle_has_a_generator() -> None:
     assert set(BUNDLES) == set(ATOM_BUNDLES)
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../scenarios/address_extraction", "a/b", "a\\b", "x" * 300, "a\0b", "\ud800", "a\n", "-x", "*"],
+)
+def test_what_is_no_name_is_no_scenario(scenarios: Path, name: str) -> None:
+    with pytest.raises(ScenarioError, match=rf"no scenario .*; there are: {NAME}\."):
+        load_scenario(name)
+
+
+@pytest.mark.parametrize("name", [b"two words", b".hidden", b"a...b", b"a\nb", b"-x", b"\xff", b"x" * 65, b"a|b"])
+def test_a_folder_whose_name_cannot_be_a_partition_is_no_scenario(scenarios: Path, name: bytes) -> None:
+    shutil.copytree(scenarios / NAME, os.fsdecode(os.fsencode(scenarios) + b"/" + name))
+    assert scenario_names() == [NAME]
+    assert misnamed_folders() == ([] if name == b".hidden" else [os.fsdecode(name)])
+
+
+def test_a_folder_in_the_place_of_the_spec_is_no_scenario(scenarios: Path) -> None:
+    (scenarios / "other" / "scenario.yaml").mkdir(parents=True)
+    assert scenario_names() == [NAME]

@@ -22,7 +22,7 @@ import sqlite3
 import struct
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,6 +35,7 @@ from filelock import FileLock
 from pydantic import BaseModel, Field, JsonValue, field_validator
 
 Client = TypeVar("Client", bound="ChatClient")
+Chunks = Callable[..., Iterator[bytes]]
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 # What switches an endpoint on, as messages say it.
 SETTINGS: Final = "OPENAI_API_KEY, OPENAI_MODEL and, where the endpoint is not OpenAI's own, OPENAI_BASE_URL"
@@ -44,6 +45,8 @@ LONGEST_REFUSAL_SECONDS = 120.0
 # After a 429 the limit doubles every round up to this share of what was refused, and calls are spread over this share
 # of a round trip: a bucket that holds less than a round is not emptied in one burst.
 REGAINED_SHARE, SPREAD_SHARE = 0.8, 0.8
+# The longest answer is a twentieth. A compressed one may be a thousand times as long as what arrives.
+MAX_ANSWER_BYTES, MAX_COMPRESSED_BYTES = 4_000_000, 64_000
 MODEL_IS_MISSING = re.compile(r"model.{0,80}\bnot\b.{0,9}(exist|found)|(unknown|valid) model|模型不存在", re.I)
 
 
@@ -125,6 +128,10 @@ class _Stopped(Exception):
 
 class _Exhausted(Exception):
     """The budget does not allow another call; the message says which limit."""
+
+
+class _Oversized(Exception):
+    """The endpoint sent more than any answer is; the message says than what."""
 
 
 def request_key(request: ChatRequest) -> str:
@@ -410,7 +417,10 @@ class ChatClient:
     ):
         import openai
 
-        self._openai = openai.OpenAI(api_key=api_key, base_url=base_url, timeout=timeout_seconds, max_retries=0)
+        bounded = openai.DefaultHttpxClient(event_hooks={"response": [_bounded(timeout_seconds)]})
+        self._openai = openai.OpenAI(
+            api_key=api_key, base_url=base_url, timeout=timeout_seconds, max_retries=0, http_client=bounded
+        )
         url = urlsplit(base_url)
         shown_url = url._replace(netloc=url.netloc.rpartition("@")[2], query="").geturl()
         self._endpoint, self._api_key, self._model = f"{shown_url} (OPENAI_BASE_URL)", api_key, model
@@ -554,11 +564,13 @@ class ChatClient:
             response = self._ask(request)
         except openai.APIStatusError as error:
             return self._refusal(error, request.model)
-        except openai.APITimeoutError:
+        except (openai.APITimeoutError, TimeoutError):
             return _Failure("timeout", f"{self._endpoint} did not answer within timeout_seconds", "retry")
+        except _Oversized as error:  # paid for, and as long when it is asked for again
+            return _Failure("oversized", f"{self._endpoint} sent {error}", "reject")
         except openai.APIConnectionError:
             return _Failure("unreachable", f"{self._endpoint} cannot be reached", "retry")
-        except (openai.OpenAIError, ValueError):
+        except (openai.OpenAIError, ValueError, RecursionError):
             return _Failure("malformed", f"{self._endpoint} sent broken JSON", "retry")
         try:
             return self._read(response, request)
@@ -579,10 +591,11 @@ class ChatClient:
         # a lone surrogate can be stored neither in SQLite nor in Parquet
         text = (choice.message.content or "").encode("utf-8", "replace").decode()
         # without usage from the endpoint, a token a character: the budget must hold all the same
-        tokens_in = usage.prompt_tokens or 0 if usage else sum(len(str(m.get("content", ""))) for m in request.messages)
-        tokens_out = usage.completion_tokens or 0 if usage else len(text)
+        asked = sum(len(str(message.get("content", ""))) for message in request.messages)
+        tokens_in = _tokens(usage.prompt_tokens) if usage else asked
+        tokens_out = _tokens(usage.completion_tokens) if usage else len(text)
         self._longest_answer = max(self._longest_answer, tokens_out)
-        return _Answer(text, choice.finish_reason or "", tokens_in, tokens_out, self._price(tokens_in, tokens_out))
+        return _Answer(text, str(choice.finish_reason or ""), tokens_in, tokens_out, self._price(tokens_in, tokens_out))
 
     def _book(self, key: str, request: ChatRequest, outcome: _Answer | _Failure) -> None:
         if isinstance(outcome, _Answer):
@@ -597,7 +610,8 @@ class ChatClient:
         if code in (401, 403):
             # the endpoint's own words are left out: some repeat the key
             return _Failure(status, f"{answered}: check OPENAI_API_KEY", "stop")
-        said = error.message.replace(self._api_key, "***")[:300]
+        # printable: a line break would forge a line of the log, an escape sequence would reach the terminal
+        said = "".join(c if c.isprintable() else " " for c in error.message.replace(self._api_key, "***")[:300])
         if code in (404, 405) or (code == 400 and (error.param == "model" or MODEL_IS_MISSING.search(said))):
             return _Failure(
                 status, f"{answered} for model {model!r}: check {self.model_setting} and the URL; {said}", "stop"
@@ -638,8 +652,44 @@ class EmbeddingClient(ChatClient):
     def _read(self, response: Any, request: ChatRequest) -> _Answer:
         [item] = response.data
         usage = response.usage
-        tokens_in = usage.prompt_tokens or 0 if usage else len(str(request.messages[0]["content"]))
+        tokens_in = _tokens(usage.prompt_tokens) if usage else len(str(request.messages[0]["content"]))
         return _Answer(_packed(item.embedding), "", tokens_in, 0, self._price(tokens_in, 0))
+
+
+def _tokens(told: Any) -> int:
+    """Return a number of tokens as the endpoint tells it.
+
+    Raises:
+        ValueError: it is none; a negative one would fill the budget up again.
+    """
+    if not isinstance(told or 0, int) or not 0 <= (told or 0) < 2**31:
+        raise ValueError("no number of tokens")
+    return told or 0
+
+
+def _bounded(seconds: float) -> Callable[[Any], None]:
+    """Return a hook of the HTTP client: the body of a response ends by then, and before it fills the memory."""
+
+    def bound(response: Any) -> None:
+        compressed = response.headers.get("content-encoding", "identity") != "identity"
+        most = MAX_COMPRESSED_BYTES if compressed else MAX_ANSWER_BYTES
+        response.iter_raw = _bounded_chunks(response.iter_raw, most, time.monotonic() + seconds)
+
+    return bound
+
+
+def _bounded_chunks(chunks: Chunks, most: int, deadline: float) -> Chunks:
+    def bounded(chunk_size: int | None = None) -> Iterator[bytes]:
+        arrived = 0
+        for chunk in chunks(chunk_size):
+            arrived += len(chunk)
+            if arrived > most:
+                raise _Oversized(f"more than {most} bytes")
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            yield chunk
+
+    return bounded
 
 
 def _packed(vector: Sequence[float]) -> str:

@@ -121,7 +121,12 @@ class Store(ConfigurableResource):
         return pl.read_parquet(path.read_bytes()) if path.exists() else None
 
     def remove_partition(self, name: str) -> list[str]:
-        """Remove all that was made for a partition but the verdicts of people; return what went, sorted."""
+        """Remove all that was made for a partition but the verdicts of people; return what went, sorted.
+
+        Raises:
+            ValueError: the name would lead out of the store, or to all that is in it.
+        """
+        _refuse_paths(name)
         found = [path for pattern in _OF_PARTITION for path in self._base.glob(pattern.format(glob.escape(name)))]
         for path in found:
             path.fs.rm(path.path, recursive=True)
@@ -169,11 +174,22 @@ class Store(ConfigurableResource):
         return self._models.cached(wanted, make)
 
 
+def _refuse_paths(name: str) -> None:
+    """Raise a ValueError for what is no name of a file: Dagster lets any text be a partition, such as `../../x`."""
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise ValueError(f"{name!r} is no partition: it leads to another folder. Name the scenario's folder alone.")
+
+
 class _WholeFiles(_UPathIOManager):
     """Files that appear whole or not at all, in folders that are made with them."""
 
     def make_directory(self, path: UPath) -> None:
         """Leave it to `write_whole`."""
+
+    def make_safe_partition_path(self, base_path: UPath, partition: str) -> UPath:
+        """Return the place of a partition's file, which is always in the asset's folder."""
+        _refuse_paths(partition)
+        return super().make_safe_partition_path(base_path, partition)
 
 
 class TableIOManager(_WholeFiles):

@@ -65,11 +65,14 @@ def read_templates(folder: Path, slots: frozenset[str]) -> dict[str, SentenceTem
     """Return the templates under `folder`, parsed, by their path without the suffix, in stable order.
 
     Raises:
+        ScenarioError: a file's name cannot be written down.
         TemplateError: the first bad one, with file and line.
     """
     found = {}
     for path in template_files(folder):
         name = path.relative_to(folder).with_suffix("")
+        if not name.as_posix().isprintable():
+            raise ScenarioError(f"{str(path)!a}: control characters, or bytes that are not UTF-8. Rename the file.")
         unit = name.parent.as_posix() if name.parent.parts else ""
         found[name.as_posix()] = parse_template(read_text(path), str(path), slots, unit, name.as_posix())
     return found

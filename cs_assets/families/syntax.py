@@ -22,12 +22,16 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict
 
 MAX_TEMPLATE_CHARACTERS: Final = 4_000
+# Filters of a slot, or alternatives in a row. `tojson` of a `tojson` doubles the value, so that thirty fill the memory.
+MAX_NESTING: Final = 8
 ALLOWED_FILTERS: Final = frozenset({"trim", "tojson"})
 # Expressions only: no statements, calls, arithmetic or tests, so a template can neither loop nor reach an attribute
 # that is not a slot.
 _ALLOWED_NODES: Final = (nodes.Output, nodes.TemplateData, nodes.Filter, nodes.Getattr, nodes.Name, nodes.Or)
 # Private-use characters: no customer types them, so they mark where a slot's value begins and ends.
 _OPEN, _CLOSE = "\ue000", "\ue001"
+# Control characters but tab and line breaks, and those that turn the direction of the text round.
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKED = re.compile(f"{_OPEN}([^{_OPEN}]*)\ue002([^{_CLOSE}]*){_CLOSE}")
 
 
@@ -67,9 +71,12 @@ def _slot_of(node: nodes.Node) -> str | None:
     return ".".join([node.name, *reversed(parts)])
 
 
-def _collect_slots(node: nodes.Node, source: str, found: list[tuple[str, int]]) -> None:
+def _collect_slots(node: nodes.Node, source: str, found: list[tuple[str, int]], depth: int = 0) -> None:
     for child in node.iter_child_nodes():
-        line = f"{source}, line {child.lineno}"
+        # Some nodes, as the scope of a block, know no line.
+        line = f"{source}, line {child.lineno or node.lineno or 1}"
+        if depth > MAX_NESTING + 1:  # the outermost is the output itself
+            raise TemplateError(f"{line}: more than {MAX_NESTING} filters or alternatives of one slot. Take some out.")
         if not isinstance(child, _ALLOWED_NODES):
             raise TemplateError(
                 f"{line}: found {type(child).__name__.lower()}; a template may hold text and slots such as "
@@ -85,7 +92,7 @@ def _collect_slots(node: nodes.Node, source: str, found: list[tuple[str, int]]) 
             )
         slot = _slot_of(child)
         if slot is None:
-            _collect_slots(child, source, found)
+            _collect_slots(child, source, found, depth + 1)
         elif any(part.startswith("_") for part in slot.split(".")):
             raise TemplateError(f"{line}: {slot!r} reaches for a private attribute; only slots may be named.")
         else:
@@ -197,6 +204,9 @@ def parse_template(
         raise TemplateError(f"{source}: {len(text)} characters; at most {MAX_TEMPLATE_CHARACTERS} are allowed.")
     if re.search("[\ue000-\ue002]", text):
         raise TemplateError(f"{source}: holds a private-use character (U+E000 to U+E002). Take it out.")
+    if match := _UNPRINTABLE.search(text):
+        line = text.count("\n", 0, match.start()) + 1
+        raise TemplateError(f"{source}, line {line}: holds the control character U+{ord(match[0]):04X}. Take it out.")
     slots: list[tuple[str, int]] = []
     try:
         _collect_slots(_environment().parse(text), source, slots)

@@ -98,7 +98,7 @@ def read_tools(text: str, source: str) -> dict[str, Tool]:
         listed = json.loads(text)
         if not isinstance(listed, list):
             raise ValueError(f"found {type(listed).__name__}, expected a list of functions")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScenarioError(f"{source}: {error}.") from error
     tools: dict[str, Tool] = {}
     for number, entry in enumerate(listed, start=1):

@@ -8,7 +8,7 @@ Here belong the reading and the errors, which say where; what is read means what
 """
 
 from collections.abc import Iterator
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,10 +16,34 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cs_assets.families.definition import Definition, ScenarioError
 
 Model = TypeVar("Model", bound=BaseModel)
+# A table that a person keeps is a tenth of it. The parser takes a second for a million characters at best.
+MAX_YAML_CHARACTERS: Final = 200_000
+# Of values and keys, each alias counted as what it stands for: nine aliases of nine aliases, nine times, fill a disk.
+MAX_YAML_CONTENT: Final = 1_000_000
+_SHOWN_PROBLEMS: Final = 20
+_SHOWN_CHARACTERS: Final = 200
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML as everyone reads it, but a key that stands twice is an error, not a silent choice of the last."""
+class _SafeLoader(yaml.SafeLoader):
+    """YAML as everyone reads it, but a key that stands twice is an error, not a silent choice of the last, and so are
+    aliases that multiply.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        mark, is_alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if is_alias and id(node) not in self._sizes:
+            raise yaml.MarkedYAMLError(problem="an alias stands for what it is a part of", problem_mark=mark)
+        if not is_alias:
+            self._sizes[id(node)] = 1 + sum(self._sizes[id(part)] for part in _parts(node)) + _own_size(node)
+        if self._sizes[id(node)] > MAX_YAML_CONTENT:
+            problem = f"more than {MAX_YAML_CONTENT} characters, each alias counted as what it stands for"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        return node
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -29,6 +53,16 @@ class _UniqueKeys(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
             seen.add(key.value)
         return node
+
+
+def _parts(node: yaml.Node | None) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def _own_size(node: yaml.Node | None) -> int:
+    return len(node.value) if isinstance(node, yaml.ScalarNode) else 0
 
 
 def read_yaml(definition: Definition, name: str, model: type[Model]) -> Model:
@@ -62,14 +96,20 @@ def parse_yaml(text: str, source: str, model: type[Model]) -> Model:
     """Return the content of a YAML text, validated; `source` is what errors call it.
 
     Raises:
-        ScenarioError: it is not YAML, has a key twice, or does not fit the model; one line a problem.
+        ScenarioError: it is not YAML, too large, has a key twice, or does not fit the model; one line a problem.
     """
+    if len(text) > MAX_YAML_CHARACTERS:
+        raise ScenarioError(f"{source}: {len(text)} characters; at most {MAX_YAML_CHARACTERS} are allowed.")
     try:
-        content = yaml.load(text, Loader=_UniqueKeys)
+        content = yaml.load(text, Loader=_SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ScenarioError(f"{source}{line}: not YAML: {getattr(error, 'problem', None) or error}.") from error
+    except RecursionError as error:
+        raise ScenarioError(f"{source}: values are nested too deeply.") from error
+    except ValueError as error:  # a date such as 2024-13-45, which YAML takes for one
+        raise ScenarioError(f"{source}: not YAML: {error}. Put quotes around what is a text.") from error
     if not isinstance(content, dict):
         keys = ", ".join(list(model.model_fields)[:2])
         raise ScenarioError(f"{source}: found {type(content).__name__}, expected keys such as {keys}.")
@@ -85,7 +125,9 @@ def validated(content: dict[str, Any], source: str, model: type[Model]) -> Model
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ScenarioError("\n".join(f"{source}: {_explained(found, model)}" for found in error.errors())) from error
+        problems = [f"{source}: {_explained(found, model)}" for found in error.errors()[:_SHOWN_PROBLEMS]]
+        more = [f"{source}: and {left} more."] if (left := error.error_count() - _SHOWN_PROBLEMS) > 0 else []
+        raise ScenarioError("\n".join(problems + more)) from error
 
 
 def _explained(problem: Any, model: type[BaseModel]) -> str:
@@ -96,7 +138,7 @@ def _explained(problem: Any, model: type[BaseModel]) -> str:
         return f"unknown key {key!r}; allowed are {', '.join(_allowed_keys(problem['loc'], model)) or 'none'}."
     reason = problem["msg"].removeprefix("Value error, ")
     # A rule about the whole file has no key, and its message names what was found.
-    return f"key {key!r}: {reason} (found {problem['input']!r})." if key else f"{reason}."
+    return f"key {key!r}: {reason} (found {repr(problem['input'])[:_SHOWN_CHARACTERS]})." if key else f"{reason}."
 
 
 def _allowed_keys(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:

@@ -7,7 +7,6 @@ puts 正确 or 错误 into `verdict`. Lines with a verdict are kept for good, an
     write_review(path, near_threshold(filtered, threshold, 50, decisions(lines)))
 """
 
-import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, Literal
@@ -16,6 +15,7 @@ import polars as pl
 from upath import UPath
 
 from cs_assets.families.base import Sample
+from cs_assets.families.json_lines import read_line
 from cs_assets.quality.filtering import DECIDED, JUDGED_FOLDS
 from cs_assets.quality.judging import WORDS
 from cs_assets.quality.labelling import REVIEWED, SCHEMA, broken_rules
@@ -65,7 +65,7 @@ def read_review(path: UPath) -> tuple[list[ReviewLine], list[str]]:
         if not text.strip():
             continue
         try:
-            lines.append(ReviewLine.model_validate(json.loads(text)))
+            lines.append(ReviewLine.model_validate(read_line(text)))
         except ValueError as error:
             broken.append(f"{path}, line {number}: {error}. `verdict` may be {WORDS[0]}, {WORDS[1]} or empty.")
     return lines, broken

@@ -43,6 +43,8 @@ _SESSION: Final = re.compile(r"^(?:客户|客服)[:：]", re.MULTILINE)
 # A shorter piece of an address says nothing of where it was; of a name, two characters do.
 _PIECE: Final = 3
 _NAME_PIECE: Final = 2
+# No message has so many entities; each is looked for in the whole of it.
+_MOST_SPANS: Final = 200
 # Harmless where no slot can say them; the gates decide where one can.
 _IMPERSONAL: Final = ("time", "quantity")
 _SPANS_SCHEMA: Final[dict[str, Any]] = {
@@ -172,7 +174,7 @@ def llm_spans(scenario: Scenario, client: ChatClient, names: Iterable[str]) -> d
 def _read_spans(text: str, message: str, slots: frozenset[str]) -> list[tuple[str, str]]:
     answer = parse_json_object(text, {"entities"})
     listed = [] if isinstance(answer, ParseFailure) else answer["entities"]
-    found = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    found = [item for item in listed[:_MOST_SPANS] if isinstance(item, dict)] if isinstance(listed, list) else []
     pairs = [(item.get("text"), item.get("slot")) for item in found]
     return [
         (part, slot if isinstance(slot, str) and slot in slots else "")

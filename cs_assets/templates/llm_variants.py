@@ -22,6 +22,8 @@ PURPOSE: Final = "template_variants"
 VARIANTS_PER_CALL: Final = 5
 # Five sentences are some 300 tokens. The bound is what the budget sets aside before a call (see resources.llm.Budget).
 ANSWER_TOKENS: Final = 1_024
+# More than were asked for are taken, but not a million.
+_MOST_VARIANTS: Final = 4 * VARIANTS_PER_CALL
 _EXAMPLES: Final = 2
 _NAMED: Final = 3
 _SCHEMA: Final[dict[str, Any]] = {
@@ -147,8 +149,8 @@ def _read(result: ChatResult) -> tuple[list[str], str, str]:
     answer = parse_json_object(result.text, {"variants"})
     if isinstance(answer, ParseFailure):
         return [], "unreadable", answer.reason
-    listed = answer["variants"]
-    texts = [text.strip() for text in listed if isinstance(text, str)] if isinstance(listed, list) else []
+    listed = answer["variants"][:_MOST_VARIANTS] if isinstance(answer["variants"], list) else []
+    texts = [text.strip() for text in listed if isinstance(text, str)]
     return texts, "ok" if texts else "unreadable", "" if texts else "no text in `variants`"
 
 

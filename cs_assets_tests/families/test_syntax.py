@@ -154,6 +154,38 @@ def test_endless_nesting_is_refused() -> None:
     assert refusal("{{" + "(" * 1900 + "电话" + ")" * 1900 + "}}")
 
 
+@pytest.mark.parametrize("filter_name", ["tojson", "trim"])
+def test_filters_of_filters_end_where_nobody_needs_them(filter_name: str) -> None:
+    """One `tojson` of another doubles the value: thirty of them would fill the memory."""
+    few = parsed("{{电话" + f" | {filter_name}" * 8 + "}}")
+    assert len(few.fill(atoms('"'))) < 1_000
+    many = refusal("你好\n{{电话" + f" | {filter_name}" * 30 + "}}")
+    assert many == "01.j2, line 2: more than 8 filters or alternatives of one slot. Take some out."
+
+
+def test_alternatives_of_alternatives_end_where_nobody_needs_them() -> None:
+    assert "more than 8 filters or alternatives" in refusal("{{" + " or ".join(["电话"] * 400) + "}}")
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x9b", "\u202e", "\u2066", "\ud83d"])
+def test_control_characters_are_refused_with_their_line(character: str) -> None:
+    assert refusal(f"你好\n{character}[31m{{{{电话}}}}") == (
+        f"01.j2, line 2: holds the control character U+{ord(character):04X}. Take it out."
+    )
+
+
+def test_what_people_type_is_no_control_character() -> None:
+    text = "你好\t👨\u200d👩\u200d👧 {{电话}}\r\n谢谢"
+    assert parsed(text).text == text
+
+
+@pytest.mark.parametrize(
+    "text", ["{% autoescape true %}{{电话}}{% endautoescape %}", "{% filter trim %}{% endfilter %}"]
+)
+def test_what_has_no_line_of_its_own_is_refused_with_a_line(text: str) -> None:
+    assert refusal(text).startswith("01.j2, line 1: found ")
+
+
 @pytest.mark.parametrize("arguments", ["邮编", "'1'", "chars=邮编", "*邮编", "**邮编"])
 def test_a_filter_with_arguments_is_refused_with_its_line(arguments: str) -> None:
     message = refusal(f"你好\n{{{{ 电话 | trim({arguments}) }}}}")

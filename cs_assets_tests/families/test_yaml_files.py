@@ -1,5 +1,6 @@
 """What families read from YAML: every mistake is named with its file and its line or key."""
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,44 @@ def test_a_doubled_key_in_a_file_of_a_family_is_named(tmp_path: Path, scenario: 
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     assert complaint in complaint_about(tmp_path, text)
+
+
+# Nine of nine of nine ...: as text, four billion characters.
+LAUGHS = "a: &a [" + ",".join(["x"] * 9) + "]\n"
+LAUGHS += "".join(f"{name}: &{name} [{','.join([f'*{of}'] * 9)}]\n" for of, name in itertools.pairwise("abcdefghi"))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (LAUGHS, "not YAML: more than 1000000 characters, each alias counted as what it stands for."),
+        (f"{LAUGHS}title: *i\n", "not YAML: more than 1000000 characters"),
+        ("title: 店\nshelves: &all {a: *all}\n", "line 2: not YAML: an alias stands for what it is a part of."),
+        ("title: 店\nshelves: &all [*all]\n", "line 2: not YAML: an alias stands for what it is a part of."),
+        ("title: " + "x" * 50_000_000, "50000007 characters; at most 200000 are allowed."),
+        ("title: 店\n# " + "x" * 50_000_000, "characters; at most 200000 are allowed."),
+        ("[" * 20_000, "values are nested too deeply."),
+        ("title: " + "[" * 3_000 + "]" * 3_000, "values are nested too deeply."),
+        ("\n".join(" " * depth + "a:" for depth in range(600)), "values are nested too deeply."),
+        ("title: 2024-13-45\n", "not YAML: month must be in 1..12. Put quotes around what is a text."),
+        (f"title: {'9' * 5_000}\n", "not YAML: Exceeds the limit"),
+        ("!!python/object/apply:os.system ['touch executed']", "line 1: not YAML: could not determine a constructor"),
+        ("title: !!python/name:os.system", "line 1: not YAML: could not determine a constructor"),
+        ("title: '\x1b[31m'", "not YAML: unacceptable character #x001b"),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_what_would_fill_the_memory_or_run_something_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    said = complaint_about(tmp_path, text)
+    assert complaint in said
+    assert len(said) < 500
+
+
+def test_a_large_value_in_the_wrong_place_is_not_shown_whole(tmp_path: Path) -> None:
+    said = complaint_about(tmp_path, f"title: [{'甲' * 90_000}]\n" + "".join(f"k{n}: 1\n" for n in range(5_000)))
+    assert "key 'title': Input should be a valid string (found ['甲甲" in said
+    assert said.endswith("and 4981 more.")
+    assert len(said) < 5_000
 
 
 def test_all_mistakes_come_at_once(tmp_path: Path) -> None:

@@ -42,6 +42,17 @@ def decided(path: UPath, verdicts: dict[str, str]) -> None:
     path.write_text("\n".join(texts) + "\n\n", encoding="utf-8")
 
 
+@pytest.mark.parametrize("bad", ["[" * 100_000, "x" * 50_000_000, '{"sample_id": "\\ud83d"}'], ids=len)
+def test_a_hostile_line_is_a_broken_line_and_no_verdict_is_lost(tmp_path: Path, bad: str) -> None:
+    path = UPath(tmp_path / "review.jsonl")
+    good = ReviewLine(message="地址", answer="{}", sample_id="a", score=None, verdict="正确").model_dump_json()
+    path.write_text(f"{good}\n{bad}\n{good}\n", encoding="utf-8")
+    lines, [broken] = read_review(path)
+    assert len(lines) == 2
+    assert f"{path}, line 2: " in broken
+    assert len(broken) < 500
+
+
 def test_the_samples_nearest_to_the_threshold_are_asked_about_nearest_first() -> None:
     assert [line.sample_id for line in near_threshold(filtered(SCORES), 0.5, 3, NOBODY)] == [
         "train-1",

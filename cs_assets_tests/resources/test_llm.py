@@ -3,6 +3,8 @@
 What does not belong here: prompts and the stages that send them.
 """
 
+import contextlib
+import gzip
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +235,84 @@ def test_one_request_that_is_refused_does_not_stop_the_others(endpoint: Endpoint
     assert [r.status for r in results] == ["ok", "rejected", "ok"]
     assert "maximum context length" in str(results[1].error)
     assert KEY not in str(results[1].error)
+
+
+def test_an_answer_that_would_fill_the_memory_is_rejected_and_not_asked_for_again(
+    endpoint: Endpoint, make_client: MakeClient
+) -> None:
+    bodies = {"long": completion("x" * 50_000_000), "refused": failure(400, "x" * 50_000_000)}
+    bomb = gzip.compress(b" " * 500_000_000, compresslevel=1)
+    bodies["bomb"] = Reply(body=bomb, headers={"Content-Encoding": "gzip"})
+    endpoint.reply = lambda prompt, nth: bodies.get(prompt) or echo(prompt, nth)
+    results = make_client().complete(ask("long", "refused", "bomb", "good"))
+    assert [result.status for result in results] == ["rejected"] * 3 + ["ok"]
+    assert [str(result.error).rpartition(" sent ")[2] for result in results[:3]] == [
+        "more than 4000000 bytes",
+        "more than 4000000 bytes",
+        "more than 64000 bytes",
+    ]
+    assert len(endpoint.bodies) == 4
+
+
+def test_an_answer_that_never_ends_times_out(tmp_path: Path) -> None:
+    """Each byte comes in time, so that no read waits too long."""
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b" ")
+                    time.sleep(0.05)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        client = ChatClient(
+            api_key=KEY, base_url=url, model="m", cache_path=tmp_path / "c", timeout_seconds=0.3, max_attempts=1
+        )
+        try:
+            with pytest.raises(LLMError, match="did not answer within timeout_seconds"):
+                client.complete(ask("a"))
+        finally:
+            server.shutdown()
+
+
+NO_TOKENS: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body=b"[" * 500_000),
+        completion("x", usage=NO_TOKENS | {"completion_tokens": -(10**6)}),
+        completion("x", usage=NO_TOKENS | {"prompt_tokens": 10**30}),
+        completion("x", usage=NO_TOKENS | {"prompt_tokens": "many"}),
+    ],
+    ids=["deep", "negative", "huge", "text"],
+)
+def test_a_hostile_answer_is_a_malformed_one(endpoint: Endpoint, make_client: MakeClient, reply: Reply) -> None:
+    """A negative number of tokens would fill the budget up again."""
+    endpoint.reply = lambda prompt, nth: reply
+    with pytest.raises(LLMError, match=r"3 attempts failed.*sent (broken JSON|something that is no answer)"):
+        make_client().complete(ask("a"))
+
+
+def test_a_finish_reason_of_another_type_costs_no_answer(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: completion("x", finish_reason=["stop"])  # type: ignore[arg-type]
+    [result] = make_client().complete(ask("a"))
+    assert (result.text, result.finish_reason) == ("x", "['stop']")
+
+
+def test_what_the_endpoint_says_forges_no_line_of_the_log(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: failure(400, "no\x1b[2J\n2026-01-01 - dagster - INFO - all is well\x00")
+    [result] = make_client().complete(ask("a"))
+    assert str(result.error).isprintable()
+    assert "no [2J 2026-01-01 - dagster" in str(result.error)
 
 
 def test_timeouts_are_retried_then_raised(endpoint: Endpoint, make_client: MakeClient) -> None:

@@ -473,6 +473,21 @@ def test_the_io_managers_take_a_file_url_as_the_folder_that_it_names(tmp_path: P
     assert not [name for name in files(tmp_path) if Path(name).name.startswith(".")]
 
 
+@pytest.mark.parametrize("partition", ["../../x", "..", ".", "a/b", "/x", "a\\b"])
+def test_a_partition_that_is_a_path_is_neither_read_nor_written_nor_removed(tmp_path: Path, partition: str) -> None:
+    root = tmp_path / "a" / "b" / "store"
+    (tmp_path / "a" / "x.parquet").parent.mkdir(parents=True)
+    (tmp_path / "a" / "x.parquet").write_text("mine", encoding="utf-8")
+    manager = io_managers(str(root))["io_manager"]
+    defined = dg.StaticPartitionsDefinition([partition])
+    output = dg.build_output_context(partition_key=partition, asset_key="told", asset_partitions_def=defined)
+    with pytest.raises(ValueError, match="is no partition: it leads to another folder"):
+        manager.handle_output(output, pl.DataFrame({"n": [1]}))
+    with pytest.raises(ValueError, match="is no partition: it leads to another folder"):
+        Store(root=str(root)).remove_partition(partition)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "a" / "x.parquet"]
+
+
 def test_the_io_managers_are_named_by_what_they_keep(tmp_path: Path) -> None:
     managers = io_managers(str(tmp_path))
     assert isinstance(managers["io_manager"], TableIOManager)
