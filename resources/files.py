@@ -12,7 +12,6 @@ from typing import Final
 
 from upath import UPath
 
-
 # A disk with less room than this takes no file that is worth writing.
 _NO_ROOM_BYTES: Final = 64 * 1024
 

@@ -34,8 +34,8 @@ def _within_memory(use: Callable[Given, Found]) -> Callable[Given, Found]:
             return use(*arguments, **options)
         except torch.OutOfMemoryError as error:
             raise MemoryError(
-                f"the memory of the GPU is full with {options['batch_size']} cases at a time: lower score_batch_size or "
-                "generation_batch_size of this stage, and run it again."
+                f"the memory of the GPU is full with {options['batch_size']} cases at a time: lower score_batch_size "
+                "or generation_batch_size of this stage, and run it again."
             ) from error
 
     return used

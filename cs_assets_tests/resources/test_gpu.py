@@ -450,7 +450,8 @@ def asset(name, gpus):
     return claiming
 
 defs = dg.Definitions(
-    assets=[asset("one", 1), asset("another", 1), asset("both", 2)], executor=executor_for().configured({"max_concurrent": 3})
+    assets=[asset("one", 1), asset("another", 1), asset("both", 2)],
+    executor=executor_for().configured({"max_concurrent": 3}),
 )
 """
 
