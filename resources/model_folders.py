@@ -86,7 +86,8 @@ class FolderModels:
             found = _read_manifest(target, wanted)
             if found is not None:
                 return found, True
-            for left_over in target.parent.glob(f".{target.name}.*"):
+            # A folder in its place that has lost its manifest would stay there, and be no model.
+            for left_over in (target, *target.parent.glob(f".{target.name}.*")):
                 shutil.rmtree(left_over, ignore_errors=True)
             _remove_left_overs_of_others(target, work)
             work.mkdir(parents=True, exist_ok=True)

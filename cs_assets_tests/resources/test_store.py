@@ -269,6 +269,15 @@ class TestCachedModel:
         with pytest.raises(StoreError, match=said):
             store.path_of(made)
 
+    def test_a_model_folder_that_lost_its_manifest_is_made_again(self, tmp_path: Path) -> None:
+        store = Store(root=str(tmp_path))
+        folder = tmp_path / store.cached_model("judge", "scenario", KEY, "tiny", fill)[0].path
+        (folder / "manifest.json").unlink()
+        (folder / "other").touch()
+        made, hit = store.cached_model("judge", "scenario", KEY, "tiny", fill)
+        assert not hit
+        assert files(Path(store.path_of(made))) == ["manifest.json", "weights"]
+
     @pytest.mark.parametrize("scheme", ["file://", "local://", "file:"])
     def test_a_file_url_is_the_folder_that_it_names(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
