@@ -142,7 +142,7 @@ def scenario_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg
 def run_failure(context: dg.RunFailureSensorContext, failure_webhook: Webhook) -> None:
     """Tell that a run failed: which, of which scenario, at which step, and why."""
     steps = {event.step_key: event for event in context.get_step_failure_events() if event.step_key}
-    reasons = [f"{key}: {_reason(event)}" for key, event in steps.items()] or [context.failure_event.message or ""]
+    reasons = [f"{key}: {reason_of(event)}" for key, event in steps.items()] or [context.failure_event.message or ""]
     scenario = context.dagster_run.tags.get("dagster/partition", "all")
     text = f"{context.dagster_run.job_name} of {scenario} failed (run {context.dagster_run.run_id[:8]}). " + "; ".join(
         reasons
@@ -159,10 +159,10 @@ def run_failure(context: dg.RunFailureSensorContext, failure_webhook: Webhook) -
     )
 
 
-def _reason(event: dg.DagsterEvent) -> str:
-    """Return the innermost error of a failed step, its first line."""
+def reason_of(event: dg.DagsterEvent) -> str:
+    """Return the error that a failed step raised, its first line; Dagster's own errors around it tell nothing."""
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
     message = error.message if error is not None else event.message or ""
     return message.strip().split("\n")[0]

@@ -302,7 +302,7 @@ def receiver(status: int = 200) -> Iterator[tuple[str, list[dict]]]:
 def fail_and_tell(instance: dg.DagsterInstance, webhook: Webhook) -> None:
     @dg.op
     def breaks() -> None:
-        raise ValueError("60_bad.j2, line 1: no such slot\nand more")
+        raise ValueError("60_bad.j2, line 1: no such slot\nand more") from KeyError("what led to it")
 
     @dg.job
     def breaking() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from cs_assets.quality.review import read_review
 from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.conftest import copy_small_scenario
 from resources.base_model import BaseModels
-from resources.store import Store, io_managers
+from resources.store import Store, fingerprint, io_managers
 from resources.tracking import Tracking
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,21 +150,25 @@ def test_a_judge_is_asked_about_what_the_rules_let_through_if_it_may_reject(
     first, _, root = materialized
     judge, labelled = first.output_for_node("kto_judge"), first.output_for_node("labelled_samples")
     store = Store(root=str(root))
-    folder = Path(store.path_of(judge))
-    chosen = Calibration.load(folder)
-    chosen.model_copy(update={"threshold": threshold}).save(folder)
-    try:
-        result: Any = filtered_samples(
-            dg.build_asset_context(partition_key=PARTITION),
-            FilteredSamplesConfig(review=5),
-            store,
-            Tracking(uri=f"sqlite:///{root.parent}/mlflow.db"),
-            BaseModels(),
-            labelled,
-            judge.model_copy(update={"fingerprint": f"threshold {threshold}"}),
-        )
-    finally:
-        chosen.save(folder)
+
+    def with_threshold(folder: Path, work: Path) -> dict[str, float]:
+        shutil.copytree(store.path_of(judge), folder, dirs_exist_ok=True)
+        Calibration.load(folder).model_copy(update={"threshold": threshold}).save(folder)
+        return judge.metrics
+
+    key = fingerprint(judge=judge, threshold=threshold)
+    changed, _ = store.cached_model(
+        "kto_judge", PARTITION, key, judge.base, with_threshold, base_identity=judge.base_identity
+    )
+    result: Any = filtered_samples(
+        dg.build_asset_context(partition_key=PARTITION),
+        FilteredSamplesConfig(review=5),
+        store,
+        Tracking(uri=f"sqlite:///{root.parent}/mlflow.db"),
+        BaseModels(),
+        labelled,
+        changed,
+    )
     assert result.value["score"].is_not_null().sum() == (to_judge(labelled).height if asked else 0)
     waiting, _ = read_review(store.location("reviews", f"{PARTITION}.jsonl"))
     assert len(waiting) == min(to_judge(labelled).height, 5)

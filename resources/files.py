@@ -1,14 +1,23 @@
 """Files and folders that appear whole or not at all. What stands in them, and where, is told by who writes them."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from upath import UPath
+
+# A disk with less room than this takes no file that is worth writing.
+_NO_ROOM_BYTES: Final = 64 * 1024
+
+
+class DiskFull(OSError):
+    """No space is left; the message says where, and what to do."""
 
 
 def user_cache() -> Path:
@@ -16,18 +25,49 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cs-assets"
 
 
+@contextlib.contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Let the block write `path` or beside it. Many who write say something else where no space is left.
+
+    Raises:
+        DiskFull: no space is left.
+    """
+    try:
+        yield
+    except DiskFull:
+        raise
+    except Exception as error:
+        if _left_no_room(error, path):
+            raise DiskFull(
+                f"{path}: no space is left on its disk. Make room, and run this again: what is made is kept."
+            ) from error
+        raise
+
+
+def _left_no_room(error: BaseException, path: Path) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+    return shutil.disk_usage(there).free < _NO_ROOM_BYTES
+
+
 def write_whole(path: UPath, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, sync it, and put it in its place."""
+    """Let `write` fill a file beside `path`, sync it, and put it in its place.
+
+    Raises:
+        DiskFull: no space is left.
+    """
     if not isinstance(path, Path):
         _upload_whole(path, write)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        write(beside)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
+        with room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(beside)
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())
+            beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -45,16 +85,21 @@ def _upload_whole(path: UPath, write: Callable[[Path], object]) -> None:
 
 @contextlib.contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give a folder beside `target`, and rename it there when the block ends well. The first of two writers wins."""
+    """Give a folder beside `target`, and rename it there when the block ends well. The first of two writers wins.
+
+    Raises:
+        DiskFull: no space is left.
+    """
     folder = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    folder.mkdir(parents=True)
     try:
-        yield folder
-        for path in folder.rglob("*"):
-            if path.is_file():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        put_in_place(folder, target)
+        with room_for(target):
+            folder.mkdir(parents=True)
+            yield folder
+            for path in folder.rglob("*"):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
+            put_in_place(folder, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

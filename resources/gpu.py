@@ -15,7 +15,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 from dagster._core.code_pointer import CodePointer, ModuleCodePointer
@@ -60,11 +60,18 @@ def gpu(n: int) -> dict[str, str | dict]:
     }
 
 
+class _Attempt(NamedTuple):
+    """A process that executes a step, and how many earlier ones of the same step have reported how they ended."""
+
+    process: StepProcess
+    ends_before: int
+
+
 class _ProcessStepHandler(StepHandler):
     """Starts each step as a process under a lease, and explains how a process ended that reported nothing."""
 
     def __init__(self) -> None:
-        self._steps: dict[str, StepProcess] = {}
+        self._attempts: dict[str, _Attempt] = {}
 
     @property
     def name(self) -> str:
@@ -72,14 +79,15 @@ class _ProcessStepHandler(StepHandler):
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
         step_key = _step_key(step_handler_context)
-        if step_key in self._steps:  # a retry: what an earlier attempt holds must be free first
-            self._steps[step_key].end(GRACE_SECONDS)
+        if step_key in self._attempts:  # a retry: what an earlier attempt holds must be free first
+            self._attempts[step_key].process.end(GRACE_SECONDS)
         gpus = int(step_handler_context.step_tags[step_key].get(GPUS_TAG, "0"))
         arguments = step_handler_context.execute_step_args
         preload(_modules_of(arguments.job_origin.repository_origin.code_pointer))
         command = list(arguments.get_command_args())
+        ends_before = _reported_ends(step_handler_context)
         step = StepProcess(command[command.index("execute_step") + 1 :], gpus)
-        self._steps[step_key] = step
+        self._attempts[step_key] = _Attempt(step, ends_before)
         yield dg.DagsterEvent.step_worker_starting(
             step_handler_context.get_step_context(step_key),
             message=f'Starting step "{step_key}" in process {step.pid}; GPUs it needs: {gpus}.',
@@ -87,10 +95,12 @@ class _ProcessStepHandler(StepHandler):
         )
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
-        step = self._steps.get(_step_key(step_handler_context))
-        if step is None:
+        attempt = self._attempts.get(_step_key(step_handler_context))
+        if attempt is None:
             return CheckStepHealthResult.unhealthy("its process ended with the run worker that had started it")
-        if not step.has_exited() or _has_reported(step_handler_context, step):
+        step = attempt.process
+        # The executor may not have read yet what was reported.
+        if not step.has_exited() or _reported_ends(step_handler_context) > attempt.ends_before:
             return CheckStepHealthResult.healthy()
         cause = _cause_of_death(step.end(patience=0))
         lines = step.stderr_tail.decode(errors="replace").splitlines()
@@ -100,16 +110,16 @@ class _ProcessStepHandler(StepHandler):
 
     def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
         """Ask the step to end; `close` waits for all of them together, and kills what does not."""
-        step = self._steps.get(_step_key(step_handler_context))
-        if step is not None:
-            step.ask_to_end()
+        attempt = self._attempts.get(_step_key(step_handler_context))
+        if attempt is not None:
+            attempt.process.ask_to_end()
         return iter(())
 
     def close(self) -> None:
         """Let the processes end, or kill them: a step reports before its process is through with its exit handlers."""
         deadline = time.monotonic() + GRACE_SECONDS
-        for step in self._steps.values():
-            step.end(max(0.0, deadline - time.monotonic()))
+        for attempt in self._attempts.values():
+            attempt.process.end(max(0.0, deadline - time.monotonic()))
 
 
 def _modules_of(pointer: CodePointer) -> list[str]:
@@ -122,10 +132,10 @@ def _step_key(context: StepHandlerContext) -> str:
     return step_key
 
 
-def _has_reported(context: StepHandlerContext, step: StepProcess) -> bool:
-    """Whether this attempt wrote its result into the event log, which the executor may not have read yet."""
+def _reported_ends(context: StepHandlerContext) -> int:
+    """Return how often the step wrote into the event log how it ended; by number, as a clock may be set back."""
     logged = context.instance.all_logs(context.execute_step_args.run_id, of_type=STEP_ENDS)
-    return any(entry.step_key == _step_key(context) and entry.timestamp >= step.started for entry in logged)
+    return sum(entry.step_key == _step_key(context) for entry in logged)
 
 
 def _cause_of_death(code: int) -> str:

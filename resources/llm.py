@@ -232,6 +232,11 @@ class AnswerCache:
             rows = {key: self._db.execute(select, (key,)).fetchone() for key in keys}
         return {key: _Answer(*row) for key, row in rows.items() if row}
 
+    def one_at_a_time(self, keys: Iterable[str]) -> FileLock:
+        """Return a lock for which everyone waits who asks for the same answers; a killed one leaves it free."""
+        batch = hashlib.sha256(",".join(sorted(set(keys))).encode()).hexdigest()
+        return FileLock(self.path.with_name(f"{self.path.name}.{batch[:16]}.lock"))
+
     def record_answer(self, key: str, purpose: str, answer: _Answer) -> None:
         """Commit a paid answer with its ledger row. The first answer to a key stays, if two processes paid for it."""
         with self._lock, self._db:
@@ -443,12 +448,12 @@ class ChatClient:
         """
         resolved = [r if r.model else r.model_copy(update={"model": self._model}) for r in requests]
         keys = [request_key(request) for request in resolved]
-        outcomes = {key: _result(key, answer) for key, answer in self.cache.lookup(keys).items()}
-        new: dict[str, ChatRequest] = {}
-        for key, request in zip(keys, resolved, strict=True):
-            if key not in outcomes:
-                new.setdefault(key, request)
-        outcomes |= self._send_all(new)
+        outcomes, new = self._known(keys, resolved)
+        if new:
+            # Of two runs that want the same at once, the second finds it paid for.
+            with self.cache.one_at_a_time(keys):
+                outcomes, new = self._known(keys, resolved)
+                outcomes |= self._send_all(new)
         results, hits = [], []
         for key, request in zip(keys, resolved, strict=True):
             result = outcomes[key]
@@ -458,6 +463,13 @@ class ChatClient:
             results.append(result)
         self.cache.record_hits(hits)
         return results
+
+    def _known(
+        self, keys: Sequence[str], requests: Sequence[ChatRequest]
+    ) -> tuple[dict[str, ChatResult], dict[str, ChatRequest]]:
+        """Return what the cache knows, and the requests that it does not know."""
+        known = {key: _result(key, answer) for key, answer in self.cache.lookup(keys).items()}
+        return known, {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
 
     def mark_wasted(self, key: str) -> None:
         """See `AnswerCache.mark_wasted`."""

@@ -24,8 +24,8 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 from upath import UPath
 
-from resources.files import put_in_place, whole_folder
-from resources.object_store import FileDigest, StoreError, digests, fetch_folder, scratch_of, upload_folder
+from resources.files import put_in_place, room_for, whole_folder
+from resources.object_store import FileDigest, StoreError, check_size, digests, fetch_folder, scratch_of, upload_folder
 
 MANIFEST: Final = "manifest.json"
 # How long a killed training may be resumed after another one of its stage was started.
@@ -78,14 +78,16 @@ class FolderModels:
         if found is not None:
             return found, True
         work = self.work_of(wanted)
-        work.mkdir(parents=True, exist_ok=True)
+        with room_for(work):
+            work.mkdir(parents=True, exist_ok=True)
         # One maker at a time: a second run on the same partition waits and finds the result. The kernel frees the lock
         # of a killed one, whose half-filled folder is then nobody's.
         with FileLock(f"{work}.lock"):
             found = _read_manifest(target, wanted)
             if found is not None:
                 return found, True
-            for left_over in target.parent.glob(f".{target.name}.*"):
+            # A folder in its place that has lost its manifest would stay there, and be no model.
+            for left_over in (target, *target.parent.glob(f".{target.name}.*")):
                 shutil.rmtree(left_over, ignore_errors=True)
             _remove_left_overs_of_others(target, work)
             work.mkdir(parents=True, exist_ok=True)
@@ -100,10 +102,13 @@ class FolderModels:
 
         Raises:
             FileNotFoundError: it is not there any more.
+            StoreError: a file of it is not as long as it was written.
         """
         path = self._root / model.path
         if not (path / MANIFEST).exists():
             raise FileNotFoundError(_gone(path))
+        for name, digest in _manifest(path).files.items():
+            check_size(path / name, digest, path)
         return path
 
     def lock(self, stage: str) -> FileLock:

@@ -126,10 +126,26 @@ def fetch_folder(place: UPath, target: Path, expected: Mapping[str, FileDigest])
         for name, wanted in expected.items():
             found = _digest(folder / name) if (folder / name).is_file() else None
             if found != wanted:
-                raise StoreError(
-                    f"{place / name}: found {_told(found)}, was written as {_told(wanted)}. The folder is damaged: "
-                    f"remove {place} and materialize the asset that makes it again."
-                )
+                raise StoreError(_damaged(place, name, _told(found), _told(wanted)))
+
+
+def check_size(file: Path, written: FileDigest, folder: Path) -> None:
+    """Look whether a file of a folder is as long as it was written. To read it all would take as long as to use it.
+
+    Raises:
+        StoreError: it is not.
+    """
+    size = file.stat().st_size if file.is_file() else None
+    if size != written.size:
+        found = "nothing" if size is None else f"{size:,} bytes"
+        raise StoreError(_damaged(folder, file.relative_to(folder).as_posix(), found, f"{written.size:,} bytes"))
+
+
+def _damaged(folder: UPath | Path, name: str, found: str, written: str) -> str:
+    return (
+        f"{folder / name}: found {found}, was written as {written}. The folder is damaged: remove {folder} and "
+        "materialize the asset that makes it again."
+    )
 
 
 def _told(digest: FileDigest | None) -> str:

@@ -19,20 +19,25 @@ from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 
 # Dagster hides tags with its dotted prefix in the UI.
 WORKER_TAG = ".dagster/cs_assets/worker"
-STARTED_TAG = ".dagster/cs_assets/worker_started"
-# The start of one and the same process, read twice, differs by what the clock was corrected in between.
-CLOCK_TOLERANCE_SECONDS = 60.0
+STARTED_TAG = ".dagster/cs_assets/worker_started_since_boot"
+# Linux tells whole seconds of when it was booted, so that the start of one process, read twice, differs by one.
+TOLERANCE_SECONDS = 2.0
 
 
 def note_worker(instance: dg.DagsterInstance, run_id: str) -> None:
     """Write this process into the tags of the run that it executes."""
-    started = psutil.Process().create_time()
+    started = seconds_since_boot(psutil.Process())
     instance.add_run_tags(run_id, {WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: str(started)})
 
 
 def worker_tag(pid: int) -> str:
     """Return the value of `WORKER_TAG` for a process of this host."""
     return f"{socket.gethostname()}:{pid}"
+
+
+def seconds_since_boot(process: psutil.Process) -> float:
+    """Return when a process began. By the clock it would be another moment as soon as the clock is set."""
+    return process.create_time() - psutil.boot_time()
 
 
 class WatchfulRunLauncher(dg.DefaultRunLauncher):
@@ -45,16 +50,17 @@ class WatchfulRunLauncher(dg.DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Say that the worker failed only where that is certain: it ran on this host, and is gone."""
         host, _, pid = run.tags.get(WORKER_TAG, "").rpartition(":")
-        if host != socket.gethostname() or _lives(int(pid), float(run.tags[STARTED_TAG])):
+        started = run.tags.get(STARTED_TAG)
+        if host != socket.gethostname() or started is None or _lives(int(pid), float(started)):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {pid} of the run is gone; it was killed")
 
 
 def _lives(pid: int, started: float) -> bool:
-    """Whether the process that began at `started` (seconds since 1970) runs; its id may have been given again."""
+    """Whether the process that began `started` seconds after the boot runs; its id may have been given again."""
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started) <= CLOCK_TOLERANCE_SECONDS
+        same = abs(seconds_since_boot(process) - started) <= TOLERANCE_SECONDS
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -42,7 +41,6 @@ class StepProcess:
         """
         context: Any = multiprocessing.get_context(_METHOD)
         reader, writer = context.Pipe(duplex=False)
-        self.started = time.time()
         self.process = context.Process(target=_run_step, args=(list(command), gpus, writer))
         self.process.start()
         writer.close()

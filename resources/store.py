@@ -13,6 +13,7 @@ import glob
 import hashlib
 import io
 import json
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +23,13 @@ import polars as pl
 from dagster import ConfigurableResource, InputContext, MetadataValue, OutputContext, TableColumn, TableSchema
 from dagster import UPathIOManager as _UPathIOManager
 from filelock import FileLock
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from upath import UPath
 
 from resources.files import write_whole
 from resources.model_folders import FolderModels, Make, ModelFolder, ObjectModels
-from resources.object_store import fetched_file, place_of
+from resources.object_store import StoreError, fetched_file, place_of
+from resources.parquet_files import is_as_written, write_sealed
 
 # Where what was made for a partition lies. Results kept by fingerprint are nobody's, and verdicts of people stay.
 _OF_PARTITION: Final = (
@@ -44,6 +46,7 @@ _OF_PARTITION: Final = (
 _NOTE: Final = "cs_assets:note"
 _PREVIEW_ROWS: Final = 8
 _PREVIEW_CHARACTERS: Final = 90
+_log = logging.getLogger(__name__)
 
 
 def default_root() -> str:
@@ -116,9 +119,13 @@ class Store(ConfigurableResource):
         return self._models.lock(stage)
 
     def table(self, asset: str, partition: str) -> pl.DataFrame | None:
-        """Return the table that an asset left for a partition, None where there is none yet."""
+        """Return the table that an asset left for a partition, None where there is none yet.
+
+        Raises:
+            StoreError: it is not as it was written.
+        """
         path = self.location("tables", asset, f"{partition}{TableIOManager.extension}")
-        return pl.read_parquet(path.read_bytes()) if path.exists() else None
+        return _table_in(path.read_bytes(), path, asset) if path.exists() else None
 
     def remove_partition(self, name: str) -> list[str]:
         """Remove all that was made for a partition but the verdicts of people; return what went, sorted.
@@ -135,7 +142,7 @@ class Store(ConfigurableResource):
     def cached_table(
         self, stage: str, key: str, make: Callable[[], tuple[pl.DataFrame, str]]
     ) -> tuple[pl.DataFrame, bool, str]:
-        """Return the table kept under `key`, making and keeping it first if needed.
+        """Return the table kept under `key`, making and keeping it first if there is none, or a damaged one.
 
         Args:
             stage: the asset's name.
@@ -148,9 +155,11 @@ class Store(ConfigurableResource):
         path = self._base / "cache" / stage / f"{key}.parquet"
         if path.exists():
             content = path.read_bytes()
-            return pl.read_parquet(content), True, pl.read_parquet_metadata(io.BytesIO(content)).get(_NOTE, "")
+            if is_as_written(io.BytesIO(content)):
+                return pl.read_parquet(content), True, pl.read_parquet_metadata(io.BytesIO(content)).get(_NOTE, "")
+            _log.warning("%s is not as it was written; it is made again", path)
         table, note = make()
-        write_whole(path, lambda beside: table.write_parquet(beside, metadata={_NOTE: note}))
+        write_whole(path, lambda beside: write_sealed(table, beside, {_NOTE: note}))
         return table, False, note
 
     def cached_model(
@@ -201,12 +210,17 @@ class TableIOManager(_WholeFiles):
     extension = ".parquet"
 
     def dump_to_path(self, context: OutputContext, obj: pl.DataFrame, path: UPath) -> None:
-        write_whole(path, obj.write_parquet)
+        write_whole(path, lambda beside: write_sealed(obj, beside))
 
     def load_from_path(self, context: InputContext, path: UPath) -> pl.DataFrame | Path:
-        if context.dagster_type.typing_type is Path:
-            return _file_of(context, path)
-        return pl.read_parquet(_content_of(context, path))
+        name = context.asset_key.to_user_string()
+        if context.dagster_type.typing_type is not Path:
+            return _table_in(_content_of(context, path), path, name)
+        place = _file_of(context, path)
+        with place.open("rb") as file:
+            if not is_as_written(file):
+                raise StoreError(_damaged(path, name))
+        return place
 
     def get_metadata(self, context: OutputContext, obj: pl.DataFrame) -> dict[str, MetadataValue]:
         columns = [TableColumn(name, str(dtype)) for name, dtype in obj.schema.items()]
@@ -227,7 +241,26 @@ class RecordIOManager(_WholeFiles):
         write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
     def load_from_path(self, context: InputContext, path: UPath) -> BaseModel:
-        return context.dagster_type.typing_type.model_validate_json(_content_of(context, path))
+        content = _content_of(context, path)
+        try:
+            return context.dagster_type.typing_type.model_validate_json(content)
+        except ValidationError as error:
+            raise StoreError(_damaged(path, context.asset_key.to_user_string())) from error
+
+
+def _table_in(content: bytes, path: UPath, asset: str) -> pl.DataFrame:
+    """Return the table that a file holds.
+
+    Raises:
+        StoreError: it is not as it was written.
+    """
+    if not is_as_written(io.BytesIO(content)):
+        raise StoreError(_damaged(path, asset))
+    return pl.read_parquet(content)
+
+
+def _damaged(path: UPath, asset: str) -> str:
+    return f"{path}: this is not what {asset} has written, the file is damaged. Materialize {asset} again."
 
 
 def _content_of(context: InputContext, path: UPath) -> bytes:

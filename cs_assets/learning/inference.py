@@ -1,19 +1,44 @@
 """Using models: greedy generation, verdicts, likelihoods and rewards, in batches of similar length."""
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from cs_assets.learning.answer_head import changes_logits
 from cs_assets.learning.conversations import Message
 
 ReportBatch = Callable[[int, int], None]
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 _SECONDS_BETWEEN_REPORTS = 4.0
 
 
 def nobody(done: int, total: int) -> None:
     """Report to nobody."""
+
+
+def _within_memory(use: Callable[Given, Found]) -> Callable[Given, Found]:
+    """Say what to lower where the memory of the GPU does not suffice.
+
+    Raises:
+        MemoryError: it does not.
+    """
+
+    @functools.wraps(use)
+    def used(*arguments: Given.args, **options: Given.kwargs) -> Found:
+        import torch
+
+        try:
+            return use(*arguments, **options)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(
+                f"the memory of the GPU is full with {options['batch_size']} cases at a time: lower score_batch_size "
+                "or generation_batch_size of this stage, and run it again."
+            ) from error
+
+    return used
 
 
 def _by_length(texts: Sequence[str], batch_size: int) -> Iterator[list[int]]:
@@ -31,6 +56,7 @@ def _encode(tokenizer: Any, texts: list[str], device: Any) -> Any:
     return tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False).to(device)
 
 
+@_within_memory
 def generate(
     model: Any,
     tokenizer: Any,
@@ -106,6 +132,7 @@ def _watch(padding: int, done: int, total: int, report: ReportBatch) -> Any:
     return Watch()
 
 
+@_within_memory
 def verdict_log_odds(
     model: Any,
     tokenizer: Any,
@@ -167,6 +194,7 @@ def verdict_probability(log_odds: float) -> float:
     return 0.5 * (1 + math.tanh(log_odds / 2))
 
 
+@_within_memory
 def answer_surprises(
     model: Any,
     tokenizer: Any,
@@ -242,6 +270,7 @@ def answer_tokens(tokenizer: Any, conversation: list[Message]) -> int:
     return whole - asked
 
 
+@_within_memory
 def rewards(
     model: Any,
     tokenizer: Any,

@@ -175,3 +175,23 @@ def test_greedy_is_greedy_whatever_the_generation_config_says(tiny_model: Path, 
     shy.generation_config.repetition_penalty = 1.5
     told.append(generate(shy, tokenizer, PROMPTS, max_new_tokens=8, batch_size=6))
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("use", ["generate", "verdict_log_odds", "answer_surprises", "rewards"])
+def test_a_full_gpu_is_an_error_that_says_what_to_lower(
+    model: Any, reward_model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    uses = {
+        "generate": lambda: generate(model, tokenizer, PROMPTS, max_new_tokens=2, batch_size=3),
+        "verdict_log_odds": lambda: verdict_log_odds(model, tokenizer, PROMPTS, WORDS, batch_size=3),
+        "answer_surprises": lambda: answer_surprises(model, tokenizer, CONVERSATIONS, batch_size=3),
+        "rewards": lambda: rewards(reward_model, tokenizer, CONVERSATIONS, batch_size=3),
+    }
+    for whole in (model, reward_model):
+        monkeypatch.setattr(whole, "forward", full)
+    with pytest.raises(MemoryError, match=r"GPU is full with 3 cases at a time: lower .*_batch_size") as told:
+        uses[use]()
+    assert "\n" not in str(told.value)

@@ -264,11 +264,11 @@ def test_the_module_needs_neither_torch_nor_the_project(tmp_path):
 # --- how a step ended ---
 
 
-@pytest.mark.parametrize(("reported_at", "healthy"), [(1.0, True), (-1.0, False)])
-def test_an_exit_after_the_result_was_reported_is_no_failure(reported_at: float, healthy: bool) -> None:
+@pytest.mark.parametrize(("ends_before", "healthy"), [(0, True), (1, False)], ids=["reported", "by an earlier attempt"])
+def test_an_exit_after_the_result_was_reported_is_no_failure(ends_before: int, healthy: bool) -> None:
     handler, step = gpu_module._ProcessStepHandler(), StepProcess(["--help"], gpus=0)
-    handler._steps["train"] = step
-    entry = SimpleNamespace(step_key="train", timestamp=step.started + reported_at)  # -1: by an earlier attempt
+    handler._attempts["train"] = gpu_module._Attempt(step, ends_before)
+    entry = SimpleNamespace(step_key="train", timestamp=time.time() - 3600)  # the clock was set back meanwhile
     context: Any = SimpleNamespace(
         instance=SimpleNamespace(all_logs=lambda run_id, of_type: [entry]),
         execute_step_args=SimpleNamespace(run_id="run", step_keys_to_execute=["train"]),
@@ -351,6 +351,7 @@ def materialize(folder: Path, selection: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,  # a group, as a terminal makes one of what it starts
     )
 
 
@@ -410,14 +411,68 @@ def test_a_failure_shows_the_end_of_the_stderr(run):
     assert "dagster - DEBUG" not in failure
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_an_ended_run_leaves_no_step_and_no_lease(tmp_path: Path, number: signal.Signals) -> None:
     process = materialize(tmp_path, "endless")
     wait_until(lambda: "endless" in notes(tmp_path), seconds=40)
     step = notes(tmp_path)["endless"]
     assert step["gpus"] == "0,1"
-    process.send_signal(number)
+    if number == signal.SIGINT:  # Ctrl-C reaches all that the terminal started
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     wait_until(lambda: not is_running(step["pid"]))
     process.communicate(timeout=30)
-    assert ("tidied_up" in notes(tmp_path)) is (number == signal.SIGTERM)  # when asked to end, a step has time to
+    assert ("tidied_up" in notes(tmp_path)) is (number != signal.SIGKILL)  # when asked to end, a step has time to
     assert finish(start(tmp_path, 2, sys.executable, "-c", SEE))[0] == "0,1"
+
+
+SHARED = """
+import os, time
+from pathlib import Path
+import dagster as dg
+from resources.gpu import executor_for, gpu
+
+PARTITIONS = dg.StaticPartitionsDefinition(["a", "b"])
+
+def claim(context):
+    ids = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
+    for gpu_id in ids:  # fails where somebody has it
+        os.close(os.open(Path("claims", gpu_id), os.O_CREAT | os.O_EXCL))
+    time.sleep(0.3)
+    for gpu_id in ids:
+        Path("claims", gpu_id).unlink()
+    Path(f"{context.run_id} {context.op_execution_context.op.name}").write_text(str(len(ids)))
+
+def asset(name, gpus):
+    @dg.asset(name=name, partitions_def=PARTITIONS, op_tags=gpu(gpus))
+    def claiming(context): claim(context)
+    return claiming
+
+defs = dg.Definitions(
+    assets=[asset("one", 1), asset("another", 1), asset("both", 2)],
+    executor=executor_for().configured({"max_concurrent": 3}),
+)
+"""
+
+
+def test_two_runs_share_the_gpus_and_none_is_held_twice(tmp_path: Path) -> None:
+    (tmp_path / "shared.py").write_text(SHARED)
+    (tmp_path / "claims").mkdir()
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-f", "shared.py", "--select", "*"]
+    runs = [
+        subprocess.Popen(
+            [*command, "--partition", partition],
+            env=environment(tmp_path, DAGSTER_DISABLE_TELEMETRY="1"),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for partition in ("a", "b")
+    ]
+    for process in runs:
+        output, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, output
+    told = sorted((path.name.split()[1], path.read_text()) for path in tmp_path.glob("* *"))
+    assert told == [("another", "1")] * 2 + [("both", "2")] * 2 + [("one", "1")] * 2

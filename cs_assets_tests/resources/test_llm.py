@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -466,6 +467,20 @@ def test_processes_share_a_cache(endpoint: Endpoint, make_client: MakeClient, ca
     assert other.communicate(timeout=30)[0].strip() == "0"
     assert all(r.cached for r in make_client().complete(ask(*"abcdefghijkl")))
     assert len(endpoint.bodies) == make_client().ledger_totals().calls == 12
+
+
+def test_two_runs_that_want_the_same_at_once_pay_once(endpoint: Endpoint, make_client: MakeClient) -> None:
+    endpoint.reply = lambda prompt, nth: echo(prompt, nth)._replace(delay=0.05)
+    clients, together = [make_client(), make_client()], threading.Barrier(2)
+
+    def complete(client: ChatClient) -> list[str | None]:
+        together.wait(10)
+        return [result.text for result in client.complete(ask(*"abcdefgh"))]
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(complete, clients)
+    assert one == other
+    assert sorted(endpoint.prompts) == [*"abcdefgh"]
 
 
 def test_kill_9_loses_nothing_that_was_paid(endpoint: Endpoint, make_client: MakeClient, cache_path: Path) -> None:

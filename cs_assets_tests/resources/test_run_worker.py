@@ -14,9 +14,9 @@ import pytest
 from dagster._core.launcher.base import WorkerStatus
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
-from resources.run_worker import STARTED_TAG, WORKER_TAG, WatchfulRunLauncher, worker_tag
+from resources.run_worker import STARTED_TAG, WORKER_TAG, WatchfulRunLauncher, note_worker, worker_tag
 
-STARTED = psutil.Process().create_time()
+STARTED = psutil.Process().create_time() - psutil.boot_time()
 ROOT = Path(__file__).resolve().parents[2]
 INSTANCE = """
 run_launcher:
@@ -89,10 +89,22 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(home: Path) -> None:
         ({}, WorkerStatus.RUNNING),  # it has not noted itself yet
         ({WORKER_TAG: "another-host:1", STARTED_TAG: "1.0"}, WorkerStatus.RUNNING),  # nobody here can know
         ({WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: str(STARTED)}, WorkerStatus.RUNNING),
-        ({WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: str(STARTED - 2)}, WorkerStatus.RUNNING),  # clock corrected
+        ({WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: str(STARTED - 1)}, WorkerStatus.RUNNING),  # as it is told
         ({WORKER_TAG: worker_tag(os.getpid()), STARTED_TAG: "1.0"}, WorkerStatus.FAILED),  # its id was given again
     ],
 )
 def test_the_worker_is_called_dead_only_where_that_is_certain(tags: dict[str, str], status: WorkerStatus) -> None:
     run = dg.DagsterRun(job_name="chain", tags=tags)
     assert WatchfulRunLauncher().check_run_worker_health(run).status is status
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_lives_on_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(dg.JobDefinition(graph_def=dg.GraphDefinition("chain"), name="chain"))
+        note_worker(instance, run.run_id)
+        noted = instance.get_run_by_id(run.run_id)
+    assert noted is not None
+    told = psutil.boot_time()  # by the clock, too: the kernel subtracts from it how long it has been running
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: told + 3600 * hours)
+    assert WatchfulRunLauncher().check_run_worker_health(noted).status is WorkerStatus.RUNNING

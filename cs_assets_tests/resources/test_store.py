@@ -1,13 +1,16 @@
 """The store: whole or not at all, kept under a fingerprint, through failures, kills and rivals."""
 
+import contextlib
+import errno
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,9 @@ from polars.testing import assert_frame_equal
 from pydantic import BaseModel
 from upath import UPath
 
-from resources.files import write_whole
+from resources.files import DiskFull, write_whole
 from resources.model_folders import KEEP_CHECKPOINTS_SECONDS
+from resources.object_store import StoreError
 from resources.store import (
     ModelFolder,
     RecordIOManager,
@@ -37,8 +41,8 @@ KEY = fingerprint(what="a test")
 TABLE = pl.DataFrame({"姓名": ["张三", "李|四", None], "tags": [["a"], [], ["b", "c"]], "_hidden": [1, 2, 3]})
 
 
-class DiskFull(OSError):
-    """No space left on device."""
+class Broken(Exception):
+    """What ends a training before it is done."""
 
 
 def everything(folder: Path) -> list[str]:
@@ -63,6 +67,53 @@ def never(*_: Any) -> Any:
     raise AssertionError("made again")
 
 
+class TestFullDisk:
+    @pytest.fixture
+    def disk(self, tmp_path: Path) -> Iterator[Path]:
+        """A folder on a disk of its own, of half a megabyte."""
+        place = tmp_path / "disk"
+        place.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", place], capture_output=True).returncode:
+            pytest.skip("a disk of its own needs root: run the tests in `unshare -Urm`")
+        yield place
+        subprocess.run(["umount", place], check=True)
+
+    @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), RuntimeError("unexpected pos 64 vs 0")])
+    def test_a_file_is_not_seen_and_what_to_do_is_said_whoever_writes_it(self, disk: Path, error: Exception) -> None:
+        def write(path: Path) -> None:
+            with contextlib.suppress(OSError):
+                path.write_bytes(bytes(1 << 20))
+            raise error  # as torch, which says nothing of the disk
+
+        with pytest.raises(DiskFull, match=rf"{disk / 'table'}: no space is left on its disk. Make room, and run this"):
+            write_whole(UPath(disk / "table"), write)
+        assert everything(disk) == []
+        write_whole(UPath(disk / "table"), write_new)
+
+    def test_a_table_and_a_model_are_not_seen_and_can_be_made_when_there_is_room(self, disk: Path) -> None:
+        store, large = Store(root=str(disk)), pl.DataFrame({"a": random.Random(1).sample(range(1 << 60), 100_000)})
+
+        def checkpoint(folder: Path, work: Path) -> Mapping[str, float]:
+            (work / "checkpoint").write_bytes(bytes(1 << 20))
+            return {}
+
+        with pytest.raises(DiskFull, match="Make room"):
+            store.cached_table("predictions", KEY, lambda: (large, ""))
+        with pytest.raises(DiskFull, match="Make room"):
+            store.cached_model("judge", "scenario", KEY, "tiny", checkpoint)
+        assert [path for path in disk.glob("[!w]*/**/*") if path.is_file()] == []
+        (disk / "work" / "judge" / "scenario" / KEY[:16] / "checkpoint").unlink()
+        assert not store.cached_table("predictions", KEY, lambda: (TABLE, ""))[1]
+        assert not store.cached_model("judge", "scenario", KEY, "tiny", fill)[1]
+
+    def test_another_error_stays_what_it_is(self, disk: Path) -> None:
+        def fail(path: Path) -> None:
+            raise Broken
+
+        with pytest.raises(Broken):
+            write_whole(UPath(disk / "table"), fail)
+
+
 class TestWriteWhole:
     def test_puts_the_file_in_its_place_and_makes_folders(self, tmp_path: Path) -> None:
         write_whole(UPath(tmp_path / "a" / "b.txt"), write_new)
@@ -72,15 +123,15 @@ class TestWriteWhole:
     def test_a_failure_leaves_the_old_content_and_nothing_else(self, tmp_path: Path) -> None:
         def half(path: Path) -> None:
             path.write_text("ha")
-            raise DiskFull
+            raise Broken
 
         target = tmp_path / "b.txt"
         target.write_text("old")
-        with pytest.raises(DiskFull):
+        with pytest.raises(Broken):
             write_whole(UPath(target), half)
         assert everything(tmp_path) == ["b.txt"]
         assert target.read_text() == "old"
-        with pytest.raises(DiskFull):
+        with pytest.raises(Broken):
             write_whole(UPath(tmp_path / "c.txt"), half)
         assert everything(tmp_path) == ["b.txt"]
 
@@ -141,6 +192,19 @@ def test_a_cached_table_is_made_once_and_keeps_its_note(tmp_path: Path, root: st
     assert_frame_equal(made, found)
 
 
+def test_a_cached_table_that_was_damaged_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store, place = Store(root=str(tmp_path)), tmp_path / "cache" / "predictions" / f"{KEY}.parquet"
+    store.cached_table("predictions", KEY, lambda: (TABLE, "http://run"))
+    whole = place.read_bytes()
+    for damaged in (whole[:-20], b"", whole[:30] + b"X" + whole[31:]):
+        place.write_bytes(damaged)
+        made, hit, _ = store.cached_table("predictions", KEY, lambda: (TABLE, "http://run"))
+        assert not hit
+        assert_frame_equal(made, TABLE)
+        assert place.read_bytes() == whole
+    assert caplog.text.count(f"{place} is not as it was written; it is made again") == 3
+
+
 def test_a_table_that_could_not_be_made_is_not_cached(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path))
     with pytest.raises(AssertionError, match="made again"):
@@ -163,14 +227,14 @@ class TestCachedModel:
         def fail(folder: Path, work: Path) -> Mapping[str, float]:
             fill(folder, work)
             (work / "checkpoint").write_text("half way")
-            raise DiskFull
+            raise Broken
 
         def go_on(folder: Path, work: Path) -> Mapping[str, float]:
             assert (work / "checkpoint").read_text() == "half way"
             return fill(folder, work)
 
         store = Store(root=str(tmp_path))
-        with pytest.raises(DiskFull):
+        with pytest.raises(Broken):
             store.cached_model("judge", "scenario", KEY, "tiny", fail)
         work = f"work/judge/scenario/{KEY[:16]}"
         assert files(tmp_path) == [f"{work}.lock", f"{work}/checkpoint"]
@@ -190,6 +254,29 @@ class TestCachedModel:
         gone = ModelFolder(path="models/judge/scenario/gone", base="tiny", fingerprint=KEY)
         with pytest.raises(FileNotFoundError, match="Materialize the asset"):
             Store(root=str(tmp_path)).path_of(gone)
+
+    @pytest.mark.parametrize(("left", "found"), [(3, "3 bytes"), (None, "nothing")])
+    def test_a_model_folder_that_was_cut_is_an_error_that_says_what_to_do(
+        self, tmp_path: Path, left: int | None, found: str
+    ) -> None:
+        store = Store(root=str(tmp_path))
+        made, _ = store.cached_model("judge", "scenario", KEY, "tiny", fill)
+        folder = tmp_path / made.path
+        (folder / "weights").unlink() if left is None else os.truncate(folder / "weights", left)
+        said = (
+            rf"weights: found {found}, was written as 7 bytes. The folder is damaged: remove {folder} and materialize"
+        )
+        with pytest.raises(StoreError, match=said):
+            store.path_of(made)
+
+    def test_a_model_folder_that_lost_its_manifest_is_made_again(self, tmp_path: Path) -> None:
+        store = Store(root=str(tmp_path))
+        folder = tmp_path / store.cached_model("judge", "scenario", KEY, "tiny", fill)[0].path
+        (folder / "manifest.json").unlink()
+        (folder / "other").touch()
+        made, hit = store.cached_model("judge", "scenario", KEY, "tiny", fill)
+        assert not hit
+        assert files(Path(store.path_of(made))) == ["manifest.json", "weights"]
 
     @pytest.mark.parametrize("scheme", ["file://", "local://", "file:"])
     def test_a_file_url_is_the_folder_that_it_names(
@@ -422,6 +509,40 @@ def test_an_asset_that_was_not_materialized_is_named_with_what_to_do(tmp_path: P
     )
     [failure] = [event for event in result.all_events if event.is_step_failure]
     assert "there is no table for this partition yet. Materialize it first" in str(failure.event_specific_data)
+
+
+@pytest.mark.parametrize("wanted", [pl.DataFrame, Path])
+def test_a_table_that_was_damaged_is_named_with_what_to_do(tmp_path: Path, wanted: type) -> None:
+    @dg.asset
+    def table() -> pl.DataFrame:
+        return TABLE
+
+    @dg.asset(ins={"table": dg.AssetIn(dagster_type=wanted)})
+    def reader(table: Any) -> None: ...
+
+    managers = io_managers(str(tmp_path))
+    dg.materialize([table], resources=managers)
+    os.truncate(tmp_path / "tables" / "table.parquet", 40)
+    result = dg.materialize([table, reader], resources=managers, selection=[reader], raise_on_error=False)
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert "table.parquet: this is not what table has written" in str(failure.event_specific_data)
+    assert "Materialize table again." in str(failure.event_specific_data)
+
+
+def test_a_record_that_was_damaged_is_named_with_what_to_do(tmp_path: Path) -> None:
+    @dg.asset(io_manager_key="record_io_manager")
+    def record() -> Result:
+        return Result(name="第一", scores={"f1": 0.5})
+
+    @dg.asset
+    def reader(record: Result) -> None: ...
+
+    managers = io_managers(str(tmp_path))
+    dg.materialize([record], resources=managers)
+    os.truncate(tmp_path / "records" / "record.json", 20)
+    result = dg.materialize([record, reader], resources=managers, selection=[reader], raise_on_error=False)
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert "Materialize record again." in str(failure.event_specific_data)
 
 
 def read_as_file(root: str) -> tuple[dg.ExecuteInProcessResult, list[Path]]:
