@@ -33,8 +33,9 @@ def code_version(context: dg.AssetExecutionContext) -> str:
 
 
 def peak_memory_mb() -> float:
-    """Return this process's peak resident memory in MB; each step runs in a process of its own."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    """Return the peak resident memory in MB of this process, which is the step's own, or of the largest it started."""
+    of = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return round(max(resource.getrusage(who).ru_maxrss for who in of) / 1024, 1)
 
 
 def common_metadata(hit: bool, key: str) -> dict[str, Any]:
@@ -92,6 +93,7 @@ def trained_model(
         "training_seconds": round(log.seconds, 1),
         "resumed_at_step": log.resumed_at,
         "precision": log.precision,
+        "ranks": log.ranks,
         # The others measure no validation loss, whatever samples there are.
         **({"fit": str(fit_of(log))} if isinstance(settings, FineTuningSettings) else {}),
         "loss_curve": dg.MetadataValue.md(plots.markdown_image(loss_curve(log), "loss curve")),

@@ -53,11 +53,42 @@ def gpu(n: int) -> dict[str, str | dict]:
     """
     if n < 0:
         raise ValueError(f"gpu({n}): a step needs 0 or more GPUs")
-    return {
-        GPUS_TAG: str(n),
-        "dagster-ray/config": {"num_gpus": n},
-        "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": str(n)}}}},
-    }
+    return {GPUS_TAG: str(n), "dagster-ray/config": {"num_gpus": n}, "dagster-k8s/config": _pod_of(n)}
+
+
+def _pod_of(n: int) -> dict[str, dict]:
+    """What Kubernetes is told of a step that needs `n` GPUs, beside what the run and its executor say of all steps."""
+    container: dict[str, Any] = {"resources": {"limits": {"nvidia.com/gpu": str(n)}}}
+    pod: dict[str, Any] = {}
+    if n:
+        # Nodes with GPUs are usually closed to whoever does not say that he knows.
+        pod["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+        pod["node_selector"] = _labels("CS_GPU_NODES")
+    if n > 1:  # GPUs hand each other gradients through shared memory, of which a container has 64 MiB
+        pod["volumes"] = [{"name": "shared-memory", "empty_dir": {"medium": "Memory"}}]
+        container["volume_mounts"] = [{"name": "shared-memory", "mount_path": "/dev/shm"}]
+    return {"container_config": container, "pod_spec_config": pod}
+
+
+def _labels(variable: str) -> dict[str, str]:
+    """Return what an environment variable like `label=value,label=value` says."""
+    listed = [part.strip() for part in os.environ.get(variable, "").split(",") if part.strip()]
+    for part in listed:
+        if not all(part.partition("=")):
+            raise ValueError(f"{variable} holds {part!r}; wanted is label=value, or several with commas between them.")
+    return {label: value for label, _, value in (part.partition("=") for part in listed)}
+
+
+def training_gpus() -> int:
+    """Return how many GPUs train one adapter together: what CS_TRAINING_GPUS says, by default 1.
+
+    Raises:
+        ValueError: it says no number of GPUs.
+    """
+    asked = os.environ.get("CS_TRAINING_GPUS") or "1"
+    if not asked.isdecimal() or not int(asked):
+        raise ValueError(f"CS_TRAINING_GPUS is {asked!r}; wanted is a number of GPUs, 1 or more.")
+    return int(asked)
 
 
 class _Attempt(NamedTuple):

@@ -11,11 +11,13 @@ from cs_assets.learning.conversations import Message, conversation_tokens, promp
 from cs_assets.learning.models import load_tokenizer, load_trainable, release_memory, save_adapter
 from cs_assets.learning.packing import IGNORED, PackedRows, require_samples_apart
 from cs_assets.learning.progress import LossPoint, Progress, Report, Watch, silent, unwatched, validation_callback
+from cs_assets.learning.ranks import in_ranks
 from cs_assets.learning.streaming import Stream, epochs, read_conversations
 from cs_assets.learning.training import (
     TrainingLog,
     TrainingSettings,
     run_training,
+    share_of,
     training_arguments,
 )
 from cs_assets.profiles import by_profile
@@ -47,6 +49,7 @@ def train_adapter(
     work: Path,
     report: Report = silent,
     watch: Watch = unwatched,
+    ranks: int = 1,
 ) -> TrainingLog:
     """Train a LoRA adapter on conversations; what the assistant says in them is the answer, the rest has no loss.
 
@@ -60,10 +63,12 @@ def train_adapter(
         work: receives checkpoints; a second call with the same folder resumes.
         report: is told the progress.
         watch: is told each validation loss; what it raises ends the training, and nothing is saved.
+        ranks: processes that share each batch, one a GPU (see `ranks.py`). Each of them has a watch of its own.
 
     Raises:
-        ValueError: there is nothing to train on; every sample of a split is too long; or samples of a packed row would
-            see each other in this model.
+        ValueError: there is nothing to train on; every sample of a split is too long; samples of a packed row would
+            see each other in this model; or batches cannot be shared out to the ranks.
+        RankDied: one of several ranks failed.
     """
     tokenizer = load_tokenizer(base)
     training, validating = (_counted(split, tokenizer, settings.max_length) for split in (conversations, validation))
@@ -73,17 +78,45 @@ def train_adapter(
         if counted.samples and not counted.fitting:
             raise ValueError(f"every {split} sample is longer than max_length {settings.max_length}; raise it.")
 
-    def tell(progress: Progress) -> None:
-        report(progress.model_copy(update={"too_long": training.too_long}))
+    share_of(settings, ranks)
+    arguments = (base, conversations, training, validation, settings, folder, work, watch, ranks)
+    return _train(*arguments, report) if ranks == 1 else in_ranks(ranks, _train, arguments, work, report)
 
-    trainer = _trainer(base, conversations, training.fitting, validation, settings, work)
+
+class _Count(NamedTuple):
+    """How many conversations there are, and how many of their answers fit with all that is before them, or do not."""
+
+    samples: int
+    fitting: int
+    too_long: int
+
+
+def _train(
+    base: str,
+    conversations: list[list[Message]] | Stream,
+    counted: _Count,
+    validation: list[list[Message]],
+    settings: FineTuningSettings,
+    folder: Path,
+    work: Path,
+    watch: Watch,
+    ranks: int,
+    report: Report,
+) -> TrainingLog:
+    """Train in this process, which may be one of several; the arguments are those of `train_adapter`."""
+
+    def tell(progress: Progress) -> None:
+        report(progress.model_copy(update={"too_long": counted.too_long}))
+
+    trainer = _trainer(base, conversations, counted.fitting, validation, settings, work, ranks)
     trainer.add_callback(validation_callback(watch))
-    log = run_training(trainer, training.samples, work, tell)
-    log.too_long = training.too_long
+    log = run_training(trainer, counted.samples, work, tell)
+    log.too_long = counted.too_long
     if validation and not settings.patience:
         log.curve.append(LossPoint(step=log.steps, validation=trainer.evaluate()["eval_loss"]))
-    save_adapter(trainer.model, trainer.processing_class, folder)
-    log.save(folder)
+    if trainer.is_world_process_zero():
+        save_adapter(trainer.model, trainer.processing_class, folder)
+        log.save(folder)
     del trainer
     release_memory()
     return log
@@ -96,6 +129,7 @@ def _trainer(
     validation: list[list[Message]],
     settings: FineTuningSettings,
     work: Path,
+    ranks: int,
 ) -> Any:
     """Return TRL's trainer, with an adapter on the base; `answers` is how many of the conversations' are learnt."""
     from transformers import EarlyStoppingCallback, set_seed
@@ -108,8 +142,8 @@ def _trainer(
         model=model,
         args=SFTConfig(
             # TRL would cut what is longer, and teach an answer without its end.
-            **training_arguments(settings, work, model.num_parameters()) | {"max_length": None},
-            **_order(conversations, answers, settings),
+            **training_arguments(settings, work, model.num_parameters(), ranks) | {"max_length": None},
+            **_order(conversations, answers, settings, ranks),
             completion_only_loss=True,
             packing=False,
             **_stopping(settings, stops_early),
@@ -130,14 +164,6 @@ def _trainer(
         _fill_the_last_step(trainer)
     project_answers_only(trainer.model)
     return trainer
-
-
-class _Count(NamedTuple):
-    """How many conversations there are, and how many of their answers fit with all that is before them, or do not."""
-
-    samples: int
-    fitting: int
-    too_long: int
 
 
 def _counted(conversations: list[list[Message]] | Stream, tokenizer: Any, max_length: int) -> _Count:
@@ -210,18 +236,23 @@ def _stopping(settings: FineTuningSettings, stops_early: bool) -> dict[str, Any]
     }
 
 
-def _order(conversations: list[list[Message]] | Stream, answers: int, settings: FineTuningSettings) -> dict[str, Any]:
+def _order(
+    conversations: list[list[Message]] | Stream, answers: int, settings: FineTuningSettings, ranks: int
+) -> dict[str, Any]:
     """Return in which order the samples come, and of a stream, which nobody else can count, how many steps it makes.
 
     Padding is work that teaches nothing, so samples of one length stand together where nothing else avoids it and a cut
     training can repeat that order. The length-grouped sampler draws each epoch's order from the global generator,
     which the Trainer restores only after the first batch of a resumed epoch: within the second or a later epoch it
-    would repeat the order of the first. The random sampler is seeded with the epoch's number.
+    would repeat the order of the first. The random sampler is seeded with the epoch's number; from its order, several
+    ranks take the samples of a step that one process would take, which of groups made for each rank they would not.
     """
     if isinstance(conversations, Stream):
         a_step = settings.batch_size * settings.gradient_accumulation
-        return {"max_steps": math.ceil(settings.epochs * answers / a_step)}
-    grouped = settings.epochs <= 1 and not settings.packing
+        # Each rank reads the stream; else the first would read for all, and send batches as one, of unlike widths.
+        alone = {"accelerator_config": {"dispatch_batches": False}}
+        return {"max_steps": math.ceil(settings.epochs * answers / a_step), **alone}
+    grouped = settings.epochs <= 1 and not settings.packing and ranks == 1
     return {"train_sampling_strategy": "group_by_length" if grouped else "random"}
 
 

@@ -4,6 +4,7 @@ What differs between fine-tuning, judge and reward model stands in `sft.py`, `kt
 """
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class TrainingLog(BaseModel):
     resumed_at: int
     curve: list[LossPoint]
     precision: str = ""  # of the last of its processes
+    ranks: int = 1  # processes that shared its batches, at the end
     too_long: int | None = None  # answers that max_length left out; counted in fine-tuning, where samples may have many
 
     @property
@@ -98,20 +100,40 @@ class TrainingLog(BaseModel):
         return cls.model_validate_json((Path(folder) / TRAINING_LOG).read_text(encoding="utf-8"))
 
 
-def training_arguments(settings: LoopSettings, work: Path, parameters: int) -> dict[str, Any]:
+def share_of(settings: LoopSettings, ranks: int) -> tuple[int, int]:
+    """Return batch size and gradient accumulation of each of several ranks that together take the steps of one.
+
+    What is added up is shared out first, since fewer and larger batches are faster, then the batch itself.
+
+    Raises:
+        ValueError: they cannot be shared out evenly.
+    """
+    together = math.gcd(settings.gradient_accumulation, ranks)
+    batch_size, left_over = divmod(settings.batch_size, ranks // together)
+    if left_over:
+        raise ValueError(
+            f"batch_size {settings.batch_size} with gradient_accumulation {settings.gradient_accumulation} cannot be "
+            f"shared out to CS_TRAINING_GPUS={ranks}; make one of them a multiple of {ranks}."
+        )
+    return batch_size, settings.gradient_accumulation // together
+
+
+def training_arguments(settings: LoopSettings, work: Path, parameters: int, ranks: int = 1) -> dict[str, Any]:
     """Return the arguments that SFT, KTO and reward configs share.
 
     Args:
         settings: the stage's settings.
         work: where checkpoints go.
         parameters: size of the model; gradient checkpointing pays from about a billion on.
+        ranks: processes that share each step; this is one of them.
     """
     on_gpu = device_name() == "cuda"
+    batch_size, gradient_accumulation = share_of(settings, ranks)
     return {
         "output_dir": str(work / "checkpoints"),
-        "per_device_train_batch_size": settings.batch_size,
+        "per_device_train_batch_size": batch_size,
         "per_device_eval_batch_size": settings.batch_size,
-        "gradient_accumulation_steps": settings.gradient_accumulation,
+        "gradient_accumulation_steps": gradient_accumulation,
         "learning_rate": settings.learning_rate,
         "num_train_epochs": settings.epochs,
         "lr_scheduler_type": "cosine",
@@ -131,11 +153,14 @@ def training_arguments(settings: LoopSettings, work: Path, parameters: int) -> d
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": on_gpu,
+        "ddp_find_unused_parameters": False,
     }
 
 
 def run_training(trainer: Any, samples: int, work: Path, report: Report) -> TrainingLog:
     """Train, resuming from the last whole checkpoint in `work` if there is one.
+
+    Each of several ranks calls it; files beside its part of the checkpoints are written by the first one alone.
 
     Raises:
         Untrainable: the loss is not a number, or the memory of the GPU does not suffice.
@@ -147,10 +172,13 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
     resumed_at = int(checkpoint.name.rsplit("-", 1)[-1]) if checkpoint else 0
     history = _history_until(history_file, resumed_at)
     # The curve must not be ahead: else a checkpoint that is cut later on would pass for one that it knows as whole.
-    _write_curve(history, history_file)
+    if trainer.is_world_process_zero():
+        _write_curve(history, history_file)
     counted = _count_tokens(trainer)
-    trainer.add_callback(progress_callback(report, lambda: counted["tokens"], history))
-    trainer.add_callback(_keep_history(history, history_file))
+    ranks = trainer.accelerator.num_processes
+    # While it trains, the others are taken to see as many.
+    trainer.add_callback(progress_callback(report, lambda: ranks * counted["tokens"], history))
+    trainer.add_callback(_keep_history(trainer, history, history_file))
     if checkpoint and _had_stopped(checkpoint):
         _leave_nothing_to_train(trainer)
     began = time.monotonic()
@@ -163,10 +191,11 @@ def run_training(trainer: Any, samples: int, work: Path, report: Report) -> Trai
         steps=trainer.state.global_step,
         kept_step=(trainer.args.load_best_model_at_end and trainer.state.best_global_step) or trainer.state.global_step,
         seconds=time.monotonic() - began,
-        tokens=counted["tokens"],
+        tokens=int(trainer.accelerator.reduce(torch.tensor(counted["tokens"], device=trainer.args.device))),
         resumed_at=resumed_at,
         curve=history,
         precision=precision(),
+        ranks=ranks,
     )
     if log.final_loss != log.final_loss:
         raise Untrainable("the training loss is not a number; lower learning_rate and run again.")
@@ -242,12 +271,14 @@ def _write_curve(history: list[LossPoint], path: Path) -> None:
     beside.replace(path)
 
 
-def _keep_history(history: list[LossPoint], path: Path) -> Any:
+def _keep_history(trainer: Any, history: list[LossPoint], path: Path) -> Any:
     """Write the curve with every checkpoint, so that a resumed run tells the whole story."""
     from transformers import TrainerCallback
 
     class Callback(TrainerCallback):
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            _write_curve(history, path)
+            trainer.accelerator.wait_for_everyone()  # each rank has written its part, or the checkpoint is not whole
+            if trainer.is_world_process_zero():
+                _write_curve(history, path)
 
     return Callback()

@@ -33,7 +33,7 @@ from cs_assets.training.sweep import SCHEMA, SEARCHED, Sweep, SweepSettings, bes
 from cs_assets.training.training_data import LoraSettings, training_data
 from resources.base_model import BaseModels
 from resources.files import write_whole
-from resources.gpu import gpu
+from resources.gpu import gpu, training_gpus
 from resources.store import ModelFolder, Store, fingerprint, preview
 from resources.tracking import TrackedRun, Tracking
 
@@ -138,7 +138,7 @@ class LoraAdapterConfig(dg.Config, LoraSettings):
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
     code_version="3",
-    op_tags=gpu(1),
+    op_tags=gpu(training_gpus()),
     io_manager_key="record_io_manager",
 )
 def lora_adapter(
@@ -155,8 +155,8 @@ def lora_adapter(
     data = training_data(training_splits, most=settings.shuffle_buffer)
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        log = train_adapter(base.path, data.train(work), data.validation, settings, folder, work, report)
-        return log.metrics()
+        split = data.train(work), data.validation
+        return train_adapter(base.path, *split, settings, folder, work, report, ranks=training_gpus()).metrics()
 
     return trained_model(context, store, tracking, base, settings, {"data": data.content}, train)
 
@@ -240,7 +240,7 @@ class JointAdapterConfig(dg.Config, FineTuningSettings, JointSettings):
     kinds={"trl", "huggingface", "mlflow"},
     owners=["team:cs-assets"],
     code_version="2",
-    op_tags=gpu(1),
+    op_tags=gpu(training_gpus()),
     io_manager_key="record_io_manager",
 )
 def joint_adapter(
@@ -260,7 +260,8 @@ def joint_adapter(
     base = base_models.resolve(config.base_model, context.log.info)
 
     def train(folder: Path, work: Path, report: Report) -> Mapping[str, float]:
-        return train_adapter(base.path, *_conversations(data), settings, folder, work, report).metrics()
+        split = _conversations(data)
+        return train_adapter(base.path, *split, settings, folder, work, report, ranks=training_gpus()).metrics()
 
     result = trained_model(context, store, tracking, base, settings, {"data": data}, train)
     learned = data.filter(split="train").group_by("scenario").len().sort("scenario")
