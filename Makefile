@@ -42,8 +42,8 @@ lint: install
 dev: install
 	@mkdir -p data/out
 	@# The port stands in the links that the assets keep (resources/tracking.py).
-	@$(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///data/out/mlflow.db \
-	  --default-artifact-root data/out/mlflow-artifacts >data/out/mlflow.log 2>&1 & \
+	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port 5000 \
+	  --backend-store-uri sqlite:///data/out/mlflow.db --default-artifact-root data/out/mlflow-artifacts >data/out/mlflow.log 2>&1 & \
 	pid=$$!; trap "kill $$pid 2>/dev/null" EXIT INT TERM; \
 	DAGSTER_HOME="$(CURDIR)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
 

@@ -87,19 +87,19 @@ def trained_model(
     path = Path(store.path_of(model))
     log = TrainingLog.load(path)
     metadata: dict[str, Any] = {
-        **common_metadata(hit, key),
-        "base_model": f"{base.name} ({base.licence})",
-        "samples": log.samples,
-        "training_seconds": round(log.seconds, 1),
-        "resumed_at_step": log.resumed_at,
-        "precision": log.precision,
-        "ranks": log.ranks,
         # The others measure no validation loss, whatever samples there are.
         **({"fit": str(fit_of(log))} if isinstance(settings, FineTuningSettings) else {}),
         "loss_curve": dg.MetadataValue.md(plots.markdown_image(loss_curve(log), "loss curve")),
         "mlflow_run": dg.MetadataValue.url(url),
-        "model_folder": dg.MetadataValue.path(str(path)),
+        "base_model": f"{base.name} ({base.licence})",
+        "samples": log.samples,
+        "training_seconds": round(log.seconds, 1),
+        "resumed_at_step": log.resumed_at,
+        "computed_in": log.precision,  # `precision` is a figure of the judge
+        "ranks": log.ranks,
         **{name: round(value, 4) for name, value in model.metrics.items()},
+        "model_folder": dg.MetadataValue.path(str(path)),
+        **common_metadata(hit, key),
     }
     return dg.MaterializeResult(value=model, metadata=metadata, data_version=dg.DataVersion(key))
 
@@ -195,7 +195,7 @@ def asked_models(
     )
     key = fingerprint(table=table)
     links = {f"mlflow_run_{model}": dg.MetadataValue.url(url) for model, (_, _, url) in made.items()}
-    return table, key, {**common_metadata(all(hit for _, hit, _ in made.values()), key), **links}
+    return table, key, {**links, **common_metadata(all(hit for _, hit, _ in made.values()), key)}
 
 
 def tracked_figures(

@@ -52,6 +52,7 @@ def loss_curve(train: Sequence[tuple[int, float]], validation: Sequence[tuple[in
         axes.plot(steps, losses, color=_COLOURS["tuned"], label="training")
     if validation:
         axes.plot(*zip(*validation, strict=True), "o-", color="#b3261e", markersize=4, label="validation")
+    axes.locator_params("x", integer=True)  # there is no half of a step
     axes.legend(frameon=False, loc="upper right")  # the curve leaves it free: it falls
     return _data_uri(figure)
 

@@ -24,6 +24,7 @@ def test_loss_curve_names_both_curves() -> None:
     drawn = svg(plots.loss_curve([(1, 2.0), (2, 1.0)], [(2, 1.2)]))
     assert ">training<" in drawn
     assert ">validation<" in drawn
+    assert ">1.5<" not in drawn, "there is no half of a step"
 
 
 def test_a_loss_curve_has_a_moving_mean_over_its_steps_once_there_are_enough() -> None:

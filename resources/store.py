@@ -20,7 +20,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from dagster import ConfigurableResource, InputContext, MetadataValue, OutputContext, TableColumn, TableSchema
+from dagster import (
+    ConfigurableResource,
+    InputContext,
+    MetadataValue,
+    OutputContext,
+    TableColumn,
+    TableMetadataValue,
+    TableRecord,
+    TableSchema,
+)
 from dagster import UPathIOManager as _UPathIOManager
 from filelock import FileLock
 from pydantic import BaseModel, Field, ValidationError
@@ -45,6 +54,9 @@ _OF_PARTITION: Final = (
 )
 _NOTE: Final = "cs_assets:note"
 _PREVIEW_ROWS: Final = 8
+# A table of more columns lies on its side: beside one another they are squeezed until a text stands a character a line.
+_STANDING_COLUMNS: Final = 6
+_LYING_ROWS: Final = 3
 _PREVIEW_CHARACTERS: Final = 90
 _log = logging.getLogger(__name__)
 
@@ -227,7 +239,7 @@ class TableIOManager(_WholeFiles):
         return {
             "dagster/row_count": MetadataValue.int(obj.height),
             "dagster/column_schema": MetadataValue.table_schema(TableSchema(columns=columns)),
-            "preview": MetadataValue.md(preview(obj)),
+            "preview": first_rows(obj),
         }
 
 
@@ -299,16 +311,46 @@ def _not_made(context: InputContext, path: UPath) -> str:
 
 def preview(table: pl.DataFrame, rows: int = _PREVIEW_ROWS) -> str:
     """Return the first rows as a Markdown table, long cells cut, columns that begin with `_` left out."""
-    shown = [name for name in table.columns if not name.startswith("_")]
-    lines = ["| " + " | ".join(shown) + " |", "|" + " --- |" * len(shown)]
-    for row in table.select(shown).head(rows).iter_rows():
-        lines.append("| " + " | ".join(_cell(value) for value in row) + " |")
+    if table.is_empty():
+        return "none"
+    shown = _shown(table)
+    lines = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * shown.width]
+    for row in shown.head(rows).iter_rows():
+        lines.append("| " + " | ".join(_cell(value).replace("|", "\\|") for value in row) + " |")
     return "\n".join(lines)
 
 
+def first_rows(table: pl.DataFrame) -> TableMetadataValue:
+    """Return the first rows as the UI shows a table; a wide one lies on its side, a line for each column.
+
+    Cells and columns are those of `preview`, but a struct is shown by its fields, under the names that templates use
+    for them: `地址.param.省`.
+    """
+    shown = _shown(table)
+    while structs := [name for name, kind in shown.schema.items() if isinstance(kind, pl.Struct)]:
+        shown = shown.unnest(structs, separator=".")
+    if shown.width > _STANDING_COLUMNS:
+        columns = [list(map(_cell, column)) for column in shown.head(_LYING_ROWS).iter_columns()]
+        names = ["column", *(f"row {number + 1}" for number in range(min(shown.height, _LYING_ROWS)))]
+        rows = [[name, *cells] for name, cells in zip(shown.columns, columns, strict=True)]
+    else:
+        names, rows = shown.columns, [list(map(_cell, row)) for row in shown.head(_PREVIEW_ROWS).iter_rows()]
+    return MetadataValue.table(
+        [TableRecord(dict(zip(names, row, strict=True))) for row in rows],
+        schema=TableSchema(columns=[TableColumn(name) for name in names]),
+    )
+
+
+def _shown(table: pl.DataFrame) -> pl.DataFrame:
+    return table.select(name for name in table.columns if not name.startswith("_"))
+
+
 def _cell(value: Any) -> str:
+    """Return a value as a person reads it, cut where it is long."""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value)
-    text = text.replace("|", "\\|").replace("\n", " ↵ ")
+    text = text.replace("\n", " ↵ ")
     return text if len(text) <= _PREVIEW_CHARACTERS else text[: _PREVIEW_CHARACTERS - 1] + "…"
 
 

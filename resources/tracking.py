@@ -23,6 +23,10 @@ from pydantic import BaseModel, ConfigDict, Field
 # Where `make dev` starts the MLflow UI for the SQLite file.
 LOCAL_UI = "http://127.0.0.1:5000"
 _FOLDER_TAG: Final = "cs_assets.folder"
+# The UI shows an experiment as its kind says: without one, as traces and evaluations of an agent.
+_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
+# MLflow tells its makers how it is used unless told not to; who wants that sets the variable to false.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # What the URI of a store begins with that lies on this machine; a plain path has no scheme.
 _LOCAL: Final = ("sqlite", "file", "")
 _ATTEMPTS: Final = 3
@@ -186,7 +190,7 @@ class Tracking(ConfigurableResource):
             artifacts = None
         if mlflow.get_experiment_by_name(name) is None:
             with _unless_it_exists():
-                mlflow.create_experiment(name, artifact_location=artifacts)
+                mlflow.create_experiment(name, artifact_location=artifacts, tags=_KIND)
         return mlflow.get_experiment_by_name(name).experiment_id
 
     def version_of(self, name: str, folder: str) -> RegisteredVersion | None:

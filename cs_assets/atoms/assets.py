@@ -35,7 +35,7 @@ def atomic_table(
     store: Store,
     tracking: Tracking,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """原子数据: one row is one coherent customer — name, phone, postcode, region and door that belong together."""
+    """原子数据: one row is one coherent bundle of values (of a customer: name, phone, postcode, region, door)."""
     scenario = load_scenario(context.partition_key)
     rows = config.rows or scenario.counts.atoms
     table = sample_atoms(scenario.spec.atoms, rows, scenario.spec.seed)
@@ -44,12 +44,12 @@ def atomic_table(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "entity_blocks": table["entity_block"].n_unique(),
             "different_values": {
                 name: table[name].n_unique()
                 for name, kind in table.schema.items()
                 if kind == pl.String and not name.startswith("_")
             },
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
         },
     )

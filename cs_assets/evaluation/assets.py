@@ -36,6 +36,7 @@ from cs_assets.evaluation.reporting import (
     leaderboard_rows,
     make_report,
     markdown,
+    outcome,
     worst_failures,
 )
 from cs_assets.evaluation.retention import RetentionModel, RetentionSettings, ask, forgotten, summarise
@@ -94,7 +95,7 @@ def predictions(
     aligned_adapter: Alignment,
     reward_model: ModelFolder,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """What base and tuned model answer to every held-out message, scored field by field."""
+    """模型作答: what base and tuned model answer to every held-out message, scored field by field."""
     _require_models(config, aligned_adapter)
     scenario = load_scenario(context.partition_key)
     settings = settings_of(config, PredictionSettings)
@@ -136,9 +137,9 @@ def predictions(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **metadata,
             "figures": dg.MetadataValue.md(preview(means, rows=means.height)),
             "lm_eval_tasks": dg.MetadataValue.path(str(tasks)),
+            **metadata,
         },
     )
 
@@ -273,10 +274,10 @@ def retention(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **metadata,
             "outcome": f"{100 * summary.base.mean:.0f} % before, {100 * summary.tuned.mean:.0f} % after",
             "figures": str(summary),
             "forgotten": dg.MetadataValue.md(preview(lost, rows=lost.height)),
+            **metadata,
         },
     )
 
@@ -350,8 +351,8 @@ def evaluation_report(
         value=report,
         data_version=dg.DataVersion(key),
         metadata={
+            "outcome": outcome(report),
             "figures": dg.MetadataValue.md(markdown(report)),
-            "headline": report.headline_title,
             "field_accuracy": dg.MetadataValue.md(plots.markdown_image(bars, "field accuracy")),
             "loss_curve": dg.MetadataValue.md(plots.markdown_image(curve, "loss curve")),
             "worst_failures": dg.MetadataValue.md(preview(failures)),
@@ -436,7 +437,7 @@ def _preferred(llm: LLM, scenario: Scenario, predictions: pl.DataFrame, messages
 def leaderboard(
     context: dg.AssetExecutionContext, store: Store, tracking: Tracking
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per scenario and split: its headline figure before and after, from the reports that exist."""
+    """排行榜: one row per scenario and split, its headline figure before and after, from the reports that exist."""
     rows: list[tuple[Any, ...]] = []
     for name in scenario_names():
         path = store.location("records", "evaluation_report", f"{name}.json")
@@ -450,7 +451,11 @@ def leaderboard(
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
-        metadata={**figures, **tracked_figures(context, store, tracking, key, figures)},
+        metadata={
+            **figures,
+            "standings": dg.MetadataValue.md(preview(table.drop(pl.selectors.matches("_(low|high)$")), table.height)),
+            **tracked_figures(context, store, tracking, key, figures),
+        },
     )
 
 
@@ -493,11 +498,11 @@ def joint_comparison(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **common_metadata(all(hit for _, hit in compared), key),
-            **tracked_figures(context, store, tracking, key, joint.figures(table, headlines)),
             "outcome": joint.outcome(table, headlines),
             "figures": dg.MetadataValue.md(preview(table, rows=table.height)),
             **{f"bars_{name}": dg.MetadataValue.md(plots.markdown_image(uri, name)) for name, uri in drawn.items()},
+            **tracked_figures(context, store, tracking, key, joint.figures(table, headlines)),
+            **common_metadata(all(hit for _, hit in compared), key),
         },
     )
 

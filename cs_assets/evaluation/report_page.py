@@ -17,6 +17,7 @@ from cs_assets import pages
 from cs_assets.evaluation.measuring import Measures
 from cs_assets.evaluation.preferred import Preferred
 from cs_assets.evaluation.reporting import (
+    FIRST_SPLITS,
     EvaluationReport,
     Group,
     changes_table,
@@ -166,7 +167,7 @@ def _headlines(report: EvaluationReport) -> list[str]:
     """Return the headline figure before and after, on each split that has both and that a reader asks about first."""
     title = _capital(report.headline_title)
     found = []
-    for split, what in (("real_style", "messages as people write them"), ("test_template_ood", "unseen sentences")):
+    for split, what in FIRST_SPLITS.items():
         base, tuned = report.cell(split, "base"), report.cell(split, "tuned")
         if base and tuned:
             before, after = base.figure(report.headline), tuned.figure(report.headline)

@@ -20,6 +20,8 @@ from cs_assets.statistics import Interval, bootstrap, mcnemar
 # Head and rows.
 Table = tuple[list[str], list[list[str]]]
 _WORST: Final = 20
+# What a reader asks about first, and what it is.
+FIRST_SPLITS: Final = {"real_style": "messages as people write them", "test_template_ood": "unseen sentences"}
 # What a judge or a reward model is tested on, and how its metrics of these cases end.
 _TESTED: Final = {"all": "", "seen in training": "_seen", "unseen": "_unseen"}
 
@@ -348,6 +350,16 @@ def leaderboard_rows(report: EvaluationReport) -> list[tuple[Any, ...]]:
             intervals = (edge for figure in (before, after) for edge in (figure.mean, figure.low, figure.high))
             rows.append((*named, *intervals, after.mean - before.mean))
     return rows
+
+
+def outcome(report: EvaluationReport) -> str:
+    """Return in one line the headline figure before and after, on each split that a reader asks about first."""
+    told = []
+    for split, what in FIRST_SPLITS.items():
+        base, tuned = report.cell(split, "base"), report.cell(split, "tuned")
+        if base and tuned:
+            told.append(f"{what}: {base.figure(report.headline)} before, {tuned.figure(report.headline)} after")
+    return f"{report.headline_title} on {'; on '.join(told)}" if told else "base and tuned model were not both asked"
 
 
 def markdown(report: EvaluationReport) -> str:

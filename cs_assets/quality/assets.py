@@ -80,13 +80,13 @@ def labelled_samples(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "good": table.height - bad.height,
             "bad": bad.height,
             "contradictions": table.filter(pl.col("contradicts") != "").height,
             "near_duplicates": table.filter(pl.col("duplicate_of") != "").height,
             "corruption_kinds": dict(bad.group_by("corruption_kind").len().sort("corruption_kind").iter_rows()),
             "corruptions_caught_by_rules": round(caught / max(bad.height, 1), 3),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
         },
     )
 
@@ -153,11 +153,11 @@ def kto_judge(
     plot = plots.score_histogram(good, bad, result.value.metrics["threshold"])
     diagram = plots.reliability_diagram(reliability(tested["score"].to_list(), tested["label"].to_list()).rows())
     metadata = {
-        **(result.metadata or {}),
-        "verdicts_of_people": decided.height,
         "added_to_rules": added_to_rules(result.value.metrics),
         "score_distribution": dg.MetadataValue.md(plots.markdown_image(plot, "scores")),
         "reliability": dg.MetadataValue.md(plots.markdown_image(diagram, "reliability")),
+        "verdicts_of_people": decided.height,
+        **(result.metadata or {}),
     }
     return result._replace(metadata=metadata)
 
@@ -215,7 +215,7 @@ def filtered_samples(
     labelled_samples: pl.DataFrame,
     kto_judge: ModelFolder,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """What rules and judge let through, with scores; what they did not stays, with the reason."""
+    """筛选: what rules and judge let through, with scores; what they did not stays, with the reason."""
     scenario = load_scenario(context.partition_key)
     to_read = store.location("reviews", f"{scenario.name}.jsonl")
     decided = decisions(read_review(to_read)[0])
@@ -246,8 +246,6 @@ def filtered_samples(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **common_metadata(hit, key),
-            "mlflow_run": dg.MetadataValue.url(url),
             "kept": kept,
             "kept_share": round(kept / max(table.height, 1), 3),
             "rejected_for": rejected_by_gate(table, "kept"),
@@ -255,5 +253,7 @@ def filtered_samples(
             "judged": int(table["score"].is_not_null().sum()),
             "review": dg.MetadataValue.path(str(to_read)),
             "waiting_for_a_verdict": sum(not line.verdict for line in lines),
+            "mlflow_run": dg.MetadataValue.url(url),
+            **common_metadata(hit, key),
         },
     )

@@ -97,7 +97,7 @@ def release(
         write_vllm_script(scenario.name, folder, base.path, _champions(tracking, base, folder))
         made, url = _registered(context, tracking, packed, folder, package.cases, scenario.family)
         _serve_together(tracking, base, folder)
-    metadata = {**common_metadata(hit, key), **_decision(made), **_shown(folder, url)}
+    metadata = {**_decision(made), **_shown(folder, url), **common_metadata(hit, key)}
     return dg.MaterializeResult(value=made, data_version=dg.DataVersion(key), metadata=metadata)
 
 

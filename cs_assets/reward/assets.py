@@ -70,9 +70,9 @@ def preference_pairs(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **tracked_figures(context, store, tracking, key, {"rows": table.height, **figures}),
             **figures,
             "by_part": dict(table.group_by("part").len().sort("part").iter_rows()),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height, **figures}),
         },
     )
 

@@ -53,14 +53,15 @@ def rendered_samples(
         scenario = scenario.with_held_out(config.holdout_templates)
     table = render_samples(scenario, template_variants, atomic_table)
     tags = table.explode("tags", empty_as_null=True).group_by("tags").len().sort("tags")
+    characters = table["message"].str.len_chars().sum() / max(table.height, 1)
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
             "by_fold": dict(table.group_by("fold", maintain_order=True).len().iter_rows()),
             "tags": {tag or "none": count for tag, count in tags.iter_rows()},
-            "mean_message_characters": float(table["message"].str.len_chars().mean() or 0),  # type: ignore[arg-type]
+            "mean_message_characters": round(float(characters), 1),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
         },
     )

@@ -1,5 +1,7 @@
 """`template_variants`: every sentence of a scenario, accepted or rejected with its reason."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 from pydantic import Field
@@ -78,18 +80,23 @@ def template_variants(
     table = make_variants(scenario, atoms[:PROBES], written.texts, history.templates, paired.pairs)
     wasted = written.wasted + paired.wasted + (mark_rejected(written, table, client) if client is not None else 0.0)
     key = fingerprint(table=table)
-    return dg.MaterializeResult(
-        value=table,
-        data_version=dg.DataVersion(key),
-        metadata={
-            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
-            **variant_figures(table),
-            "broken_examples": broken_examples,
-            "examples_without_template": history.skipped,
+    llm_figures: dict[str, Any] = {"llm": "none configured"}
+    if client is not None:
+        llm_figures = {
             "llm_answers": written.answers,
             "llm_answers_from_cache": written.from_cache,
             "llm_pairs": len(paired.pairs),
             "llm_cost": float(table["cost"].sum()) + written.wasted + paired.wasted,
             "llm_cost_wasted": wasted,
+        }
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(key),
+        metadata={
+            **variant_figures(table),
+            "broken_examples": broken_examples,
+            "examples_without_template": history.skipped,
+            **llm_figures,
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
         },
     )

@@ -64,7 +64,7 @@ def training_splits(
     template_variants: pl.DataFrame,
     atomic_table: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Train, validation and held-out tests, by template family x entity block and as people write; no leak, proven."""
+    """数据划分: train, validation and tests, by template family x entity block and as people write; no leak, proven."""
     scenario = load_scenario(context.partition_key).with_counts(real_style=config.real_style)
     real, broken = scenario.real_style()
     for line in broken:
@@ -82,9 +82,6 @@ def training_splits(
         value=table,
         data_version=dg.DataVersion(key),
         metadata={
-            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
-            "broken_lines": len(broken),
-            "left_out_because_tested_on": rendered.height - learned.height,
             "by_split": dict(table.group_by("split", maintain_order=True).len().iter_rows()),
             "leakage_proof": dg.MetadataValue.md(preview(proof)),
             "nearest_sentences": dg.MetadataValue.md(preview(sentences)),
@@ -94,7 +91,10 @@ def training_splits(
             "variation_tags": dg.MetadataValue.md(
                 plots.markdown_image(plots.share_bars("samples by variation tag", measures.tags), "variation tags")
             ),
+            "broken_lines": len(broken),
+            "left_out_because_tested_on": rendered.height - learned.height,
             "data_page": dg.MetadataValue.path(str(path)),
+            **tracked_figures(context, store, tracking, key, {"rows": table.height}),
         },
     )
 
@@ -113,7 +113,7 @@ def dataset_exports(
     training_splits: pl.DataFrame,
     labelled_samples: pl.DataFrame,
 ) -> dg.MaterializeResult[None]:
-    """The data set as JSONL for other programs: Alpaca, ShareGPT, OpenAI, TRL, KTO, preference; `dataset_info.json`."""
+    """数据导出: JSONL for other programs: Alpaca, ShareGPT, OpenAI, TRL, KTO, preference; `dataset_info.json`."""
     scenario = load_scenario(context.partition_key)
     folder = store.location("exports", scenario.name)
     written = export_splits(scenario, training_splits, labelled_samples, folder)
@@ -121,9 +121,9 @@ def dataset_exports(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(key),
         metadata={
-            **tracked_figures(context, store, tracking, key, {"rows": sum(written.values())}),
             "rows_by_file": written,
             "folder": dg.MetadataValue.path(str(folder)),
+            **tracked_figures(context, store, tracking, key, {"rows": sum(written.values())}),
         },
     )
 
@@ -217,7 +217,6 @@ def lora_sweep(
         value=trials,
         data_version=dg.DataVersion(key),
         metadata={
-            **common_metadata(hit, key),
             "outcome": outcome(trials),
             "by_state": dict(trials.group_by("state").len().sort("state").iter_rows()),
             "seconds": round(float(trials["seconds"].sum()), 1),
@@ -226,6 +225,7 @@ def lora_sweep(
             "run_config": dg.MetadataValue.path(str(path)),
             "best": dg.MetadataValue.md(f"```yaml\n{chosen}```"),
             "mlflow_run": dg.MetadataValue.url(url),
+            **common_metadata(hit, key),
         },
     )
 

@@ -15,6 +15,7 @@ from cs_assets.evaluation.reporting import (
     main_table,
     make_report,
     markdown,
+    outcome,
     p_value,
     worst_failures,
 )
@@ -181,6 +182,14 @@ def test_markdown_has_a_line_a_figure(report: EvaluationReport) -> None:
     lines = markdown(report).splitlines()
     assert len(lines) == 2 + 2 * len(METRICS)
     assert lines[2] == "| test_iid | exact match | 1 | 100.0 % [100.0, 100.0] | 100.0 % [100.0, 100.0] | 1.000 |"
+
+
+def test_the_outcome_is_told_in_a_line_of_the_splits_that_base_and_tuned_were_asked(report: EvaluationReport) -> None:
+    cells = [report.cell(SPLIT, model) for model in ("base", "tuned")]
+    before, after = (cell.exact for cell in cells if cell)
+    assert outcome(report) == f"exact match on unseen sentences: {before} before, {after} after"
+    alone = report.model_copy(update={"cells": [cell for cell in report.cells if cell.model == "tuned"]})
+    assert outcome(alone) == "base and tuned model were not both asked"
 
 
 def test_what_general_questions_say_stands_below_the_table(predictions: pl.DataFrame) -> None:

@@ -32,6 +32,7 @@ from resources.store import (
     Store,
     TableIOManager,
     fingerprint,
+    first_rows,
     io_managers,
     preview,
 )
@@ -445,8 +446,42 @@ class TestPreview:
         assert all(len(line) < 100 for line in lines)
         assert "secret" not in "".join(lines)
 
-    def test_an_empty_table_has_a_header(self) -> None:
-        assert preview(pl.DataFrame({"a": []})) == "| a |\n| --- |"
+    def test_an_empty_table_says_so(self) -> None:
+        assert preview(pl.DataFrame({"a": []})) == "none"
+
+    def test_figures_are_as_long_as_a_person_reads(self) -> None:
+        table = pl.DataFrame({"figure": [0.0796460211277008, 61.76923, 2e-5, 123456.7, 1.0, float("nan"), None]})
+        assert preview(table).splitlines()[2:] == [
+            "| 0.07965 |",
+            "| 61.77 |",
+            "| 2e-05 |",
+            "| 123457 |",
+            "| 1 |",
+            "| nan |",
+            "| None |",
+        ]
+
+
+class TestFirstRows:
+    def test_a_narrow_table_stands_as_it_is(self) -> None:
+        table = pl.DataFrame({"text": ["a|b"] * 20, "score": [0.25] * 20, "_private": ["secret"] * 20})
+        shown = first_rows(table)
+        assert [column.name for column in shown.schema.columns] == ["text", "score"]
+        assert [dict(record.data) for record in shown.records] == [{"text": "a|b", "score": "0.25"}] * 8
+
+    def test_a_wide_table_lies_on_its_side_with_structs_under_the_names_of_their_slots(self) -> None:
+        place = {"param": {"省": "广东省", "市": "深圳市"}}
+        table = pl.DataFrame({"地址": [place] * 9, **{name: list(range(9)) for name in "abcdef"}})
+        shown = first_rows(table)
+        assert [column.name for column in shown.schema.columns] == ["column", "row 1", "row 2", "row 3"]
+        assert dict(shown.records[1].data) == {"column": "地址.param.市", **{f"row {n}": "深圳市" for n in (1, 2, 3)}}
+        assert dict(shown.records[2].data) == {"column": "a", "row 1": "0", "row 2": "1", "row 3": "2"}
+
+    def test_a_null_struct_and_no_rows_at_all_are_shown(self) -> None:
+        table = pl.DataFrame({"a": [{"b": "x"}, None]})
+        assert [dict(record.data) for record in first_rows(table).records] == [{"a.b": "x"}, {"a.b": "None"}]
+        empty = first_rows(table.clear())
+        assert (len(empty.records), [column.name for column in empty.schema.columns]) == (0, ["a.b"])
 
 
 class Result(BaseModel):
@@ -492,7 +527,7 @@ def test_tables_and_records_come_back_through_the_io_managers(tmp_path: Path) ->
         ("tags", "List(String)"),
         ("_hidden", "Int64"),
     ]
-    assert "李\\|四" in metadata["preview"].value
+    assert [record.data["姓名"] for record in metadata["preview"].value.records] == ["张三", "李|四", "None"]
 
 
 @pytest.mark.parametrize("wanted", [pl.DataFrame, Path])

@@ -41,7 +41,9 @@ def test_a_run_keeps_tags_parameters_and_metrics_and_ends_finished(tracking: Tra
     assert run.data.tags["dagster.run_id"] == "abc"
     assert run.data.params == {"learning_rate": "0.01", "base_model": "tiny", "long": "x" * 500}
     assert [(m.step, m.value) for m in client.get_metric_history(tracked.run_id, "loss")] == [(1, 2.0), (2, 1.0)]
-    assert client.get_experiment(run.info.experiment_id).name == "地址"
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.name == "地址"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development", "it opens as trainings"
     assert tracked.url == f"{LOCAL_UI}/#/experiments/{run.info.experiment_id}/runs/{tracked.run_id}"
 
 

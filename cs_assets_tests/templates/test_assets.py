@@ -191,7 +191,9 @@ def test_without_an_endpoint_the_log_names_what_would_switch_it_on(
 ) -> None:
     result = materialize(LLM())
     assert result.success
-    assert metadata(result)["llm_answers"] == {}
+    seen = metadata(result)
+    assert seen["llm"] == "none configured"
+    assert not [name for name in seen if name.startswith("llm_")], "five figures of nothing"
     shown = logged(capsys, "INFO")
     assert all(name in shown for name in ("OPENAI_API_KEY", "OPENAI_MODEL", "OPENAI_BASE_URL"))
 
