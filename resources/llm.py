@@ -13,6 +13,8 @@ The cache file must lie on a local disk: SQLite's write-ahead log does not work 
 """
 
 import base64
+import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -224,11 +226,11 @@ class AnswerCache:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.executescript(self.SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise LLMError(f"{path} cannot serve as LLM cache ({error}): move it away or set cache_path") from error
+            raise self._unusable(error) from error
 
     def lookup(self, keys: Iterable[str]) -> dict[str, _Answer]:
         select = "SELECT text, finish_reason, tokens_in, tokens_out, cost FROM answer WHERE key = ?"
-        with self._lock:
+        with self._database():
             rows = {key: self._db.execute(select, (key,)).fetchone() for key in keys}
         return {key: _Answer(*row) for key, row in rows.items() if row}
 
@@ -239,22 +241,22 @@ class AnswerCache:
 
     def record_answer(self, key: str, purpose: str, answer: _Answer) -> None:
         """Commit a paid answer with its ledger row. The first answer to a key stays, if two processes paid for it."""
-        with self._lock, self._db:
+        with self._database():
             self._db.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?)", (key, *answer))
             self._enter([(purpose, key, 0, answer.tokens_in, answer.tokens_out, answer.cost, "ok")])
 
     def record_failure(self, key: str, purpose: str, status: str) -> None:
-        with self._lock, self._db:
+        with self._database():
             self._enter([(purpose, key, 0, 0, 0, 0.0, status)])
 
     def record_hits(self, hits: Iterable[tuple[str, str]]) -> None:
         """One ledger row, free of cost, for each (purpose, key)."""
-        with self._lock, self._db:
+        with self._database():
             self._enter((purpose, key, 1, 0, 0, 0.0, "ok") for purpose, key in hits)
 
     def mark_wasted(self, key: str) -> None:
         """Book what was paid for this answer (`ChatResult.key`) as wasted: it was rejected. The answer stays cached."""
-        with self._lock, self._db:
+        with self._database():
             self._db.execute("UPDATE ledger SET wasted = 1 WHERE key = ? AND NOT hit AND status = 'ok'", (key,))
 
     def ledger_totals(self, purpose: str | None = None) -> LedgerTotals:
@@ -263,9 +265,27 @@ class AnswerCache:
             count(*) FILTER (WHERE hit), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0), total(cost),
             count(*) FILTER (WHERE wasted), total(cost) FILTER (WHERE wasted)
             FROM ledger WHERE ?1 IS NULL OR purpose = ?1"""
-        with self._lock:
+        with self._database():
             row = self._db.execute(select, (purpose,)).fetchone()
         return LedgerTotals(**dict(zip(LedgerTotals.model_fields, row, strict=True)))
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[None]:
+        """Let the block alone use the database, and commit.
+
+        Raises:
+            LLMError: the file is damaged, or the disk is full.
+        """
+        try:
+            with self._lock, self._db:
+                yield
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> LLMError:
+        is_full = "full" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+        remedy = "make room on its disk" if is_full else "move it away, if it is damaged, or set cache_path"
+        return LLMError(f"{self.path} cannot serve as LLM cache ({error}): {remedy}, and run this again")
 
     def _enter(self, rows: Iterable[tuple[str, str, int, int, int, float, str]]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -442,9 +462,8 @@ class ChatClient:
         forbids as `budget_exhausted`. Every answer is committed to the cache before it is returned.
 
         Raises:
-            LLMError: key, model or base URL is wrong, the quota is used up, a request failed on every attempt, or the
-                endpoint answered nothing but 429 for two minutes.
-            sqlite3.Error: the cache cannot be written, for example because the disk is full.
+            LLMError: key, model or base URL is wrong, the quota is used up, a request failed on every attempt, the
+                endpoint answered nothing but 429 for two minutes, or the cache cannot be read or written.
         """
         resolved = [r if r.model else r.model_copy(update={"model": self._model}) for r in requests]
         keys = [request_key(request) for request in resolved]

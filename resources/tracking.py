@@ -19,6 +19,9 @@ from urllib.parse import urlsplit
 from dagster import ConfigurableResource
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
+from upath import UPath
+
+from resources.files import write_whole
 
 # Where `make dev` starts the MLflow UI for the SQLite file.
 LOCAL_UI = "http://127.0.0.1:5000"
@@ -178,6 +181,8 @@ class Tracking(ConfigurableResource):
         path = Path(self.uri.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
+            if not path.exists():
+                write_whole(UPath(path), _make_sqlite_file)
             yield
 
     def _experiment(self, name: str) -> str:
@@ -267,6 +272,13 @@ class Tracking(ConfigurableResource):
                     return found
                 self.set_alias(name, alias, version)
         return []
+
+
+def _make_sqlite_file(path: Path) -> None:
+    """Have MLflow make an empty store. It does so in a hundred steps: killed amid them, it could never use the file."""
+    from mlflow import MlflowClient
+
+    MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
 
 
 @contextlib.contextmanager

@@ -507,9 +507,19 @@ def test_an_answer_that_cannot_be_stored_is_an_error(
     client = make_client()
     with sqlite3.connect(cache_path) as database:
         database.execute("DROP TABLE ledger")
-    with pytest.raises(sqlite3.Error):
+    with pytest.raises(LLMError, match=f"{cache_path} cannot serve as LLM cache .no such table: ledger.: move it away"):
         client.complete(ask("a", "b", "c"))
     assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_cache_that_was_cut_is_named_with_what_to_do(make_client: MakeClient, cache_path: Path, share: float) -> None:
+    client = make_client()
+    client.complete(ask(*(f"{number} {'字' * 400}" for number in range(20))))
+    client.cache._db.close()
+    os.truncate(cache_path, cache_path.stat().st_size // 2)
+    with pytest.raises(LLMError, match=f"{cache_path}.*move it away"):
+        make_client().complete(ask(*(f"{number} {'字' * 400}" for number in range(20))))
 
 
 def test_a_file_that_is_no_cache_is_named(make_client: MakeClient, cache_path: Path) -> None:

@@ -208,3 +208,28 @@ with Tracking(uri=f"sqlite:///{place}/mlflow.db").run("judge", name, {}, {}) as 
 def test_the_first_runs_in_a_new_store_may_begin_at_once(tmp_path: Path) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), name], cwd=ROOT) for name in "ab"]
     assert [run.wait(timeout=90) for run in runs] == [0, 0]
+
+
+KILLED = """
+import os, sys
+from alembic import op
+from resources.tracking import Tracking
+
+whole = op.add_column
+
+def killed(*column, **options):  # amid MLflow's making of its tables
+    whole(*column, **options)
+    os.kill(os.getpid(), 9)
+
+op.add_column = killed
+with Tracking(uri=f"sqlite:///{sys.argv[1]}/mlflow.db").run("judge", "a", {}, {}):
+    pass
+"""
+
+
+def test_a_store_whose_making_was_killed_is_made_by_the_next_run(tmp_path: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT).returncode == -9
+    tracking = Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db")
+    with tracking.run("judge", "a", {}, {"rank": 16}) as run:
+        pass
+    assert tracking.parameters_of(run.url)["rank"] == "16"
