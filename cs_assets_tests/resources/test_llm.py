@@ -347,7 +347,8 @@ def test_secrets_that_the_endpoint_repeats_go_no_further(
     endpoint: Endpoint, make_client: MakeClient, cache_path: Path, status: int
 ) -> None:
     told = f"{KEY} at http://user:{KEY}-p%40ss@host/?token={KEY}-token, which is {KEY}-p@ss"
-    endpoint.reply = lambda prompt, nth: completion(told) if status == 200 else failure(status, told, code="insufficient_quota")
+    refused = failure(status, told, code="insufficient_quota")  # a 429 that waiting will not mend
+    endpoint.reply = lambda prompt, nth: completion(told) if status == 200 else refused
     url = endpoint.url.replace("http://", f"http://user:{KEY}-p%40ss@") + f"?token={KEY}-token#{KEY}"
     try:
         said = repr(make_client(base_url=url, max_attempts=1).complete(ask("a")))
