@@ -31,6 +31,8 @@ SCENARIO_NAME: Final = re.compile(r"\w[\w-]{0,63}")
 REAL_STYLE_FILE: Final = "real_style.jsonl"
 # The longest committed session takes a fifth; the rules that look for numbers take seconds for as much.
 MAX_MESSAGE_CHARACTERS: Final = 10_000
+_SHOWN_NAMES: Final = 20
+_SHOWN_CHARACTERS: Final = 100
 # What `atoms:` may name, with the slots of each bundle. The generators stand in `cs_assets/atoms/`.
 ATOM_BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
     "shipping": (
@@ -454,6 +456,14 @@ def is_scenario(name: str) -> bool:
     return bool(SCENARIO_NAME.fullmatch(name)) and (scenarios_folder() / name / SCENARIO_FILE).is_file()
 
 
+def no_such_scenario(name: str) -> str:
+    """Return what is said of a name that is none: in one line, with some of those that there are."""
+    names = scenario_names()
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    known = f"{', '.join(names[:_SHOWN_NAMES]) or 'none'}{more}"
+    return f"no scenario {name[:_SHOWN_CHARACTERS]!r} in {scenarios_folder()}; there are: {known}."
+
+
 def load_scenario(name: str) -> Scenario:
     """Load and validate one scenario folder.
 
@@ -462,8 +472,7 @@ def load_scenario(name: str) -> Scenario:
         TemplateError: its answer template is.
     """
     if not is_scenario(name):
-        known = ", ".join(scenario_names()) or "none"
-        raise ScenarioError(f"no scenario {name!r} in {scenarios_folder()}; there are: {known}.")
+        raise ScenarioError(no_such_scenario(name))
     folder = scenarios_folder() / name
     path = folder / SCENARIO_FILE
     return Scenario(folder, parse_yaml(read_text(path), str(path), ScenarioSpec))

@@ -428,6 +428,15 @@ def test_a_folder_whose_name_cannot_be_a_partition_is_no_scenario(scenarios: Pat
     assert misnamed_folders() == ([] if name == b".hidden" else [os.fsdecode(name)])
 
 
+def test_of_many_scenarios_some_are_named(scenarios: Path) -> None:
+    for number in range(1_000):
+        (scenarios / f"s{number:03d}").mkdir()
+        (scenarios / f"s{number:03d}" / "scenario.yaml").touch()
+    with pytest.raises(ScenarioError, match=r"; there are: address_extraction, s000, .* and 981 more\.$") as caught:
+        load_scenario("x" * 10_000)
+    assert len(str(caught.value)) < 1_000
+
+
 def test_a_folder_in_the_place_of_the_spec_is_no_scenario(scenarios: Path) -> None:
     (scenarios / "other" / "scenario.yaml").mkdir(parents=True)
     assert scenario_names() == [NAME]
