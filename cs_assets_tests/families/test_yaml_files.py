@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def complaint_about(folder: Path, text: str) -> str:
     with pytest.raises(ScenarioError) as error:
         read_yaml(Definition(folder, frozenset()), "shop.yaml", Shop)
     assert str(folder / "shop.yaml") in str(error.value)
+    assert len("".join(traceback.format_exception(error.value)).splitlines()) < 100
     return str(error.value)
 
 
