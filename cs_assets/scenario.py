@@ -33,6 +33,8 @@ REAL_STYLE_FILE: Final = "real_style.jsonl"
 MAX_MESSAGE_CHARACTERS: Final = 10_000
 _SHOWN_NAMES: Final = 20
 _SHOWN_CHARACTERS: Final = 100
+# Of anything that is counted: a slip of the keyboard is not to fill the memory for hours.
+MOST: Final = 10_000_000
 # What `atoms:` may name, with the slots of each bundle. The generators stand in `cs_assets/atoms/`.
 ATOM_BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
     "shipping": (
@@ -235,15 +237,15 @@ class Counts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     variants_per_seed: Annotated[int, Field(ge=0, le=100)]
-    judge: Annotated[int, Field(ge=8)]
-    train: Annotated[int, Field(ge=4)]
-    validation: Annotated[int, Field(ge=0)]
-    test_iid: Annotated[int, Field(ge=0)]
-    test_template_ood: Annotated[int, Field(ge=0)]
-    test_entity_ood: Annotated[int, Field(ge=0)]
-    test_noise: Annotated[int, Field(ge=0)]
+    judge: Annotated[int, Field(ge=8, le=MOST)]
+    train: Annotated[int, Field(ge=4, le=MOST)]
+    validation: Annotated[int, Field(ge=0, le=MOST)]
+    test_iid: Annotated[int, Field(ge=0, le=MOST)]
+    test_template_ood: Annotated[int, Field(ge=0, le=MOST)]
+    test_entity_ood: Annotated[int, Field(ge=0, le=MOST)]
+    test_noise: Annotated[int, Field(ge=0, le=MOST)]
     # Of the messages of real_style.jsonl, which are not rendered; empty: all of them.
-    real_style: Annotated[int, Field(ge=0)] | None = None
+    real_style: Annotated[int, Field(ge=0, le=MOST)] | None = None
 
     @property
     def samples(self) -> int:
@@ -267,13 +269,13 @@ class ScenarioSpec(BaseModel):
     owners: list[str] = []
     system: str = ""
     instruction: Annotated[str, Field(min_length=1)]
-    seed: Annotated[int, Field(ge=0)] = 20240601
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 20240601
     noise_share: Annotated[float, Field(ge=0, le=1)] = 0.3
     # Noises that do not suit the scenario, or unit -> those that do not suit what its templates say.
     noise_excluded: list[str] | dict[str, list[str]] = []
     holdout_templates: Annotated[float, Field(gt=0, lt=1)] = 0.25
     holdout_corruptions: list[str] = []
-    answer_tokens: Annotated[int, Field(ge=8)] = 128
+    answer_tokens: Annotated[int, Field(ge=8, le=32_768)] = 128
     near_duplicates: Annotated[float, Field(gt=0, le=1)] = 0.9
     options: dict[str, Any] = {}
     counts: dict[ProfileName, Counts]

@@ -224,6 +224,13 @@ def test_a_missing_profile_is_named(scenarios: Path) -> None:
     assert "key 'counts': the profile full is missing" in complaint_about(scenarios, counts={"demo": counts["demo"]})
 
 
+def test_a_count_that_would_fill_the_memory_is_refused(scenarios: Path) -> None:
+    counts = yaml.safe_load(spec_file(scenarios).read_text(encoding="utf-8"))["counts"]
+    many = counts | {"demo": counts["demo"] | {"train": 10**13}}
+    message = complaint_about(scenarios, counts=many)
+    assert "key 'counts.demo.train': Input should be less than or equal to 10000000" in message
+
+
 def test_an_unknown_profile_is_answered_with_those_allowed(scenarios: Path) -> None:
     counts = yaml.safe_load(spec_file(scenarios).read_text(encoding="utf-8"))["counts"]
     message = complaint_about(scenarios, counts=counts | {"huge": counts["demo"]})

@@ -138,7 +138,14 @@ def _explained(problem: Any, model: type[BaseModel]) -> str:
         return f"unknown key {key!r}; allowed are {', '.join(_allowed_keys(problem['loc'], model)) or 'none'}."
     reason = problem["msg"].removeprefix("Value error, ")
     # A rule about the whole file has no key, and its message names what was found.
-    return f"key {key!r}: {reason} (found {repr(problem['input'])[:_SHOWN_CHARACTERS]})." if key else f"{reason}."
+    return f"key {key!r}: {reason} (found {_shown(problem['input'])})." if key else f"{reason}."
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:_SHOWN_CHARACTERS]
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _allowed_keys(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
