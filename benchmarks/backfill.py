@@ -7,6 +7,7 @@ A real `dagster dev`, with UI, daemon and code server, on made scenario folders 
 `dagster.yaml` of the repository, or with docs/examples/dagster_postgres.yaml and a PostgreSQL server that is started
 for it. The backfill is asked for as the UI does, by GraphQL. The last line of `--json` is one object:
 
+- registered_s: from the first answer of the UI until `scenario_sensor` has made a partition of every folder.
 - runs: how the runs of the backfill ended, by status. wanted: all of them SUCCESS.
 - backfill_s: from asking for it to its end.
 - page_s: how long the UI's question takes which partitions of an asset are there: the median before any run, and median
@@ -44,6 +45,7 @@ CONFIGS: Final = {
 STAGES: Final = ("atomic_table", "template_variants", "rendered_samples", "labelled_samples")
 TROUBLES: Final = ("database is locked", "too many clients", "deadlock detected")
 _START_SECONDS: Final = 180.0
+_END_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 7200.0
 _REPEATS: Final = 5
 _POLL_SECONDS: Final = 2.0
@@ -85,6 +87,19 @@ class UI:
         began = time.perf_counter()
         found = self.ask(_PAGE, key={"path": [STAGES[-1]]})
         return time.perf_counter() - began, found
+
+    def registered(self, count: int) -> float:
+        """Wait until there are so many partitions, which `scenario_sensor` makes of new folders; return how long.
+
+        Raises:
+            RuntimeError: they do not come.
+        """
+        began = time.perf_counter()
+        while (there := len(self.page()[1]["partitionKeysByDimension"][0]["partitionKeys"])) < count:
+            if time.perf_counter() - began > _START_SECONDS:
+                raise RuntimeError(f"there are {there} of {count} partitions after {_START_SECONDS} s")
+            time.sleep(1)
+        return time.perf_counter() - began
 
     def launch(self, names: Sequence[str]) -> str:
         """Ask for the data stages of so many partitions; return the backfill's id."""
@@ -133,9 +148,16 @@ def running_dagster(work: Path, storage: str, **environment: str) -> Iterator[UI
         _wait(server, ui, log)
         yield ui
     finally:
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End the session of a `dagster dev`. Asked to, it waits for its children, and these at times for each other."""
+    for word in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
+            os.killpg(server.pid, word)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(_END_SECONDS)
 
 
 def _wait(server: subprocess.Popen[bytes], ui: UI, log: Path) -> None:
@@ -197,7 +219,7 @@ def measure(scenarios: int, partitions: int, storage: str, work: Path) -> dict[s
         if storage == "postgres":
             environment["DAGSTER_POSTGRES_URL"] = stack.enter_context(running_postgres())
         ui = stack.enter_context(running_dagster(work, storage, **environment))
-        found = backfill(ui, names)
+        found = {"registered_s": round(ui.registered(scenarios), 1), **backfill(ui, names)}
     return {"storage": storage, "scenarios": scenarios, **found, "troubles": troubles(work)}
 
 

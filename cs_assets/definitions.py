@@ -34,7 +34,6 @@ from resources.store import Store, default_root, io_managers
 from resources.tracking import Tracking
 from resources.webhook import Webhook
 
-_WEBHOOK = "CS_FAILURE_WEBHOOK"
 # In the order of the chain.
 ASSETS = [
     atoms_assets,
@@ -58,28 +57,26 @@ CHECKS = [
 ]
 
 
-def _llm() -> LLM:
-    """Return the endpoint that the environment names. EnvVar keeps the key out of what Dagster stores and shows."""
-    names: dict[str, str] = {
-        "api_key": "OPENAI_API_KEY",
-        "base_url": "OPENAI_BASE_URL",
-        "model": "OPENAI_MODEL",
-        "embedding_model": "OPENAI_EMBEDDING_MODEL",
-    }
-    set_ones: dict[str, Any] = {field: dg.EnvVar(name) for field, name in names.items() if os.environ.get(name)}
-    return LLM(**set_ones)
+def _from_environment(**names: str) -> dict[str, Any]:
+    """Return the fields whose variables are set. EnvVar keeps what they hold out of what Dagster stores and shows."""
+    return {field: dg.EnvVar(name) for field, name in names.items() if os.environ.get(name)}
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Return the definitions; `resource_overrides` replaces resources by key, as tests do."""
     resources: dict[str, Any] = {
         "store": Store(),
-        "tracking": Tracking(),
+        "tracking": Tracking(**_from_environment(uri="MLFLOW_TRACKING_URI")),
         "base_models": BaseModels(),
-        "llm": _llm(),
-        "failure_webhook": Webhook(url=dg.EnvVar("CS_FAILURE_WEBHOOK"))
-        if os.environ.get("CS_FAILURE_WEBHOOK")
-        else Webhook(),
+        "llm": LLM(
+            **_from_environment(
+                api_key="OPENAI_API_KEY",
+                base_url="OPENAI_BASE_URL",
+                model="OPENAI_MODEL",
+                embedding_model="OPENAI_EMBEDDING_MODEL",
+            )
+        ),
+        "failure_webhook": Webhook(**_from_environment(url="CS_FAILURE_WEBHOOK")),
         **io_managers(default_root()),
     }
     return dg.Definitions(

@@ -9,22 +9,20 @@ import warnings
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import click
 import dagster as dg
 from dagster._core.definitions.partitions.context import PartitionLoadingContext, partition_loading_context
 from dagster._core.types.pagination import PaginatedResults
 
-from cs_assets.scenario import SCENARIO_NAME, is_scenario, scenario_names, scenarios_folder
+from cs_assets.scenario import SCENARIO_NAME, is_scenario, no_such_scenario, scenario_names
 
 # `partitions_def` of asset checks is in preview in 1.13. The version is pinned and tests cover what we use; without the
 # filter every step would print one warning a check.
 warnings.filterwarnings(
     "ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=dg.PreviewWarning
 )
-# Of a key that is none.
-_SHOWN: Final = 200
 
 
 class UnknownScenario(click.ClickException):
@@ -63,10 +61,7 @@ class ScenarioPartitionsDefinition(dg.DynamicPartitionsDefinition):
     def validate_partition_key(self, partition_key: str, context: PartitionLoadingContext) -> None:
         with partition_loading_context(new_ctx=context):
             if not self.has_partition_key(partition_key):
-                known = ", ".join(scenario_names()) or "none"
-                raise UnknownScenario(
-                    f"no scenario {partition_key[:_SHOWN]!r} in {scenarios_folder()}; there are: {known}."
-                )
+                raise UnknownScenario(no_such_scenario(partition_key))
 
     def get_paginated_partition_keys(
         self, context: PartitionLoadingContext, limit: int, ascending: bool, cursor: str | None = None

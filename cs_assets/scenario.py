@@ -31,6 +31,10 @@ SCENARIO_NAME: Final = re.compile(r"\w[\w-]{0,63}")
 REAL_STYLE_FILE: Final = "real_style.jsonl"
 # The longest committed session takes a fifth; the rules that look for numbers take seconds for as much.
 MAX_MESSAGE_CHARACTERS: Final = 10_000
+_SHOWN_NAMES: Final = 20
+_SHOWN_CHARACTERS: Final = 100
+# Of anything that is counted: a slip of the keyboard is not to fill the memory for hours.
+MOST: Final = 10_000_000
 # What `atoms:` may name, with the slots of each bundle. The generators stand in `cs_assets/atoms/`.
 ATOM_BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
     "shipping": (
@@ -233,15 +237,15 @@ class Counts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     variants_per_seed: Annotated[int, Field(ge=0, le=100)]
-    judge: Annotated[int, Field(ge=8)]
-    train: Annotated[int, Field(ge=4)]
-    validation: Annotated[int, Field(ge=0)]
-    test_iid: Annotated[int, Field(ge=0)]
-    test_template_ood: Annotated[int, Field(ge=0)]
-    test_entity_ood: Annotated[int, Field(ge=0)]
-    test_noise: Annotated[int, Field(ge=0)]
+    judge: Annotated[int, Field(ge=8, le=MOST)]
+    train: Annotated[int, Field(ge=4, le=MOST)]
+    validation: Annotated[int, Field(ge=0, le=MOST)]
+    test_iid: Annotated[int, Field(ge=0, le=MOST)]
+    test_template_ood: Annotated[int, Field(ge=0, le=MOST)]
+    test_entity_ood: Annotated[int, Field(ge=0, le=MOST)]
+    test_noise: Annotated[int, Field(ge=0, le=MOST)]
     # Of the messages of real_style.jsonl, which are not rendered; empty: all of them.
-    real_style: Annotated[int, Field(ge=0)] | None = None
+    real_style: Annotated[int, Field(ge=0, le=MOST)] | None = None
 
     @property
     def samples(self) -> int:
@@ -265,13 +269,13 @@ class ScenarioSpec(BaseModel):
     owners: list[str] = []
     system: str = ""
     instruction: Annotated[str, Field(min_length=1)]
-    seed: Annotated[int, Field(ge=0)] = 20240601
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 20240601
     noise_share: Annotated[float, Field(ge=0, le=1)] = 0.3
     # Noises that do not suit the scenario, or unit -> those that do not suit what its templates say.
     noise_excluded: list[str] | dict[str, list[str]] = []
     holdout_templates: Annotated[float, Field(gt=0, lt=1)] = 0.25
     holdout_corruptions: list[str] = []
-    answer_tokens: Annotated[int, Field(ge=8)] = 128
+    answer_tokens: Annotated[int, Field(ge=8, le=32_768)] = 128
     near_duplicates: Annotated[float, Field(gt=0, le=1)] = 0.9
     options: dict[str, Any] = {}
     counts: dict[ProfileName, Counts]
@@ -454,6 +458,14 @@ def is_scenario(name: str) -> bool:
     return bool(SCENARIO_NAME.fullmatch(name)) and (scenarios_folder() / name / SCENARIO_FILE).is_file()
 
 
+def no_such_scenario(name: str) -> str:
+    """Return what is said of a name that is none: in one line, with some of those that there are."""
+    names = scenario_names()
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    known = f"{', '.join(names[:_SHOWN_NAMES]) or 'none'}{more}"
+    return f"no scenario {name[:_SHOWN_CHARACTERS]!r} in {scenarios_folder()}; there are: {known}."
+
+
 def load_scenario(name: str) -> Scenario:
     """Load and validate one scenario folder.
 
@@ -462,8 +474,7 @@ def load_scenario(name: str) -> Scenario:
         TemplateError: its answer template is.
     """
     if not is_scenario(name):
-        known = ", ".join(scenario_names()) or "none"
-        raise ScenarioError(f"no scenario {name!r} in {scenarios_folder()}; there are: {known}.")
+        raise ScenarioError(no_such_scenario(name))
     folder = scenarios_folder() / name
     path = folder / SCENARIO_FILE
     return Scenario(folder, parse_yaml(read_text(path), str(path), ScenarioSpec))

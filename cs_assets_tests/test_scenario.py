@@ -224,6 +224,13 @@ def test_a_missing_profile_is_named(scenarios: Path) -> None:
     assert "key 'counts': the profile full is missing" in complaint_about(scenarios, counts={"demo": counts["demo"]})
 
 
+def test_a_count_that_would_fill_the_memory_is_refused(scenarios: Path) -> None:
+    counts = yaml.safe_load(spec_file(scenarios).read_text(encoding="utf-8"))["counts"]
+    many = counts | {"demo": counts["demo"] | {"train": 10**13}}
+    message = complaint_about(scenarios, counts=many)
+    assert "key 'counts.demo.train': Input should be less than or equal to 10000000" in message
+
+
 def test_an_unknown_profile_is_answered_with_those_allowed(scenarios: Path) -> None:
     counts = yaml.safe_load(spec_file(scenarios).read_text(encoding="utf-8"))["counts"]
     message = complaint_about(scenarios, counts=counts | {"huge": counts["demo"]})
@@ -426,6 +433,15 @@ def test_a_folder_whose_name_cannot_be_a_partition_is_no_scenario(scenarios: Pat
     shutil.copytree(scenarios / NAME, os.fsdecode(os.fsencode(scenarios) + b"/" + name))
     assert scenario_names() == [NAME]
     assert misnamed_folders() == ([] if name == b".hidden" else [os.fsdecode(name)])
+
+
+def test_of_many_scenarios_some_are_named(scenarios: Path) -> None:
+    for number in range(1_000):
+        (scenarios / f"s{number:03d}").mkdir()
+        (scenarios / f"s{number:03d}" / "scenario.yaml").touch()
+    with pytest.raises(ScenarioError, match=r"; there are: address_extraction, s000, .* and 981 more\.$") as caught:
+        load_scenario("x" * 10_000)
+    assert len(str(caught.value)) < 1_000
 
 
 def test_a_folder_in_the_place_of_the_spec_is_no_scenario(scenarios: Path) -> None:

@@ -15,6 +15,7 @@ The cache file must lie on a local disk: SQLite's write-ahead log does not work 
 import base64
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import math
@@ -30,7 +31,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dagster as dg
 from filelock import FileLock
@@ -440,15 +441,22 @@ class ChatClient:
         max_attempts: int = 6,
         backoff_seconds: float = 1.0,
     ):
+        """Open the cache; nothing is sent.
+
+        Raises:
+            LLMError: the cache is unusable, the URL is none, or the key holds what no key has.
+        """
         import openai
 
+        shown_url = _shown(base_url)
+        if not (api_key and api_key.isascii() and _is_one_word(api_key)):
+            raise LLMError("OPENAI_API_KEY is empty or holds a space, a line break or such: copy it once more")
         bounded = openai.DefaultHttpxClient(event_hooks={"response": [_bounded(timeout_seconds)]})
         self._openai = openai.OpenAI(
             api_key=api_key, base_url=base_url, timeout=timeout_seconds, max_retries=0, http_client=bounded
         )
-        url = urlsplit(base_url)
-        shown_url = url._replace(netloc=url.netloc.rpartition("@")[2], query="").geturl()
-        self._endpoint, self._api_key, self._model = f"{shown_url} (OPENAI_BASE_URL)", api_key, model
+        self._endpoint, self._model = f"{shown_url} (OPENAI_BASE_URL)", model
+        self._secrets = _secrets(api_key, base_url)
         self.cache = AnswerCache(cache_path)
         self._budget, self._price_in, self._price_out = budget or Budget(), price_in, price_out
         self._concurrency, self._pace = concurrency, _Pace(concurrency, backoff_seconds)
@@ -620,7 +628,7 @@ class ChatClient:
     def _read(self, completion: Any, request: ChatRequest) -> _Answer:
         choice, usage = completion.choices[0], completion.usage
         # a lone surrogate can be stored neither in SQLite nor in Parquet
-        text = (choice.message.content or "").encode("utf-8", "replace").decode()
+        text = self._without_secrets(choice.message.content or "").encode("utf-8", "replace").decode()
         # without usage from the endpoint, a token a character: the budget must hold all the same
         asked = sum(len(str(message.get("content", ""))) for message in request.messages)
         tokens_in = _tokens(usage.prompt_tokens) if usage else asked
@@ -634,6 +642,9 @@ class ChatClient:
         else:
             self.cache.record_failure(key, request.purpose, outcome.status)
 
+    def _without_secrets(self, text: str) -> str:
+        return functools.reduce(lambda shown, secret: shown.replace(secret, "***"), self._secrets, text)
+
     def _refusal(self, error: Any, model: str) -> _Failure:
         """What an HTTP error (`openai.APIStatusError`) means for the request and for the batch."""
         code, status = error.status_code, f"http_{error.status_code}"
@@ -642,7 +653,7 @@ class ChatClient:
             # the endpoint's own words are left out: some repeat the key
             return _Failure(status, f"{answered}: check OPENAI_API_KEY", "stop")
         # printable: a line break would forge a line of the log, an escape sequence would reach the terminal
-        said = "".join(c if c.isprintable() else " " for c in error.message.replace(self._api_key, "***")[:300])
+        said = "".join(c if c.isprintable() else " " for c in self._without_secrets(error.message)[:300])
         if code in (404, 405) or (code == 400 and (error.param == "model" or MODEL_IS_MISSING.search(said))):
             return _Failure(
                 status, f"{answered} for model {model!r}: check {self.model_setting} and the URL; {said}", "stop"
@@ -685,6 +696,33 @@ class EmbeddingClient(ChatClient):
         usage = response.usage
         tokens_in = _tokens(usage.prompt_tokens) if usage else len(str(request.messages[0]["content"]))
         return _Answer(_packed(item.embedding), "", tokens_in, 0, self._price(tokens_in, 0))
+
+
+def _shown(base_url: str) -> str:
+    """Return an endpoint's address as messages may have it: without user, password and query.
+
+    Raises:
+        LLMError: it is none; the message does not repeat it, since a part of it may be a secret.
+    """
+    with contextlib.suppress(ValueError):  # of a port that is none, and its message quotes it
+        url = urlsplit(base_url)
+        if url.scheme in ("http", "https") and url.hostname and url.port != 0 and _is_one_word(base_url):
+            return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    raise LLMError(
+        f"OPENAI_BASE_URL is no address: expected http(s)://host:port/path, such as {DEFAULT_BASE_URL}. In a password, "
+        "# is written %23 and / is %2F"
+    )
+
+
+def _is_one_word(text: str) -> bool:
+    return text.isprintable() and " " not in text
+
+
+def _secrets(api_key: str, base_url: str) -> list[str]:
+    """Return what no message and no answer may repeat, the longest first. A word such as `none` is no secret."""
+    url = urlsplit(base_url)
+    found = {api_key.strip(), url.password or "", *(value for _, value in parse_qsl(url.query))}
+    return sorted({form for secret in found for form in (secret, unquote(secret)) if len(form) >= 8}, key=len)[::-1]
 
 
 def _tokens(told: Any) -> int:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dagster import ConfigurableResource
 from filelock import FileLock
@@ -119,7 +119,21 @@ class RegisteredVersion(BaseModel):
 class Tracking(ConfigurableResource):
     """Opens MLflow runs."""
 
-    uri: str = Field(default_factory=default_tracking_uri, description="An MLflow tracking URI.")
+    uri: str = Field(
+        default_factory=default_tracking_uri, description="An MLflow tracking URI, with user and password if need be."
+    )
+
+    @property
+    def _address(self) -> str:
+        """The URI without user and password: MLflow's errors repeat what it is given, and links to runs are for all to
+        see. MLflow itself is told them in the way that it has for it.
+        """
+        url = urlsplit(self.uri)
+        if not self.uri.startswith("http") or "@" not in url.netloc:
+            return self.uri
+        os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(url.username or "")
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(url.password or "")
+        return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
     @contextlib.contextmanager
     def run(
@@ -135,12 +149,12 @@ class Tracking(ConfigurableResource):
         import mlflow
 
         self._reach()
-        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_tracking_uri(self._address)
         with self._one_at_a_time():
             experiment = self._experiment(partition)
         run = mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags))
         mlflow.log_params(_shortened(parameters))
-        base = self.uri.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
+        base = self._address.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
         with _ended(TrackedRun(run.info.run_id, f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}")) as told:
             yield told
 
@@ -154,11 +168,10 @@ class Tracking(ConfigurableResource):
         for attempt in range(_ATTEMPTS):
             time.sleep(attempt)
             with contextlib.suppress(requests.RequestException):
-                requests.get(f"{self.uri.rstrip('/')}/health", timeout=_TIMEOUT_SECONDS)
+                requests.get(f"{self._address.rstrip('/')}/health", timeout=_TIMEOUT_SECONDS)
                 return
-        address = urlsplit(self.uri)  # its user and password are nobody's business
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI: no MLflow server answers at {address.scheme}://{address.hostname}:{address.port}. "
+            f"MLFLOW_TRACKING_URI: no MLflow server answers at {self._address}. "
             "Start it, or unset the variable to log into data/out/mlflow.db, and run this again: what is made is kept."
         )
 
@@ -168,7 +181,7 @@ class Tracking(ConfigurableResource):
         from mlflow.exceptions import MlflowException
 
         try:
-            return dict(MlflowClient(self.uri).get_run(run_url.rpartition("/")[2]).data.params)
+            return dict(MlflowClient(self._address).get_run(run_url.rpartition("/")[2]).data.params)
         except MlflowException:
             return {}
 
@@ -202,7 +215,7 @@ class Tracking(ConfigurableResource):
         """Return the version under which a model folder is registered, None where it is not."""
         from mlflow import MlflowClient
 
-        versions = map(_registered, MlflowClient(self.uri).search_model_versions(f"name = '{name}'"))
+        versions = map(_registered, MlflowClient(self._address).search_model_versions(f"name = '{name}'"))
         found = [version for version in versions if version.folder == folder]
         return max(found, key=lambda version: int(version.number)) if found else None
 
@@ -215,7 +228,7 @@ class Tracking(ConfigurableResource):
         """
         from mlflow import MlflowClient
 
-        client = MlflowClient(self.uri)
+        client = MlflowClient(self._address)
         local = urlsplit(self.uri).scheme in _LOCAL
         source = folder if local else f"runs:/{run.run_id}"
         with self._one_at_a_time():
@@ -233,7 +246,7 @@ class Tracking(ConfigurableResource):
         """Return the version that has `alias`, None where none has it or there is no such model."""
         from mlflow import MlflowClient
 
-        client = MlflowClient(self.uri)
+        client = MlflowClient(self._address)
         models = client.search_registered_models(f"name = '{name}'")  # a search of versions tells no aliases
         number = models[0].aliases.get(alias) if models else None
         return _registered(client.get_model_version(name, str(number))) if number is not None else None
@@ -242,7 +255,7 @@ class Tracking(ConfigurableResource):
         """Give `alias` to a version. A version that had it keeps existing without it."""
         from mlflow import MlflowClient
 
-        MlflowClient(self.uri).set_registered_model_alias(name, alias, version.number)
+        MlflowClient(self._address).set_registered_model_alias(name, alias, version.number)
 
     def take_alias(
         self,

@@ -14,8 +14,10 @@ import re
 import unicodedata
 from typing import Annotated, Final, Generic, Literal, TypeVar
 
+import regex
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from cs_assets.families.definition import ScenarioError
 from cs_assets.reference import reference_table
 
 Language = Literal["zh", "en"]
@@ -49,14 +51,21 @@ _ADDRESSED: Final = re.compile(
 _SENTENCE: Final = re.compile(r"(?:[^。！？!?；;\n.]|\.(?=\d))+[。！？!?；;\n.]*")
 # How much of a reply may be one run of the query: who repeats a complaint repeats nearly all of it.
 _ECHO: Final = 0.6
+_PATTERN_SECONDS: Final = 10.0
 
 
 def _compilable(pattern: str) -> str:
     try:
-        re.compile(pattern)
-    except re.error as error:
+        _searcher(pattern)
+    except regex.error as error:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
     return pattern
+
+
+# Not `re`, which nothing ends: a slip such as (甲+)+乙 would keep a run busy for years.
+@functools.lru_cache(maxsize=1024)
+def _searcher(pattern: str) -> "regex.Pattern[str]":
+    return regex.compile(pattern, regex.IGNORECASE)
 
 
 # A regular expression in a scenario's file.
@@ -64,8 +73,18 @@ Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compilable)]
 
 
 def found(pattern: str, text: str) -> str:
-    """Return what a pattern finds first, whatever the case of its letters; empty where it finds nothing."""
-    match = re.search(pattern, text, re.IGNORECASE)
+    """Return what a pattern finds first, whatever the case of its letters; empty where it finds nothing.
+
+    Raises:
+        ScenarioError: it takes too long; the message has the pattern.
+    """
+    try:
+        match = _searcher(pattern).search(text, timeout=_PATTERN_SECONDS)
+    except TimeoutError:
+        raise ScenarioError(
+            f"the pattern {pattern!r} is at no end after {_PATTERN_SECONDS:g} s on a text of {len(text)} characters. "
+            "A repetition within a repetition does that, such as (甲+)+; write it without."
+        ) from None
     return match[0] if match else ""
 
 

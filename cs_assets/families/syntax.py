@@ -212,8 +212,8 @@ def parse_template(
         _collect_slots(_environment().parse(text), source, slots)
     except TemplateSyntaxError as error:
         raise TemplateError(f"{source}, line {error.lineno}: {error.message}. Check the braces there.") from error
-    except RecursionError as error:
-        raise TemplateError(f"{source}: brackets are nested too deeply. A slot needs none.") from error
+    except RecursionError:  # its thousand lines say no more
+        raise TemplateError(f"{source}: brackets are nested too deeply. A slot needs none.") from None
     for slot, line in slots:
         if allowed_slots is not None and slot not in allowed_slots:
             raise TemplateError(

@@ -106,8 +106,8 @@ def parse_yaml(text: str, source: str, model: type[Model]) -> Model:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ScenarioError(f"{source}{line}: not YAML: {getattr(error, 'problem', None) or error}.") from error
-    except RecursionError as error:
-        raise ScenarioError(f"{source}: values are nested too deeply.") from error
+    except RecursionError:  # its thousand lines say no more
+        raise ScenarioError(f"{source}: values are nested too deeply.") from None
     except ValueError as error:  # a date such as 2024-13-45, which YAML takes for one
         raise ScenarioError(f"{source}: not YAML: {error}. Put quotes around what is a text.") from error
     if not isinstance(content, dict):
@@ -127,7 +127,7 @@ def validated(content: dict[str, Any], source: str, model: type[Model]) -> Model
     except ValidationError as error:
         problems = [f"{source}: {_explained(found, model)}" for found in error.errors()[:_SHOWN_PROBLEMS]]
         more = [f"{source}: and {left} more."] if (left := error.error_count() - _SHOWN_PROBLEMS) > 0 else []
-        raise ScenarioError("\n".join(problems + more)) from error
+        raise ScenarioError("\n".join(problems + more)) from None  # pydantic's own text has all of them
 
 
 def _explained(problem: Any, model: type[BaseModel]) -> str:
@@ -138,7 +138,14 @@ def _explained(problem: Any, model: type[BaseModel]) -> str:
         return f"unknown key {key!r}; allowed are {', '.join(_allowed_keys(problem['loc'], model)) or 'none'}."
     reason = problem["msg"].removeprefix("Value error, ")
     # A rule about the whole file has no key, and its message names what was found.
-    return f"key {key!r}: {reason} (found {repr(problem['input'])[:_SHOWN_CHARACTERS]})." if key else f"{reason}."
+    return f"key {key!r}: {reason} (found {_shown(problem['input'])})." if key else f"{reason}."
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:_SHOWN_CHARACTERS]
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _allowed_keys(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:

@@ -82,16 +82,19 @@ def generate_at(
                 if done % served.concurrency == 0 or done == len(prompts):
                     report(done, len(prompts))
         except openai.OpenAIError as error:
-            raise EndpointError(_told(served, str(error), key)) from error
+            # Without its cause, which Dagster would keep: some endpoints repeat the key in what they say.
+            raise EndpointError(_told(served, str(error), key)) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     return [future.result() for future in futures]
 
 
 def _told(served: Served, said: str, key: str) -> str:
-    """Return what went wrong and where to look; some endpoints repeat the key in what they say."""
-    safe = said.replace(key, "***") if key else said
+    """Return what went wrong and where to look, in one line, without the key or a password in the address."""
+    safe = "".join(c if c.isprintable() else " " for c in (said.replace(key, "***") if key else said))
+    scheme, _, rest = served.url.rpartition("://")
+    shown = f"{scheme}://{rest.rpartition('@')[2]}"
     return (
-        f"{served.url}, model {served.model!r}: {safe[:300]} Look at `endpoint` and `served_models` in the run config, "
+        f"{shown}, model {served.model!r}: {safe[:300]} Look at `endpoint` and `served_models` in the run config, "
         f"and at {KEY_VARIABLE} if the endpoint wants a key."
     )

@@ -1,5 +1,7 @@
 """A served model is asked in parallel, answered in order, and patiently; what cannot be answered is said clearly."""
 
+import traceback
+
 import pytest
 
 from cs_assets.learning.endpoint import KEY_VARIABLE, EndpointError, Served, generate_at
@@ -45,8 +47,18 @@ def test_what_cannot_be_answered_ends_the_batch_and_names_endpoint_and_reason_bu
         generate_at(Served(endpoint.url, "m", concurrency=1), PROMPTS, max_new_tokens=7, attempts=1)
     assert f"{endpoint.url}, model 'm': " in str(caught.value)
     assert message.replace("s3cret", "***") in str(caught.value)
-    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
     assert len(endpoint.bodies) < len(PROMPTS)
+
+
+def test_neither_a_password_nor_a_forged_line_is_told(endpoint: Endpoint) -> None:
+    endpoint.reply = lambda prompt, nth: failure(400, "no\x1b[2J\n2026-01-01 - dagster - INFO - all is well")
+    url = endpoint.url.replace("http://", "http://me:s3cret@")
+    with pytest.raises(EndpointError) as caught:
+        generate_at(Served(url, "m"), PROMPTS[:1], max_new_tokens=7, attempts=1)
+    assert str(caught.value).startswith(f"{endpoint.url}, model 'm': ")
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+    assert str(caught.value).isprintable()
 
 
 def test_an_endpoint_that_is_not_there_is_named() -> None:

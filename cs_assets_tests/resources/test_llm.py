@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -314,6 +315,50 @@ def test_what_the_endpoint_says_forges_no_line_of_the_log(endpoint: Endpoint, ma
     [result] = make_client().complete(ask("a"))
     assert str(result.error).isprintable()
     assert "no [2J 2026-01-01 - dagster" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://user:{KEY}#@127.0.0.1:1/v1",
+        f"http://127.0.0.1:{KEY}/v1",
+        f"http://[{KEY}/v1",
+        f"{KEY}@127.0.0.1:9/v1",
+        f"ftp://user:{KEY}@127.0.0.1/v1",
+        f"http://127.0.0.1:9/v1 {KEY}",
+        f"http://127.0.0.1:9/v1\n{KEY}",
+        "",
+    ],
+)
+def test_an_address_that_is_none_is_not_repeated(make_client: MakeClient, url: str) -> None:
+    with pytest.raises(LLMError, match=r"^OPENAI_BASE_URL is no address: expected") as told:
+        make_client(base_url=url)
+    assert KEY not in "".join(traceback.format_exception(told.value))
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"Bearer {KEY}", f"{KEY}中", ""])
+def test_a_key_that_was_copied_wrongly_is_not_repeated(make_client: MakeClient, key: str) -> None:
+    with pytest.raises(LLMError, match=r"^OPENAI_API_KEY is empty or holds") as told:
+        make_client(api_key=key)
+    assert KEY not in "".join(traceback.format_exception(told.value))
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 422, 429, 500])
+def test_secrets_that_the_endpoint_repeats_go_no_further(
+    endpoint: Endpoint, make_client: MakeClient, cache_path: Path, status: int
+) -> None:
+    told = f"{KEY} at http://user:{KEY}-p%40ss@host/?token={KEY}-token, which is {KEY}-p@ss"
+    refused = failure(status, told, code="insufficient_quota")  # a 429 that waiting will not mend
+    endpoint.reply = lambda prompt, nth: completion(told) if status == 200 else refused
+    url = endpoint.url.replace("http://", f"http://user:{KEY}-p%40ss@") + f"?token={KEY}-token#{KEY}"
+    try:
+        said = repr(make_client(base_url=url, max_attempts=1).complete(ask("a")))
+    except LLMError as error:
+        said = "".join(traceback.format_exception(error))
+    assert endpoint.bodies
+    assert KEY not in said
+    assert KEY.encode() not in cache_path.read_bytes()
+    assert status == 401 or "*** at http://user:***@host/?token=***, which is ***" in said
 
 
 def test_timeouts_are_retried_then_raised(endpoint: Endpoint, make_client: MakeClient) -> None:

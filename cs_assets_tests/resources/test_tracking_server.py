@@ -1,6 +1,7 @@
 """Tracking against a real MLflow server on this machine: what it accepts, and what two runs at once do to it."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,20 @@ def test_an_experiment_that_another_run_creates_in_between_is_taken(
 def test_a_server_that_refuses_for_another_reason_is_heard(server: Tracking, tmp_path: Path) -> None:
     with server.run("release", "refused", {}, {}) as run, pytest.raises(MlflowException, match="name"):
         server.register("a/b", str(tmp_path), run)
+
+
+def test_user_and_password_of_the_uri_reach_the_server_and_nothing_else(
+    server: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+    guarded = Tracking(uri=server.uri.replace("http://", "http://me:sec%40ret@"))
+    with guarded.run("judge", "guarded", {}, {"seed": 1}) as run:
+        run.log_metrics({"loss": 1.0})
+    assert run.url.startswith(f"{server.uri}/#/experiments/")
+    assert guarded.parameters_of(run.url) == {"seed": "1"}
+    assert mlflow.get_tracking_uri() == server.uri
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "sec@ret")
 
 
 def test_a_server_that_is_not_there_is_told_in_one_line_before_anything_is_made(
