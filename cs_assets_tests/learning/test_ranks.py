@@ -54,7 +54,8 @@ def watched_train(*arguments: Any) -> TrainingLog:
 
 @pytest.fixture(scope="module")
 def story(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    place, told = tmp_path_factory.mktemp("ranks"), []
+    place = tmp_path_factory.mktemp("ranks")
+    told: list[Progress] = []
 
     def train(name: str, ranks: int) -> TrainingLog:
         folders = place / name, place / f"{name}-work"
