@@ -70,17 +70,17 @@ def in_ranks(count: int, train: Callable[..., T], arguments: tuple[Any, ...], wo
         signals_to_handle=_SIGNAL_FOR_TORCH,
     )
     told, tell = get_context(_START).Pipe(duplex=False)
-    before = signal.getsignal(getattr(signal, _SIGNAL_FOR_TORCH))
     with ThreadPoolExecutor(1) as listener:
         listening = listener.submit(_pass_on, told, report)
         try:
             returned = elastic_launch(config, _be_rank)(os.getpid(), count, tell, train, arguments)
         except ChildFailedError as error:
+            if listening.done():  # before the end: the report itself raised, and rank 0 had nobody to tell
+                listening.result()
             rank, failure = error.get_first_failure()
             raise RankDied(_reason(rank, count, failure)) from error
         finally:
             tell.close()  # the last one that is open, so that the listener finds the end
-            signal.signal(getattr(signal, _SIGNAL_FOR_TORCH), before)
         listening.result()
     return returned[0]
 

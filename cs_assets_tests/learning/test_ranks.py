@@ -115,11 +115,26 @@ def fails(what: str, report: Report) -> None:
 
 
 def test_what_a_process_raises_is_told_in_one_line(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR2)
+    ends_in_order = signal.getsignal(signal.SIGTERM)
     with pytest.raises(RankDied) as raised:
         in_ranks(2, fails, ("two\nlines",), tmp_path, lambda progress: None)
     assert str(raised.value) == "rank 1 of 2 died: ValueError: two lines. Run again: it goes on at the last checkpoint."
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR2)) == before
+    assert signal.getsignal(signal.SIGTERM) is ends_in_order
+
+
+def tells(report: Report) -> None:
+    """Be a rank that tells its progress until nobody listens any more."""
+    for step in range(600):
+        report(Progress(step=step, steps=600, loss=1.0, tokens_per_second=1.0, seconds_left=1.0))
+        time.sleep(0.1)
+
+
+def test_what_the_report_raises_ends_the_training_and_is_raised(tmp_path: Path) -> None:
+    def full(progress: Progress) -> None:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        in_ranks(2, tells, (), tmp_path, full)
 
 
 @pytest.mark.parametrize(

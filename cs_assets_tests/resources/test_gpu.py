@@ -17,7 +17,7 @@ import pytest
 
 from resources import gpu as gpu_module
 from resources import lease as lease_module
-from resources.gpu import executor_for, gpu, gpu_executor
+from resources.gpu import executor_for, gpu, gpu_executor, training_gpus
 from resources.lease import visible_gpus
 from resources.step_process import StepProcess
 
@@ -91,6 +91,23 @@ def test_tags_reach_all_three_executors():
     assert limits == {"nvidia.com/gpu": "2"}
     with pytest.raises(ValueError, match="0 or more"):
         gpu(-1)
+
+
+def test_how_many_gpus_train_together(monkeypatch):
+    monkeypatch.delenv("CS_TRAINING_GPUS", raising=False)
+    assert training_gpus() == 1
+    monkeypatch.setenv("CS_TRAINING_GPUS", "4")
+    assert training_gpus() == 4
+    for wrong in ("0", "-1", "all"):
+        monkeypatch.setenv("CS_TRAINING_GPUS", wrong)
+        with pytest.raises(ValueError, match=f"CS_TRAINING_GPUS is '{wrong}'; wanted is a number of GPUs, 1 or more"):
+            training_gpus()
+
+
+def test_a_node_label_without_a_value_is_an_error(monkeypatch):
+    monkeypatch.setenv("CS_GPU_NODES", "zone=a,h200")
+    with pytest.raises(ValueError, match="CS_GPU_NODES holds 'h200'; wanted is label=value"):
+        gpu(1)
 
 
 @pytest.mark.parametrize(
