@@ -92,6 +92,7 @@ def test_tables_tell_rows_columns_and_a_preview(materialized: Any) -> None:
         assert seen["dagster/row_count"] > 0
         assert len(seen["dagster/column_schema"].columns) > 3
         assert len(seen["preview"].records) >= 3
+    assert "data:image/svg+xml;base64," in metadata(first, "rendered_samples")["message_lengths"]
 
 
 def test_models_show_a_loss_curve_and_link_to_their_mlflow_run(materialized: Any) -> None:

@@ -1,13 +1,49 @@
-"""What both READMEs list is what the code has, and no page of the documentation is left unfinished."""
+"""The pages of the documentation are true of the code: what they list, name, link to and tell a person to type."""
 
+import argparse
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
+import dagster as dg
 import pytest
+import yaml
 
-from cs_assets.scenario import load_scenario
+from cs_assets.definitions import defs
+from cs_assets.scenario import load_scenario, scenario_names
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = ("benchmarks", "data/reference", "data/scenarios", "docs")
+PAGES = [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
+IN_CHINESE = {
+    ROOT / "README.md": ROOT / "README.zh-CN.md",
+    ROOT / "CONTRIBUTING.md": ROOT / "docs" / "zh" / "contributing.md",
+    **{
+        page: ROOT / "docs" / "zh" / page.relative_to(ROOT / "docs")
+        for pattern in ("*.md", "scenarios/*.md", "examples/README.md")
+        for page in (ROOT / "docs").glob(pattern)
+    },
+}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def blocks(page: Path, kind: str = "") -> list[str]:
+    """Return what stands between the fences of a page."""
+    found = re.findall(r"^```(\S*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [text for of, text in found if of == kind]
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Return the commands of a page, as a shell splits them."""
+    for block in blocks(page):
+        for line in block.replace("\\\n", " ").splitlines():
+            if re.match(r"\s*(\.venv/bin/|make |export )", line):
+                yield shlex.split(line.strip(), comments=True)
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
@@ -19,8 +55,92 @@ def test_the_slots_of_shipping_are_all_listed(name: str) -> None:
 
 
 def test_no_page_holds_a_placeholder() -> None:
-    folders = ("benchmarks", "data/reference", "data/scenarios", "docs")
-    ours = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
     placeholder = re.compile(r"^\W*(FIGURES|TODO|TBD)\W*$", re.MULTILINE)
-    assert len(ours) > 10
-    assert [str(path) for path in ours if placeholder.search(path.read_text(encoding="utf-8"))] == []
+    assert len(PAGES) > 10
+    assert [named(path) for path in PAGES if placeholder.search(path.read_text(encoding="utf-8"))] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what can be linked to within a page, as GitHub names it."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = (re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize(("english", "chinese"), IN_CHINESE.items(), ids=lambda path: named(path))
+def test_a_page_and_its_chinese_twin_tell_a_person_to_type_the_same(english: Path, chinese: Path) -> None:
+    assert chinese.is_file()
+    assert list(commands(english)) == list(commands(chinese))
+    for kind in ("yaml", "python", "json"):
+        assert [bare(block) for block in blocks(english, kind)] == [bare(block) for block in blocks(chinese, kind)]
+
+
+def bare(block: str) -> str:
+    """Return code without its comments, which are in the page's language."""
+    return re.sub(r"\s*#.*$", "", block, flags=re.MULTILINE)
+
+
+def test_the_picture_of_the_chain_is_of_the_assets() -> None:
+    graph = defs.resolve_asset_graph()
+    pictures = [blocks(ROOT / name, "mermaid") for name in ("README.md", "README.zh-CN.md")]
+    assert [len(found) for found in pictures] == [1, 1]
+    for [picture] in pictures:
+        drawn = re.sub(r'\["[^"]*"\]', "", picture)
+        lines = [line.strip() for line in drawn.splitlines() if "-->" in line and "data -->" not in line]
+        edges = [pair for line in lines for pair in zip(line.split(" --> "), line.split(" --> ")[1:], strict=False)]
+        assert len(edges) == 9
+        for above, below in edges:
+            earlier = dg.AssetSelection.assets(below).upstream().resolve(graph)
+            assert dg.AssetKey(above) in earlier, f"{above} --> {below}"
+
+
+def test_every_command_of_the_pages_names_what_there_is() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    settings = (ROOT / ".env.example").read_text(encoding="utf-8")
+    seen = 0
+    for page in PAGES:
+        for command in commands(page):
+            seen += 1
+            said = f"{named(page)}: {shlex.join(command)}"
+            if command[0] == "make":
+                assert {word for word in command[1:] if "=" not in word} <= targets, said
+            elif command[0] == "export":
+                assert all(word.partition("=")[0] in settings for word in command[1:]), said
+            elif command[1:3] == ["asset", "materialize"]:
+                check_materialize(page, command[3:], said)
+            elif command[1] == "-m" and command[2].split(".")[0] in ("cs_assets", "cs_assets_tests", "benchmarks"):
+                assert (ROOT / f"{command[2].replace('.', '/')}.py").is_file(), said
+            elif command[1].endswith(".py"):
+                assert (ROOT / command[1]).is_file(), said
+    assert seen > 20
+
+
+def check_materialize(page: Path, arguments: list[str], said: str) -> None:
+    """The assets, the scenario and the run config that a command names are there, or stand on the page."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    for option in ("-m", "--select", "--partition", "--config"):
+        parser.add_argument(option)
+    asked = parser.parse_args(arguments)
+    assert asked.m == "cs_assets.definitions", said
+    selection = dg.AssetSelection.from_coercible(asked.select.split(","))
+    assert selection.resolve(defs.resolve_asset_graph()), said
+    assert asked.partition in (None, "$scenario", *scenario_names()), said  # $scenario: within a loop of the shell
+    if asked.config and (ROOT / asked.config).is_file():
+        assert yaml.safe_load((ROOT / asked.config).read_text(encoding="utf-8"))["ops"], said
+    elif asked.config and not asked.config.startswith("data/out/"):
+        written = [block for block in blocks(page, "yaml") if block.startswith(f"# {asked.config}")]
+        assert written, f"{said}: no example on the page begins with # {asked.config}"
+        for block in written:
+            assert dg.validate_run_config(defs.resolve_implicit_global_asset_job_def(), yaml.safe_load(block)), said

@@ -330,7 +330,7 @@ def first_rows(table: pl.DataFrame) -> TableMetadataValue:
     while structs := [name for name, kind in shown.schema.items() if isinstance(kind, pl.Struct)]:
         shown = shown.unnest(structs, separator=".")
     if shown.width > _STANDING_COLUMNS:
-        columns = [list(map(_cell, column)) for column in shown.head(_LYING_ROWS).iter_columns()]
+        columns = [list(map(_cell, column.to_list())) for column in shown.head(_LYING_ROWS).iter_columns()]
         names = ["column", *(f"row {number + 1}" for number in range(min(shown.height, _LYING_ROWS)))]
         rows = [[name, *cells] for name, cells in zip(shown.columns, columns, strict=True)]
     else:

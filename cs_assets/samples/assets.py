@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from cs_assets import plots
 from cs_assets.automation_conditions import MISSING_OR_OUTDATED
 from cs_assets.model_assets import tracked_figures
 from cs_assets.partitions import scenario_partitions
@@ -53,7 +54,8 @@ def rendered_samples(
         scenario = scenario.with_held_out(config.holdout_templates)
     table = render_samples(scenario, template_variants, atomic_table)
     tags = table.explode("tags", empty_as_null=True).group_by("tags").len().sort("tags")
-    characters = table["message"].str.len_chars().sum() / max(table.height, 1)
+    characters = table["message"].str.len_chars()
+    lengths = plots.length_histogram(characters.to_list())
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
@@ -61,7 +63,8 @@ def rendered_samples(
         metadata={
             "by_fold": dict(table.group_by("fold", maintain_order=True).len().iter_rows()),
             "tags": {tag or "none": count for tag, count in tags.iter_rows()},
-            "mean_message_characters": round(float(characters), 1),
+            "message_lengths": dg.MetadataValue.md(plots.markdown_image(lengths, "message lengths")),
+            "mean_message_characters": round(characters.sum() / max(table.height, 1), 1),
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
         },
     )

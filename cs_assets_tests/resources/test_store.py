@@ -471,11 +471,14 @@ class TestFirstRows:
 
     def test_a_wide_table_lies_on_its_side_with_structs_under_the_names_of_their_slots(self) -> None:
         place = {"param": {"省": "广东省", "市": "深圳市"}}
-        table = pl.DataFrame({"地址": [place] * 9, **{name: list(range(9)) for name in "abcdef"}})
+        table = pl.DataFrame(
+            {"地址": [place] * 9, **{name: list(range(9)) for name in "abcde"}, "tags": [["快", "急"]] * 9}
+        )
         shown = first_rows(table)
         assert [column.name for column in shown.schema.columns] == ["column", "row 1", "row 2", "row 3"]
         assert dict(shown.records[1].data) == {"column": "地址.param.市", **{f"row {n}": "深圳市" for n in (1, 2, 3)}}
         assert dict(shown.records[2].data) == {"column": "a", "row 1": "0", "row 2": "1", "row 3": "2"}
+        assert shown.records[-1].data["row 1"] == '["快", "急"]'
 
     def test_a_null_struct_and_no_rows_at_all_are_shown(self) -> None:
         table = pl.DataFrame({"a": [{"b": "x"}, None]})
