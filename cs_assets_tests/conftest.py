@@ -27,6 +27,8 @@ from cs_assets_tests.tiny_model import write_tiny_model
 
 # The same numbers on every machine, and in the processes that tests start: bfloat16 is for those that have it.
 os.environ["CS_PRECISION"] = "float32"
+# Two workers on two cores, each with a thread for each core, mostly wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 SCENARIOS = Path(__file__).resolve().parent.parent / "data" / "scenarios"
 # The same examples at every run: a property that fails, fails for everyone.
 settings.register_profile("house", max_examples=40, deadline=None, derandomize=True)
