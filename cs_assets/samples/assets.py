@@ -54,8 +54,8 @@ def rendered_samples(
         scenario = scenario.with_held_out(config.holdout_templates)
     table = render_samples(scenario, template_variants, atomic_table)
     tags = table.explode("tags", empty_as_null=True).group_by("tags").len().sort("tags")
-    characters = table["message"].str.len_chars()
-    lengths = plots.length_histogram(characters.to_list())
+    characters = table["message"].str.len_chars().to_list()
+    lengths = plots.length_histogram(characters)
     key = fingerprint(table=table)
     return dg.MaterializeResult(
         value=table,
@@ -64,7 +64,7 @@ def rendered_samples(
             "by_fold": dict(table.group_by("fold", maintain_order=True).len().iter_rows()),
             "tags": {tag or "none": count for tag, count in tags.iter_rows()},
             "message_lengths": dg.MetadataValue.md(plots.markdown_image(lengths, "message lengths")),
-            "mean_message_characters": round(characters.sum() / max(table.height, 1), 1),
+            "mean_message_characters": round(sum(characters) / max(table.height, 1), 1),
             **tracked_figures(context, store, tracking, key, {"rows": table.height}),
         },
     )

@@ -1,0 +1,129 @@
+"""Where a person looks in the UIs of Dagster and MLflow, as functions on a page of a real browser.
+
+`test_ui.py` goes these ways. As a command it takes the pictures of the README, of what `make demo` made and `make dev`
+shows:
+
+    python -m cs_assets_tests.ui_pages docs/images
+"""
+
+import argparse
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+CODE_LOCATION: Final = "__repository__@cs_assets.definitions"
+_DAGSTER, _MLFLOW = "http://127.0.0.1:3000", "http://127.0.0.1:5000"
+_PATIENCE_SECONDS: Final = 120
+# Of a picture in the README: as wide as a page of GitHub shows it at twice the dots, in few colours.
+_WIDTH, _COLOURS = 1440, 64
+
+
+def chromium() -> str | None:
+    """Return the path of the machine's own Chromium, None where it has none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextlib.contextmanager
+def browser_page(width: int = 1440, height: int = 900) -> Iterator["Page"]:
+    """Give an empty page of a browser that nobody sees."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium's sandbox needs rights that root in a container does not have; the pages are our own.
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.context.set_default_timeout(_PATIENCE_SECONDS * 1000)
+        yield page
+        browser.close()
+
+
+def open_graph(page: "Page", dagster: str) -> None:
+    """Open the lineage of all assets, its groups unfolded and as large as fits."""
+    page.goto(f"{dagster}/asset-groups/")
+    page.get_by_text("evaluation", exact=True).first.wait_for()
+    page.keyboard.press("Alt+e")
+    page.get_by_text("kto_judge", exact=True).first.wait_for()
+
+
+def open_partition(page: "Page", dagster: str, asset: str, scenario: str) -> None:
+    """Open what was made of an asset for a scenario."""
+    page.goto(f"{dagster}/assets/{asset}?view=partitions&partition={scenario}")
+    page.get_by_text("Latest materialization").wait_for()
+
+
+def metadata_row(page: "Page", name: str) -> "Locator":
+    """Return the line of the open partition's metadata that has this name."""
+    return page.get_by_role("row").filter(has=page.get_by_text(name, exact=True))
+
+
+def open_plot(page: "Page", name: str, title: str) -> "Locator":
+    """Open a plot of the open partition; return its image."""
+    metadata_row(page, name).get_by_text("[Show Markdown]").click()
+    image = page.get_by_role("img", name=title)
+    image.wait_for()
+    return image
+
+
+def open_mlflow_run(page: "Page", mlflow: str, title: str) -> "Page":
+    """Follow the open partition's link to MLflow; return the page of that run."""
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name=mlflow).first.click()
+    run = opened.value
+    run.get_by_text(title, exact=True).first.wait_for()
+    return run
+
+
+def choose_partitions(page: "Page", *scenarios: str) -> None:
+    """In the dialog that asks what to materialize, choose scenarios and no others."""
+    page.get_by_text("Select a partition or create one").or_(page.get_by_placeholder("Select a partition")).click()
+    for scenario in scenarios:
+        page.locator(".dagster-popover").get_by_text(scenario, exact=True).first.click()
+    chosen = f"{len(scenarios)} partition{'s' * (len(scenarios) > 1)}"
+    page.get_by_text(chosen, exact=True).first.wait_for()
+    page.get_by_text("Launch runs to materialize").click()  # closes the list
+
+
+def _picture(page: "Page", path: Path, *, top: int = 0, height: int | None = None) -> None:
+    """Write what the page shows, or a strip of it, as a small PNG."""
+    from PIL import Image
+
+    page.wait_for_timeout(1500)  # animations end
+    page.screenshot(path=path)
+    with Image.open(path) as whole:
+        strip = whole.crop((0, top, whole.width, top + height if height else whole.height))
+        strip.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def _take_pictures(folder: Path, dagster: str, mlflow: str, scenario: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with browser_page(_WIDTH, 760) as page:
+        open_graph(page, dagster)
+        _picture(page, folder / "graph.png")
+        open_partition(page, dagster, "rendered_samples", scenario)
+        _picture(page, folder / "partition.png")
+        open_partition(page, dagster, "lora_adapter", scenario)
+        open_plot(page, "loss_curve", "loss curve")
+        _picture(page, folder / "loss_curve.png")
+        open_partition(page, dagster, "lora_adapter", scenario)
+        run = open_mlflow_run(page, mlflow, f"lora_adapter/{scenario}")
+        _picture(run, folder / "mlflow.png")
+
+
+def main() -> None:
+    """Take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--dagster", default=_DAGSTER)
+    parser.add_argument("--mlflow", default=_MLFLOW)
+    parser.add_argument("--scenario", default="address_extraction")
+    asked = parser.parse_args()
+    _take_pictures(asked.folder, asked.dagster, asked.mlflow, asked.scenario)
+
+
+if __name__ == "__main__":
+    main()
