@@ -43,6 +43,8 @@ from resources.object_store import digests
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SCENARIO: Final = "scenario_0000"
+# Names a file with the seconds by which the clock of a run is wrong.
+CLOCK: Final = "CS_CHAOS_CLOCK"
 # Every asset of the job `chain`, in its order.
 STAGES: Final = (
     *("atomic_table", "template_variants", "rendered_samples", "labelled_samples", "kto_judge", "filtered_samples"),
@@ -131,9 +133,10 @@ class Place:
     def out(self) -> Path:
         return self.folder / "data" / "out"
 
-    def worker(self, **environment: str) -> "Worker":
-        """Return a worker, which finds `environment` beside what every place has."""
-        ours = {
+    def environment(self) -> dict[str, str]:
+        """Return what processes in this place find, beside what this one does."""
+        kept = {name: value for name, value in os.environ.items() if name not in ("CS_STORE", "MLFLOW_TRACKING_URI")}
+        return kept | {
             "CS_SCENARIOS": str(self.ground.folder / "scenarios"),
             "DAGSTER_HOME": str(self.folder / "home"),
             "CS_GPUS": "0,1",  # pretended: a lease is taken, and the step runs on the CPU
@@ -144,8 +147,12 @@ class Place:
             "OPENAI_MODEL": "loopback",
             "NO_PROXY": "127.0.0.1",
             "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(ROOT),
         }
-        return Worker(self, ours | environment)
+
+    def worker(self, **environment: str) -> "Worker":
+        """Return a worker, which finds `environment` beside what every place has."""
+        return Worker(self, self.environment() | environment)
 
     def take_over(self, made: "Place", without: Sequence[str] = ()) -> None:
         """Copy what another place has made, as if these assets had never been made."""
@@ -309,8 +316,7 @@ class Worker:
         self.place = place
         spawn = get_context("spawn")
         self._driver, there = spawn.Pipe()
-        kept = {name: value for name, value in os.environ.items() if name not in ("CS_STORE", "MLFLOW_TRACKING_URI")}
-        with mock.patch.dict(os.environ, kept | environment, clear=True):
+        with mock.patch.dict(os.environ, environment, clear=True):
             self._process = spawn.Process(target=_work, args=(place.folder, os.getpid(), there))
             self._process.start()
         there.close()

@@ -16,8 +16,10 @@ template variants; first once undisturbed, to be compared with. Then, each with 
 - truncated_table: a table is cut; the stage that reads it is asked for, and again when the one that makes it was.
 - endpoint_gone: the endpoint dies amid the answers; the stage is asked for again when there is one.
 - mlflow_gone: an MLflow server is killed amid a training, and another one is not there from the start.
-- clock_back: the clock jumps back by an hour amid a run (libfaketime, which LIBFAKETIME or Debian's package names).
+- clock_back: the clock jumps back by an hour amid a run: `time.time` does, in the run's process and in its steps; the
+  kernel's own clock, by which files bear their times, stays.
 - two_runs: two runs make the same stages of one partition at once.
+- daemon_killed: `kill -9` of the daemon while a run that it has started is at work; the run goes on to its end.
 
 After each fault these must hold, or it is a violation: what is visible can be read whole; what has the same bytes at
 every run has those of the undisturbed one; no process that the run started outlives it, and no GPU lease is held; what
@@ -48,13 +50,19 @@ from typing import Any, Final
 
 import psutil
 
-from benchmarks.chain_place import STAGES, Ground, Outcome, Place, Worker, variants, wait_for
+from benchmarks.chain_place import CLOCK, SCENARIO, STAGES, Ground, Outcome, Place, Worker, variants, wait_for
 from benchmarks.outcome import LEARNING, add_result_options, add_work_option, circumstances, tell, work_folder
 from cs_assets_tests.llm_endpoint import Reply, serve
 from cs_assets_tests.server_process import running_server
 
 _VICTIMS: Final = {"step": 0.8, "server": 0.1, "run": 0.1}
+_RUN_SECONDS: Final = 1800.0  # longer than any run takes, also on a machine that has other things to do
 _KILLED: Final = ("signal SIGKILL", "exit code 255")  # the second where the server died, which knew how the step ended
+_WITH_QUEUE: Final = """
+telemetry: {enabled: false}
+run_launcher: {module: resources.run_worker, class: WatchfulRunLauncher}
+concurrency: {runs: {max_concurrent_runs: 2}}
+"""
 
 
 @dataclass
@@ -86,13 +94,18 @@ class Trial:
     seconds: Mapping[str, float]
     chance: random.Random
     arguments: argparse.Namespace
+    until: float
+
+    def is_over(self) -> bool:
+        """Whether the time is up for which processes are killed."""
+        return time.monotonic() > self.until
 
 
 def kill(trial: Trial) -> Tally:
     """Kill at random moments until the chain is done, as often as asked for."""
     tally, killed = Tally(), Counter[str]()
     chains = 0
-    while tally.tried < trial.arguments.kills:
+    while tally.tried < trial.arguments.kills and not trial.is_over():
         chains += 1
         place = trial.ground.place("killed")
         _kill_chain(trial, place, tally, killed)
@@ -117,7 +130,7 @@ def _after(trial: Trial, place: Place, ended: Outcome, complete: bool = False) -
 def _kill_chain(trial: Trial, place: Place, tally: Tally, killed: Counter[str]) -> None:
     worker = place.worker()
     try:
-        while (assets := place.remaining()) and tally.tried < trial.arguments.kills:
+        while (assets := place.remaining()) and tally.tried < trial.arguments.kills and not trial.is_over():
             worker.begin(assets)
             if not _moment_has_come(trial, worker):
                 ended = worker.outcome()
@@ -127,6 +140,8 @@ def _kill_chain(trial: Trial, place: Place, tally: Tally, killed: Counter[str]) 
             victim = trial.chance.choices([*_VICTIMS], [*_VICTIMS.values()])[0]
             found, worker = _killed(worker, victim)
             step = place.note_steps()
+            if found is None:
+                continue
             tally.tried += 1
             killed[f"{victim} during {step or 'the start'}"] += 1
             name = f"kill {tally.tried} ({victim} during {step or 'the start'}, seed {trial.arguments.seed})"
@@ -141,7 +156,7 @@ def _kill_chain(trial: Trial, place: Place, tally: Tally, killed: Counter[str]) 
 def _moment_has_come(trial: Trial, worker: Worker) -> bool:
     """Wait for a random moment of some step; return whether it came before the run ended."""
     while True:
-        wait_for(lambda: worker.step() or worker.has_ended())
+        wait_for(lambda: worker.step() or worker.has_ended(), _RUN_SECONDS)
         step = worker.step()
         if worker.has_ended():
             return False
@@ -153,16 +168,23 @@ def _moment_has_come(trial: Trial, worker: Worker) -> bool:
             return True
 
 
-def _killed(worker: Worker, victim: str) -> tuple[list[str], Worker]:
-    """Kill, and return what is wrong with how the run ended, and the worker for the next run."""
+def _killed(worker: Worker, victim: str) -> tuple[list[str] | None, Worker]:
+    """Kill, and return what is wrong with how the run ended, and the worker for the next run.
+
+    None where the kill came too late: the step had done its work, and the run went on to its end.
+    """
     if victim == "run":
         return worker.kill(), worker.place.worker()
     process = wait_for(worker.step) if victim == "step" else worker.server()
-    with contextlib.suppress(Exception):
-        process.kill()
-    ended = worker.outcome(120.0)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if process is not None:
+            process.kill()
+    ended = worker.outcome(_RUN_SECONDS)
     if ended is None:
+        worker.end()
         return ["the run did not end"], worker.place.worker()
+    if ended.success:
+        return None, worker
     unclear = [line for line in ended.reasons.values() if not any(word in line for word in _KILLED)]
     return [f"a killed step says: {line!r}" for line in unclear], worker
 
@@ -181,7 +203,7 @@ def full_disk(trial: Trial) -> Tally:
             with place.worker() as worker:
                 name = f"full_disk in {stage}"
                 said = _said(tally, name, worker.ran([stage]), "no space is left|disk is full|No space left")
-                tally.expect(name, place.broken() + place.differing(trial.reference) + place.paid_twice())
+                tally.expect(name, place.broken() + place.differing(trial.reference))
                 ballast.unlink()
                 _mended(trial, tally, name, worker, [stage], said)
     return tally
@@ -298,7 +320,9 @@ def mlflow_gone(trial: Trial) -> Tally:
         url = running.enter_context(server)
         with place.worker(MLFLOW_TRACKING_URI=url) as worker:
             worker.begin(["lora_adapter"])
-            came = wait_for(lambda: [*place.out.glob("work/lora_adapter/*/*/checkpoints")] or worker.has_ended())
+            came = wait_for(
+                lambda: [*place.out.glob("work/lora_adapter/*/*/checkpoints")] or worker.has_ended(), _RUN_SECONDS
+            )
             running.close()
             ended = worker.outcome()
         name = "mlflow_gone amid a training"
@@ -318,25 +342,22 @@ def mlflow_gone(trial: Trial) -> Tally:
 
 def clock_back(trial: Trial) -> Tally:
     """Set the clock back by an hour while a training runs."""
-    found = [os.environ.get("LIBFAKETIME", ""), *map(str, Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))]
-    library = next((path for path in found if Path(path).is_file()), None)
-    if library is None:
-        return Tally(skipped="no libfaketime: install Debian's package, or name libfaketimeMT.so.1 in LIBFAKETIME")
-    tally, place = Tally(), trial.ground.place("clock")
+    tally, place = Tally(tried=1), trial.ground.place("clock")
     without = ["training_splits", "lora_adapter", "predictions"]
     place.take_over(trial.reference, without)
     clock = place.folder / "clock"
-    clock.write_text("+0", encoding="utf-8")
-    faked = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
-    with place.worker(**faked, FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1") as worker:
+    clock.write_text("0", encoding="utf-8")
+    with place.worker(**{CLOCK: str(clock)}) as worker:
         worker.begin(without)
-        wait_for(lambda: [*place.out.glob("work/lora_adapter/*/*/checkpoints")] or worker.has_ended())
-        amid = not worker.has_ended()
-        clock.write_text("-1h", encoding="utf-8")
-        ended = worker.outcome()
-    tally.tried += 1
+        wait_for(lambda: [*place.out.glob("work/lora_adapter/*/*/checkpoints")] or worker.has_ended(), _RUN_SECONDS)
+        late = ["the run had ended before the clock was set"] * worker.has_ended()
+        clock.write_text("-3600", encoding="utf-8")
+        ended = worker.outcome(_RUN_SECONDS)
     wrong = _after(trial, place, ended, complete=True) if ended else ["the run did not end"]
-    tally.recovered += tally.expect("clock_back", wrong + [] * amid + ["the run had ended before"] * (not amid))
+    began, done = place.steps()
+    if not late and began["lora_adapter"] < done.get("lora_adapter", 0.0):
+        wrong.append("the event log does not show that the clock went back")
+    tally.recovered += tally.expect("clock_back", wrong + late)
     return tally
 
 
@@ -355,6 +376,35 @@ def two_runs(trial: Trial) -> Tally:
     wrong = [f"{len(asked) - len(set(asked))} requests were paid for twice"] * (len(asked) != len(set(asked)))
     wrong += [line for outcome in ended if outcome for line in _after(trial, place, outcome, complete=True)]
     tally.recovered += tally.expect("two_runs", wrong)
+    return tally
+
+
+def daemon_killed(trial: Trial) -> Tally:
+    """Kill the daemon while a run that it has started is at work."""
+    import dagster as dg
+
+    tally, place = Tally(tried=1), trial.ground.place("daemon")
+    place.take_over(trial.reference, ["rendered_samples", "labelled_samples"])
+    (place.folder / "home" / "dagster.yaml").write_text(_WITH_QUEUE, encoding="utf-8")
+    dagster, code = [sys.executable, "-m"], ["-m", "cs_assets.definitions"]
+    tags = json.dumps({"dagster/partition": SCENARIO})
+    options: dict[str, Any] = {"env": place.environment(), "cwd": place.folder, "start_new_session": True}
+    with (place.folder / "daemon.log").open("wb") as log:
+        daemon = psutil.Popen([*dagster, "dagster._daemon", "run", *code], stdout=log, stderr=log, **options)
+        launch = [*dagster, "dagster", "job", "launch", *code, "-j", "twin", "--tags", tags]
+        subprocess.run(launch, stdout=log, stderr=log, check=True, **options)
+    with dg.DagsterInstance.from_config(str(place.folder / "home")) as instance:
+        began = wait_for(lambda: place.steps()[0], _RUN_SECONDS)
+        started = daemon.children(recursive=True)
+        daemon.kill()
+        daemon.wait()
+        wait_for(lambda: instance.get_run_records()[0].dagster_run.is_finished, _RUN_SECONDS)
+        status = instance.get_run_records()[0].dagster_run.status
+    _, alive = psutil.wait_procs(started, timeout=_RUN_SECONDS)
+    wrong = [] if began else ["no step had begun when the daemon was killed"]
+    wrong += [f"process {process.pid} outlived the daemon and its run" for process in alive]
+    ended = Outcome(status is dg.DagsterRunStatus.SUCCESS, {"run": str(status)})
+    tally.recovered += tally.expect("daemon_killed", wrong + place.held_leases() + _after(trial, place, ended, True))
     return tally
 
 
@@ -402,7 +452,7 @@ FAULTS: Final[Mapping[str, Callable[[Trial], Tally]]] = {
     fault.__name__: fault
     for fault in (
         *(kill, full_disk, corrupted_cache, truncated_model, truncated_table),
-        *(endpoint_gone, mlflow_gone, clock_back, two_runs),
+        *(endpoint_gone, mlflow_gone, clock_back, two_runs, daemon_killed),
     )
 }
 
@@ -434,6 +484,7 @@ def main() -> int:
     """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100, help="how many processes are killed")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="kill for so long at most")
     parser.add_argument("--seed", type=int, default=1, help="of every random choice")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage; kill alone can do without")
     parser.add_argument("--only", choices=FAULTS, action="append", help="this fault alone; may be given again")
@@ -446,9 +497,10 @@ def main() -> int:
         began, ended = reference.steps()
         seconds = {step: at - began[step] for step, at in ended.items()}
         tallies = {}
+        until = time.monotonic() + 60 * arguments.minutes
         for name in arguments.only or FAULTS:
             chance = random.Random(f"{arguments.seed} {name}")
-            tallies[name] = FAULTS[name](Trial(ground, reference, seconds, chance, arguments))
+            tallies[name] = FAULTS[name](Trial(ground, reference, seconds, chance, arguments, until))
             print(_row(name, tallies[name]), flush=True)
     found = {name: {k: v for k, v in vars(tally).items() if v not in ("", {}, [])} for name, tally in tallies.items()}
     violations = sum(len(tally.violations) for tally in tallies.values())

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -68,6 +69,17 @@ def endpoint() -> Iterator[Endpoint]:
     """An OpenAI-compatible endpoint on this machine."""
     with serve() as state:
         yield state
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own, of half a megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", place], capture_output=True).returncode:
+        pytest.skip("a disk of its own needs root: run the tests in `unshare -Urm`")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.fixture(scope="session")

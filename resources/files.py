@@ -37,14 +37,15 @@ def room_for(path: Path) -> Iterator[None]:
     except DiskFull:
         raise
     except Exception as error:
-        if _left_no_room(error, path):
+        if left_no_room(error, path):
             raise DiskFull(
                 f"{path}: no space is left on its disk. Make room, and run this again: what is made is kept."
             ) from error
         raise
 
 
-def _left_no_room(error: BaseException, path: Path) -> bool:
+def left_no_room(error: BaseException, path: Path) -> bool:
+    """Whether an error in writing to `path` came of a disk without space, whatever it says itself."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())

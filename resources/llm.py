@@ -14,7 +14,6 @@ The cache file must lie on a local disk: SQLite's write-ahead log does not work 
 
 import base64
 import contextlib
-import errno
 import functools
 import hashlib
 import json
@@ -36,6 +35,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import dagster as dg
 from filelock import FileLock
 from pydantic import BaseModel, Field, JsonValue, field_validator
+
+from resources.files import left_no_room
 
 Client = TypeVar("Client", bound="ChatClient")
 Chunks = Callable[..., Iterator[bytes]]
@@ -284,7 +285,7 @@ class AnswerCache:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> LLMError:
-        is_full = "full" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+        is_full = "full" in str(error) or left_no_room(error, self.path)
         remedy = "make room on its disk" if is_full else "move it away, if it is damaged, or set cache_path"
         return LLMError(f"{self.path} cannot serve as LLM cache ({error}): {remedy}, and run this again")
 

@@ -567,6 +567,18 @@ def test_a_cache_that_was_cut_is_named_with_what_to_do(make_client: MakeClient, 
         make_client().complete(ask(*(f"{number} {'字' * 400}" for number in range(20))))
 
 
+@pytest.mark.parametrize("rest", [20_000, 120_000], ids=["to open it", "to keep an answer"])
+def test_a_full_disk_is_told_with_what_to_do(
+    endpoint: Endpoint, make_client: MakeClient, small_disk: Path, rest: int
+) -> None:
+    endpoint.reply = lambda prompt, nth: completion("字" * 60_000)
+    (small_disk / "ballast").write_bytes(bytes(512 * 1024 - rest))
+    with pytest.raises(LLMError, match=f"{small_disk}.* cannot serve as LLM cache .*: make room on its disk"):
+        make_client(cache_path=small_disk / "llm.sqlite").complete(ask("a", "b", "c"))
+    (small_disk / "ballast").unlink()
+    assert make_client(cache_path=small_disk / "llm.sqlite").complete(ask("a"))[0].text
+
+
 def test_a_file_that_is_no_cache_is_named(make_client: MakeClient, cache_path: Path) -> None:
     cache_path.parent.mkdir()
     cache_path.write_text("this is not a database, but long enough to look like a file " * 20)
