@@ -120,6 +120,7 @@ def test_the_run_of_an_asset_is_found_in_mlflow(page: "Page", site: Site) -> Non
     run = open_mlflow_run(page, site.mlflow, f"rendered_samples/{NAME}")
     run.get_by_text("dagster.partition").first.wait_for()
     run.get_by_role("link", name=NAME).first.wait_for()
+    assert not run.get_by_text("Evaluation runs").count(), "it opens as a training, not as an agent's evaluation"
     run.close()
 
 
@@ -129,7 +130,7 @@ def test_a_backfill_makes_two_partitions(page: "Page", site: Site) -> None:
     choose_partitions(page, NAME, OTHER)
     page.get_by_role("button", name="Launch backfill").click()
     page.goto(f"{site.dagster}/runs?view=backfills")
-    seen(page, page.get_by_text("Completed", exact=True))
+    seen(page, page.get_by_text(re.compile("^Succe(ss|eded)$")))
     open_partition(page, site.dagster, "atomic_table", OTHER)
     assert metadata_row(page, "preview").count() == 1
 

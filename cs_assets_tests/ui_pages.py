@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 CODE_LOCATION: Final = "__repository__@cs_assets.definitions"
 _DAGSTER, _MLFLOW = "http://127.0.0.1:3000", "http://127.0.0.1:5000"
 _PATIENCE_SECONDS: Final = 120
-# Of a picture in the README: as wide as a page of GitHub shows it at twice the dots, in few colours.
-_WIDTH, _COLOURS = 1440, 64
+_STILL_MILLISECONDS: Final = 3000  # until what moves on a page has come to rest; a picture needs it, a test does not
+# Of what is shown small in the README; few colours, so that a clone stays small.
+_WIDTH, _HEIGHT, _COLOURS = 1280, 760, 256
 
 
 def chromium() -> str | None:
@@ -29,7 +30,7 @@ def chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def browser_page(width: int = 1440, height: int = 900) -> Iterator["Page"]:
+def browser_page(width: int = 1920, height: int = 1300) -> Iterator["Page"]:
     """Give an empty page of a browser that nobody sees."""
     from playwright.sync_api import sync_playwright
 
@@ -43,8 +44,9 @@ def browser_page(width: int = 1440, height: int = 900) -> Iterator["Page"]:
 
 
 def open_graph(page: "Page", dagster: str) -> None:
-    """Open the lineage of all assets, its groups unfolded and as large as fits."""
+    """Open the lineage of all assets, its groups unfolded; a small window would leave out the names."""
     page.goto(f"{dagster}/asset-groups/")
+    page.get_by_text("Hide navigation").click()
     page.get_by_text("evaluation", exact=True).first.wait_for()
     page.keyboard.press("Alt+e")
     page.get_by_text("kto_judge", exact=True).first.wait_for()
@@ -88,29 +90,32 @@ def choose_partitions(page: "Page", *scenarios: str) -> None:
     page.get_by_text("Launch runs to materialize").click()  # closes the list
 
 
-def _picture(page: "Page", path: Path, *, top: int = 0, height: int | None = None) -> None:
-    """Write what the page shows, or a strip of it, as a small PNG."""
+def _picture(page: "Page", path: Path) -> None:
+    """Write what the page shows as a small PNG."""
     from PIL import Image
 
-    page.wait_for_timeout(1500)  # animations end
+    page.wait_for_timeout(_STILL_MILLISECONDS)
     page.screenshot(path=path)
-    with Image.open(path) as whole:
-        strip = whole.crop((0, top, whole.width, top + height if height else whole.height))
-        strip.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    with Image.open(path) as shown:
+        shown.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _take_pictures(folder: Path, dagster: str, mlflow: str, scenario: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with browser_page(_WIDTH, 760) as page:
+    with browser_page() as page:
         open_graph(page, dagster)
         _picture(page, folder / "graph.png")
         open_partition(page, dagster, "rendered_samples", scenario)
+        metadata_row(page, "message_lengths").evaluate("row => row.scrollIntoView()")
         _picture(page, folder / "partition.png")
+    with browser_page(_WIDTH, _HEIGHT) as page:
         open_partition(page, dagster, "lora_adapter", scenario)
         open_plot(page, "loss_curve", "loss curve")
         _picture(page, folder / "loss_curve.png")
         open_partition(page, dagster, "lora_adapter", scenario)
         run = open_mlflow_run(page, mlflow, f"lora_adapter/{scenario}")
+        run.get_by_role("tab", name="Model metrics").click()
+        run.get_by_role("button", name="Close").first.click()  # the assistant beside it
         _picture(run, folder / "mlflow.png")
 
 

@@ -26,8 +26,8 @@ from resources.files import write_whole
 # Where `make dev` starts the MLflow UI for the SQLite file.
 LOCAL_UI = "http://127.0.0.1:5000"
 _FOLDER_TAG: Final = "cs_assets.folder"
-# The UI shows an experiment as its kind says: without one, as traces and evaluations of an agent.
-_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
+# Without it the UI takes every run for the evaluation of an agent, and shows traces, of which there are none.
+_AS_TRAINING: Final = "?workflowType=machine_learning"
 # MLflow tells its makers how it is used unless told not to; who wants that sets the variable to false.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # What the URI of a store begins with that lies on this machine; a plain path has no scheme.
@@ -155,7 +155,8 @@ class Tracking(ConfigurableResource):
         run = mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags))
         mlflow.log_params(_shortened(parameters))
         base = self._address.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
-        with _ended(TrackedRun(run.info.run_id, f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}")) as told:
+        url = f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}{_AS_TRAINING}"
+        with _ended(TrackedRun(run.info.run_id, url)) as told:
             yield told
 
     def _reach(self) -> None:
@@ -181,7 +182,8 @@ class Tracking(ConfigurableResource):
         from mlflow.exceptions import MlflowException
 
         try:
-            return dict(MlflowClient(self._address).get_run(run_url.rpartition("/")[2]).data.params)
+            run_id = run_url.rpartition("/")[2].partition("?")[0]
+            return dict(MlflowClient(self._address).get_run(run_id).data.params)
         except MlflowException:
             return {}
 
@@ -208,7 +210,7 @@ class Tracking(ConfigurableResource):
             artifacts = None
         if mlflow.get_experiment_by_name(name) is None:
             with _unless_it_exists():
-                mlflow.create_experiment(name, artifact_location=artifacts, tags=_KIND)
+                mlflow.create_experiment(name, artifact_location=artifacts)
         return mlflow.get_experiment_by_name(name).experiment_id
 
     def version_of(self, name: str, folder: str) -> RegisteredVersion | None:

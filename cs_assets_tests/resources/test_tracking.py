@@ -41,10 +41,10 @@ def test_a_run_keeps_tags_parameters_and_metrics_and_ends_finished(tracking: Tra
     assert run.data.tags["dagster.run_id"] == "abc"
     assert run.data.params == {"learning_rate": "0.01", "base_model": "tiny", "long": "x" * 500}
     assert [(m.step, m.value) for m in client.get_metric_history(tracked.run_id, "loss")] == [(1, 2.0), (2, 1.0)]
-    experiment = client.get_experiment(run.info.experiment_id)
-    assert experiment.name == "地址"
-    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development", "it opens as trainings"
-    assert tracked.url == f"{LOCAL_UI}/#/experiments/{run.info.experiment_id}/runs/{tracked.run_id}"
+    assert client.get_experiment(run.info.experiment_id).name == "地址"
+    page = f"{LOCAL_UI}/#/experiments/{run.info.experiment_id}/runs/{tracked.run_id}"
+    assert tracked.url == f"{page}?workflowType=machine_learning", "it opens as a training"
+    assert tracking.parameters_of(tracked.url) == tracking.parameters_of(page) == run.data.params
 
 
 def test_an_exception_marks_the_run_as_failed_and_goes_on_up(tracking: Tracking, client: MlflowClient) -> None:
