@@ -189,7 +189,9 @@ def _fill(target: Path, work: Path, wanted: ModelFolder, make: Make) -> ModelFol
     """Make a model folder beside its place and put it there; its work folder goes when all is done."""
     with whole_folder(target) as folder:
         made = ModelFolder.model_validate(wanted.model_dump() | {"metrics": dict(make(folder, work))})
-        manifest = _Manifest(**made.model_dump(), files=digests(folder)).model_dump(exclude={"path"})
+        files = digests(folder)
+        files.pop(MANIFEST, None)  # that of a folder which this one is a copy of
+        manifest = _Manifest(**made.model_dump(), files=files).model_dump(exclude={"path"})
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
     shutil.rmtree(work, ignore_errors=True)
     return made
