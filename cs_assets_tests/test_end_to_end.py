@@ -21,6 +21,7 @@ from cs_assets.quality.review import read_review
 from cs_assets.training.splits import TEST_SPLITS
 from cs_assets_tests.conftest import copy_small_scenario
 from resources.base_model import BaseModels
+from resources.model_folders import MANIFEST
 from resources.store import Store, fingerprint, io_managers
 from resources.tracking import Tracking
 
@@ -156,7 +157,7 @@ def test_a_judge_is_asked_about_what_the_rules_let_through_if_it_may_reject(
     store = Store(root=str(root))
 
     def with_threshold(folder: Path, work: Path) -> dict[str, float]:
-        shutil.copytree(store.path_of(judge), folder, dirs_exist_ok=True)
+        shutil.copytree(store.path_of(judge), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
         Calibration.load(folder).model_copy(update={"threshold": threshold}).save(folder)
         return judge.metrics
 
