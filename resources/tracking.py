@@ -46,6 +46,11 @@ def default_tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('data') / 'out' / 'mlflow.db'}"
 
 
+def run_id_of(run_url: str) -> str:
+    """Return the id of the run that a URL, as `TrackedRun` tells it, leads to."""
+    return run_url.rpartition("/")[2].partition("?")[0]
+
+
 def _shortened(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Return parameters as MLflow takes them: texts of at most 500 characters."""
     return {key: str(value)[:500] for key, value in parameters.items()}
@@ -182,8 +187,7 @@ class Tracking(ConfigurableResource):
         from mlflow.exceptions import MlflowException
 
         try:
-            run_id = run_url.rpartition("/")[2].partition("?")[0]
-            return dict(MlflowClient(self._address).get_run(run_id).data.params)
+            return dict(MlflowClient(self._address).get_run(run_id_of(run_url)).data.params)
         except MlflowException:
             return {}
 

@@ -29,7 +29,7 @@ from cs_assets_tests.given_asset import given
 from cs_assets_tests.release.conftest import Train
 from resources.base_model import BaseModels
 from resources.store import ModelFolder, Store, io_managers
-from resources.tracking import Tracking
+from resources.tracking import Tracking, run_id_of
 
 NAME, OTHER = "address_extraction", "another_extraction"
 SHARE = Interval(mean=0.9, low=0.8, high=1.0, n=20)
@@ -221,7 +221,7 @@ def test_a_gain_is_packed_registered_and_champion(releases: Releases) -> None:
         "champion": True,
         "outcome": f"{NAME} version 1 is champion",
     }
-    assert metadata["mlflow_run"].endswith(champion.run_id)
+    assert run_id_of(metadata["mlflow_run"]) == champion.run_id
 
 
 def test_a_release_in_a_bucket_is_registered_by_its_url_and_served_from_a_copy(

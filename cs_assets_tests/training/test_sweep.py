@@ -23,7 +23,7 @@ from cs_assets.training.assets import JointAdapterConfig, LoraAdapterConfig, Lor
 from cs_assets.training.sweep import SEARCHED, Sweep, SweepSettings, best_trial, outcome, run_config
 from cs_assets_tests.learning.conftest import SMALL, Interrupted
 from resources.store import Store, io_managers
-from resources.tracking import TrackedRun, Tracking
+from resources.tracking import TrackedRun, Tracking, run_id_of
 
 NAME = "address_extraction"
 CONVERSATIONS = [
@@ -280,7 +280,7 @@ def test_the_asset_keeps_its_trials_and_the_adapter_takes_the_best_config_as_it_
 
 
 def nested_runs(tracking: Tracking, parent_url: str) -> list[Any]:
-    client, parent = MlflowClient(tracking.uri), parent_url.rpartition("/")[2]
+    client, parent = MlflowClient(tracking.uri), run_id_of(parent_url)
     found = client.search_runs(
         [client.get_run(parent).info.experiment_id], f"tags.mlflow.parentRunId = '{parent}'", order_by=["start_time"]
     )
