@@ -134,7 +134,7 @@ class _Exhausted(Exception):
     """The budget does not allow another call; the message says which limit."""
 
 
-class _Oversized(Exception):
+class Oversized(Exception):
     """The endpoint sent more than any answer is; the message says than what."""
 
 
@@ -452,9 +452,12 @@ class ChatClient:
         shown_url = _shown(base_url)
         if not (api_key and api_key.isascii() and _is_one_word(api_key)):
             raise LLMError("OPENAI_API_KEY is empty or holds a space, a line break or such: copy it once more")
-        bounded = openai.DefaultHttpxClient(event_hooks={"response": [_bounded(timeout_seconds)]})
         self._openai = openai.OpenAI(
-            api_key=api_key, base_url=base_url, timeout=timeout_seconds, max_retries=0, http_client=bounded
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout_seconds,
+            max_retries=0,
+            http_client=bounded_http_client(timeout_seconds),
         )
         self._endpoint, self._model = f"{shown_url} (OPENAI_BASE_URL)", model
         self._secrets = _secrets(api_key, base_url)
@@ -606,7 +609,7 @@ class ChatClient:
             return self._refusal(error, request.model)
         except (openai.APITimeoutError, TimeoutError):
             return _Failure("timeout", f"{self._endpoint} did not answer within timeout_seconds", "retry")
-        except _Oversized as error:  # paid for, and as long when it is asked for again
+        except Oversized as error:  # paid for, and as long when it is asked for again
             return _Failure("oversized", f"{self._endpoint} sent {error}", "reject")
         except openai.APIConnectionError:
             return _Failure("unreachable", f"{self._endpoint} cannot be reached", "retry")
@@ -737,15 +740,19 @@ def _tokens(told: Any) -> int:
     return told or 0
 
 
-def _bounded(seconds: float) -> Callable[[Any], None]:
-    """Return a hook of the HTTP client: the body of a response ends by then, and before it fills the memory."""
+def bounded_http_client(seconds: float) -> Any:
+    """Return an HTTP client for `openai.OpenAI`: a response ends by then, and before it fills the memory.
+
+    Who reads a response that does not meets TimeoutError or Oversized, which `openai` wraps in nothing of its own.
+    """
+    import openai
 
     def bound(response: Any) -> None:
         compressed = response.headers.get("content-encoding", "identity") != "identity"
         most = MAX_COMPRESSED_BYTES if compressed else MAX_ANSWER_BYTES
         response.iter_raw = _bounded_chunks(response.iter_raw, most, time.monotonic() + seconds)
 
-    return bound
+    return openai.DefaultHttpxClient(event_hooks={"response": [bound]})
 
 
 def _bounded_chunks(chunks: Chunks, most: int, deadline: float) -> Chunks:
@@ -754,9 +761,9 @@ def _bounded_chunks(chunks: Chunks, most: int, deadline: float) -> Chunks:
         for chunk in chunks(chunk_size):
             arrived += len(chunk)
             if arrived > most:
-                raise _Oversized(f"more than {most} bytes")
+                raise Oversized(f"an answer of more than {most} bytes")
             if time.monotonic() > deadline:
-                raise TimeoutError
+                raise TimeoutError("the answer did not end in time")
             yield chunk
 
     return bounded

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from cs_assets.learning.conversations import Message
 from cs_assets.learning.inference import ReportBatch, nobody
+from resources.llm import Oversized, bounded_http_client
 
 # Not OPENAI_API_KEY: that one is OpenAI's business, and an endpoint of one's own has none of it.
 KEY_VARIABLE: Final = "CS_ENDPOINT_KEY"
-_TIMEOUT_SECONDS: Final = 600.0
 
 
 class EndpointError(RuntimeError):
@@ -41,6 +41,7 @@ def generate_at(
     *,
     max_new_tokens: int,
     attempts: int = 6,
+    timeout_seconds: float = 600.0,
     report: ReportBatch = nobody,
 ) -> list[str]:
     """Answer each prompt greedily, as far as the endpoint does at temperature 0.
@@ -50,6 +51,7 @@ def generate_at(
         prompts: chat messages, one list per case.
         max_new_tokens: an answer is cut there.
         attempts: how often a request is sent that meets 429, a server's error or silence, waiting longer each time.
+        timeout_seconds: a request that is not answered in full by then counts as silence, or ends the batch.
         report: is told (done, total).
 
     Returns:
@@ -62,7 +64,11 @@ def generate_at(
 
     key = os.environ.get(KEY_VARIABLE, "")
     client = openai.OpenAI(
-        base_url=served.url, api_key=key or "none", timeout=_TIMEOUT_SECONDS, max_retries=attempts - 1
+        base_url=served.url,
+        api_key=key or "none",
+        timeout=timeout_seconds,
+        max_retries=attempts - 1,
+        http_client=bounded_http_client(timeout_seconds),
     )
 
     def answer(prompt: list[Message]) -> str:
@@ -81,7 +87,7 @@ def generate_at(
                 future.result()
                 if done % served.concurrency == 0 or done == len(prompts):
                     report(done, len(prompts))
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, TimeoutError, Oversized) as error:
             # Without its cause, which Dagster would keep: some endpoints repeat the key in what they say.
             raise EndpointError(_told(served, str(error), key)) from None
         finally:
@@ -95,6 +101,6 @@ def _told(served: Served, said: str, key: str) -> str:
     scheme, _, rest = served.url.rpartition("://")
     shown = f"{scheme}://{rest.rpartition('@')[2]}"
     return (
-        f"{shown}, model {served.model!r}: {safe[:300]} Look at `endpoint` and `served_models` in the run config, "
-        f"and at {KEY_VARIABLE} if the endpoint wants a key."
+        f"{shown}, model {served.model!r}: {safe[:300].rstrip('. ')}. Look at `endpoint` and `served_models` "
+        f"in the run config, and at {KEY_VARIABLE} if the endpoint wants a key."
     )

@@ -5,7 +5,7 @@ import traceback
 import pytest
 
 from cs_assets.learning.endpoint import KEY_VARIABLE, EndpointError, Served, generate_at
-from cs_assets_tests.llm_endpoint import Endpoint, Reply, completion, failure
+from cs_assets_tests.llm_endpoint import Endpoint, Reply, completion, dripping, failure
 
 PROMPTS = [[{"role": "system", "content": "简短"}, {"role": "user", "content": f"问题{n}"}] for n in range(9)]
 
@@ -69,6 +69,17 @@ def test_an_endpoint_that_is_not_there_is_named() -> None:
 def test_an_answer_that_is_no_completion_is_an_endpoint_error(endpoint: Endpoint) -> None:
     endpoint.reply = lambda prompt, nth: Reply(body={"hello": "world"})
     with pytest.raises(EndpointError, match="no chat completion"):
+        generate_at(Served(endpoint.url, "m"), PROMPTS[:1], max_new_tokens=7, attempts=1)
+
+
+def test_an_answer_that_never_ends_ends_the_batch() -> None:
+    with dripping() as url, pytest.raises(EndpointError, match=r"model 'm': the answer did not end in time\. Look at"):
+        generate_at(Served(url, "m"), PROMPTS[:1], max_new_tokens=7, attempts=1, timeout_seconds=0.3)
+
+
+def test_an_answer_that_would_fill_the_memory_ends_the_batch(endpoint: Endpoint) -> None:
+    endpoint.reply = lambda prompt, nth: completion("x" * 50_000_000)
+    with pytest.raises(EndpointError, match=r"model 'm': an answer of more than 4000000 bytes\. Look at"):
         generate_at(Served(endpoint.url, "m"), PROMPTS[:1], max_new_tokens=7, attempts=1)
 
 

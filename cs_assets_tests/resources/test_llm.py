@@ -3,7 +3,6 @@
 What does not belong here: prompts and the stages that send them.
 """
 
-import contextlib
 import gzip
 import json
 import os
@@ -19,7 +18,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import resources.llm
-from cs_assets_tests.llm_endpoint import PAID, Endpoint, Reply, completion, echo, failure
+from cs_assets_tests.llm_endpoint import PAID, Endpoint, Reply, completion, dripping, echo, failure
 from resources.llm import LLM, Budget, ChatClient, ChatRequest, LLMError, ParseFailure, parse_json_object, request_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,39 +247,20 @@ def test_an_answer_that_would_fill_the_memory_is_rejected_and_not_asked_for_agai
     results = make_client().complete(ask("long", "refused", "bomb", "good"))
     assert [result.status for result in results] == ["rejected"] * 3 + ["ok"]
     assert [str(result.error).rpartition(" sent ")[2] for result in results[:3]] == [
-        "more than 4000000 bytes",
-        "more than 4000000 bytes",
-        "more than 64000 bytes",
+        "an answer of more than 4000000 bytes",
+        "an answer of more than 4000000 bytes",
+        "an answer of more than 64000 bytes",
     ]
     assert len(endpoint.bodies) == 4
 
 
 def test_an_answer_that_never_ends_times_out(tmp_path: Path) -> None:
-    """Each byte comes in time, so that no read waits too long."""
-
-    class Dripping(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            with contextlib.suppress(OSError):
-                while True:
-                    self.wfile.write(b" ")
-                    time.sleep(0.05)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/v1"
+    with dripping() as url:
         client = ChatClient(
             api_key=KEY, base_url=url, model="m", cache_path=tmp_path / "c", timeout_seconds=0.3, max_attempts=1
         )
-        try:
-            with pytest.raises(LLMError, match="did not answer within timeout_seconds"):
-                client.complete(ask("a"))
-        finally:
-            server.shutdown()
+        with pytest.raises(LLMError, match="did not answer within timeout_seconds"):
+            client.complete(ask("a"))
 
 
 NO_TOKENS: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
