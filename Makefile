@@ -4,7 +4,7 @@
 # make scenario NAME=order_return FAMILY=extraction      a folder to begin a scenario with
 # make lint      ruff and mypy
 # make install   the environment in .venv, which the others make themselves
-# make clean     throws away what was made; answers of an LLM that were paid for stay
+# make clean     throws away what was made, models and their registry too; people's verdicts and paid LLM answers stay
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,4 +48,4 @@ dev: install
 	DAGSTER_HOME="$(CURDIR)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
 
 clean:
-	@if [ -d data/out ]; then find data/out -mindepth 1 -maxdepth 1 ! -name 'llm.sqlite*' -exec rm -rf {} +; fi
+	@if [ -d data/out ]; then find data/out -mindepth 1 -maxdepth 1 ! -name 'llm.sqlite*' ! -name reviews -exec rm -rf {} +; fi

@@ -62,6 +62,10 @@ def _from_environment(**names: str) -> dict[str, Any]:
     return {field: dg.EnvVar(name) for field, name in names.items() if os.environ.get(name)}
 
 
+def _numbers_from_environment(**names: str) -> dict[str, Any]:
+    return {field: dg.EnvVar.int(name) for field, name in names.items() if os.environ.get(name)}
+
+
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Return the definitions; `resource_overrides` replaces resources by key, as tests do."""
     resources: dict[str, Any] = {
@@ -74,7 +78,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
                 base_url="OPENAI_BASE_URL",
                 model="OPENAI_MODEL",
                 embedding_model="OPENAI_EMBEDDING_MODEL",
-            )
+            ),
+            **_numbers_from_environment(max_calls="CS_LLM_MAX_CALLS", max_tokens="CS_LLM_MAX_TOKENS"),
         ),
         "failure_webhook": Webhook(**_from_environment(url="CS_FAILURE_WEBHOOK")),
         **io_managers(default_root()),

@@ -61,7 +61,7 @@ def new_scenario(name: str, family: str) -> Path:
         folder = Path(beside) / name
         shutil.copytree(example, folder, ignore=_left_out(example))
         spec = folder / SCENARIO_FILE
-        spec.write_text(_renamed(spec.read_text(encoding="utf-8"), name, example.name), encoding="utf-8")
+        spec.write_text(_renamed(spec.read_text(encoding="utf-8"), folder, example.name), encoding="utf-8")
         folder.rename(target)
     load_scenario(name)
     return target
@@ -74,21 +74,34 @@ def _left_out(example: Path) -> Callable[[str, list[str]], list[str]]:
         if Path(folder) == example:
             return [REAL_STYLE_FILE]
         if Path(folder) == example / "templates" / "human":
-            return sorted(entry for entry in entries if entry.endswith(".j2"))[_SEEDS:]
+            return sorted((entry for entry in entries if entry.endswith(".j2")), key=_by_number)[_SEEDS:]
         return []
 
     return names
 
 
-def _renamed(spec: str, name: str, example: str) -> str:
+def _by_number(entry: str) -> tuple[int, str]:
+    """Sort 9 before 100."""
+    number = re.match(r"\d+", entry)
+    return int(number[0]) if number else 0, entry
+
+
+def _renamed(spec: str, folder: Path, example: str) -> str:
     """Return the text of `scenario.yaml` with a title of its own and a word on what to change."""
     body = spec.partition("\n")[2] if spec.startswith("#") else spec
-    head = (
-        f"# {name}: begun with what {example} has. Yours to change, in this order: title and instruction; the seeds\n"
-        "# in templates/human; the answers in templates/bot; examples.jsonl, real messages with their answers (or an\n"
-        f"# empty file). {REAL_STYLE_FILE}, messages as people write them, frozen, labelled by hand, makes the test.\n"
-    )
-    return head + re.sub(r"^title:.*$", f"title: {name}", body, count=1, flags=re.MULTILINE)
+    tables = sorted(file.name for file in folder.iterdir() if file.suffix in (".yaml", ".json"))
+    answers = sorted(file.name for file in (folder / "templates").iterdir() if file.name != "human")
+    steps = [
+        "title, owners, instruction",
+        *(f"{file}: what the family asks and answers" for file in tables if file != SCENARIO_FILE),
+        "templates/human: how customers write",
+        *(f"templates/{file}: how they are answered" for file in answers),
+        "examples.jsonl: real messages with their answers, or an empty file",
+        f"{REAL_STYLE_FILE}: what people wrote, labelled by someone who has not read the templates; it only tests",
+    ]
+    head = [f"# {folder.name}: begun with what {example} has. Yours to change, in this order:"]
+    head += [f"# {number}. {step}" for number, step in enumerate(steps, start=1)]
+    return "\n".join([*head, re.sub(r"^title:.*$", f"title: {folder.name}", body, count=1, flags=re.MULTILINE)])
 
 
 def main() -> int:

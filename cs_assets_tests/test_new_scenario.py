@@ -1,5 +1,6 @@
 """`make scenario`: for every family a folder that validates and materializes; a bad name makes nothing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,10 @@ def test_the_data_of_a_new_scenario_materialize(folder: Path, tmp_path: Path, fa
     made = new_scenario("order_return", family)
     text = (made / "scenario.yaml").read_text(encoding="utf-8")
     assert text.startswith("# order_return: begun with what ")
-    comments = [line for line in text.splitlines()[3:] if "# " in line]
+    head, body = text.partition("family:")[::2]
+    assert all(len(line) <= 120 for line in head.splitlines())
+    assert all((made / word.rstrip(":")).exists() for word in re.findall(r"^# \d+\. (\S+):", head, re.MULTILINE)[:-1])
+    comments = [line for line in body.splitlines() if "# " in line]
     assert comments, "the example's comments are kept"
     scenario = load_scenario("order_return")
     assert scenario.spec.title == "order_return"
@@ -69,7 +73,9 @@ def test_the_data_of_a_new_scenario_materialize(folder: Path, tmp_path: Path, fa
 
 def test_a_folder_without_units_begins_with_a_few_seeds(folder: Path) -> None:
     new_scenario("order_return", "extraction")
-    assert 5 <= len(load_scenario("order_return").seeds()) <= 12
+    assert [seed.partition("_")[0] for seed in sorted(load_scenario("order_return").seeds())] == [
+        f"{number:02}" for number in range(1, 13)
+    ]
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "", ".hidden", "a" * 65, "two words", "-x", "x\n"])

@@ -64,14 +64,14 @@ def endpoint_with_password() -> Iterator[tuple[Endpoint, str]]:
 
 def materialize(work: Path, *assets: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Materialize assets as a person does, with all secrets in the environment; what is printed is kept as well."""
-    environment = os.environ | SECRETS | settings
-    environment |= {
+    places = {
         "DAGSTER_HOME": str(work / "home"),
         "CS_SCENARIOS": str(work.parent / "scenarios"),
         "CS_STORE": str(work / "out"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{work / 'mlflow.db'}",
         "PYTHONPATH": str(ROOT),
     }
-    environment.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
+    environment = os.environ | SECRETS | places | settings
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "cs_assets.definitions"]
     finished = subprocess.run(
         [*command, "--select", ",".join(assets), "--partition", "address_extraction"],
