@@ -1,6 +1,7 @@
 """The pages of the documentation are true of the code: what they list, name, link to and tell a person to type."""
 
 import argparse
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,11 +13,16 @@ import pytest
 import yaml
 
 from cs_assets.definitions import defs
-from cs_assets.scenario import load_scenario, scenario_names
+from cs_assets.families.dialogue.family import Options
+from cs_assets.families.intent import IntentOptions
+from cs_assets.families.tool_call.family import Settings
+from cs_assets.scenario import ATOM_BUNDLES, Counts, ScenarioSpec, load_scenario, scenario_names
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data/reference", "data/scenarios", "docs")
 PAGES = [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
+# Read where a process starts, so that .env is too late for them.
+OF_THE_SHELL = {"DAGSTER_HOME", "PATH"}
 IN_CHINESE = {
     ROOT / "README.md": ROOT / "README.zh-CN.md",
     ROOT / "CONTRIBUTING.md": ROOT / "docs" / "zh" / "contributing.md",
@@ -52,6 +58,20 @@ def test_the_slots_of_shipping_are_all_listed(name: str) -> None:
         r"^> 名字\.param\.输出 .*(?:\n> .*)*", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE
     )
     assert sorted(listed.replace(">", "").split()) == sorted(load_scenario("address_extraction").slots)
+
+
+@pytest.mark.parametrize(("name", "required"), [("docs/scenario.md", "required"), ("docs/zh/scenario.md", "必填")])
+def test_the_keys_of_scenario_yaml_and_the_slots_of_every_bundle_are_all_listed(name: str, required: str) -> None:
+    page = (ROOT / name).read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", page, re.MULTILINE)) == {
+        key: required if field.is_required() else f"`{json.dumps(field.default)}`"
+        for model in (ScenarioSpec, Counts, Options, IntentOptions, Settings)
+        for key, field in model.model_fields.items()
+    }
+    listed = re.findall(r"^### `(\w+)`\n\n.+\n\n((?:> .+\n)+)", page, re.MULTILINE)
+    assert {bundle: sorted(slots.replace(">", "").split()) for bundle, slots in listed} == {
+        bundle: sorted(slots) for bundle, slots in ATOM_BUNDLES.items()
+    }
 
 
 def test_no_page_holds_a_placeholder() -> None:
@@ -117,7 +137,8 @@ def test_every_command_of_the_pages_names_what_there_is() -> None:
             if command[0] == "make":
                 assert {word for word in command[1:] if "=" not in word} <= targets, said
             elif command[0] == "export":
-                assert all(word.partition("=")[0] in settings for word in command[1:]), said
+                names = {word.partition("=")[0] for word in command[1:]} - OF_THE_SHELL
+                assert all(name in settings for name in names), said
             elif command[1:3] == ["asset", "materialize"]:
                 check_materialize(page, command[3:], said)
             elif command[1] == "-m" and command[2].split(".")[0] in ("cs_assets", "cs_assets_tests", "benchmarks"):
