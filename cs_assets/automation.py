@@ -44,7 +44,7 @@ train_job = _job(
 evaluate_job = _job(
     "evaluate",
     dg.AssetSelection.assets("predictions", "retention", "evaluation_report"),
-    "Asks the models that are there again, and writes the report.",
+    "Asks the models that are there what they were not asked yet, and writes the report.",
 )
 # Dagster lets no job bear the name of an asset.
 release_job = _job(
@@ -172,7 +172,7 @@ def reason_of(event: dg.DagsterEvent) -> str:
     job=evaluate_job,
     cron_schedule="0 3 * * 1",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Mondays at three (UTC): every scenario that has an adapter is evaluated again.",
+    description="Mondays at three (UTC): for every scenario that has an adapter, all models are asked anew.",
 )
 def weekly_evaluation(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
     """Request the evaluation of each scenario that is there and has an adapter."""
@@ -181,7 +181,8 @@ def weekly_evaluation(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunR
     if not names:
         return dg.SkipReason("no scenario has an adapter yet")
     week = context.scheduled_execution_time.strftime("%G-W%V")
-    return [dg.RunRequest(run_key=f"{name}:{week}", partition_key=name) for name in names]
+    anew = {"ops": {name: {"config": {"again": week}} for name in ("predictions", "retention")}}
+    return [dg.RunRequest(run_key=f"{name}:{week}", partition_key=name, run_config=anew) for name in names]
 
 
 cheap_stages = dg.AutomationConditionSensorDefinition(

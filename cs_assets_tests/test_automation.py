@@ -367,6 +367,9 @@ def test_the_weekly_evaluation_asks_for_scenarios_that_have_an_adapter(two_scena
             instance.report_runless_asset_event(dg.AssetMaterialization("lora_adapter", partition=name))
         [request] = requested()
     assert (request.partition_key, request.run_key) == (OTHER, f"{OTHER}:2026-W48")
+    assert request.run_config == {
+        "ops": {name: {"config": {"again": "2026-W48"}} for name in ("predictions", "retention")}
+    }
 
 
 def test_the_cheap_stages_are_made_where_they_are_missing_once(

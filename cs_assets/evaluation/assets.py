@@ -258,6 +258,7 @@ def retention(
             adapter=adapter.fingerprint if adapter else "",
             items=[item.model_dump() for item in items],
             max_new_tokens=settings.max_new_tokens,
+            **({"again": settings.again} if settings.again else {}),
             **task_inputs(tasks, settings.task_folder),
         )
 

@@ -74,6 +74,9 @@ class PredictionSettings(SamplingSettings, AnsweringSettings):
         description="Tells what `endpoint` serves from what it served under the same names before, with other weights "
         "or options. Answers of another version are not taken for its own.",
     )
+    again: str = Field(
+        default="", description="Another word than before asks all models anew; weekly_evaluation writes the week."
+    )
     concurrency: int = Field(default=8, description="Requests that `endpoint` gets at a time.", ge=1)
 
     def tokens(self, scenario: Scenario) -> int:
@@ -128,6 +131,7 @@ class Exam:
             "prompts": self.asked,
             "max_new_tokens": self.settings.tokens(self.scenario),
             **(self._sampling().model_dump() | {"drawn": "gumbel"} if self.model == "best_of_n" else {}),
+            **({"again": self.settings.again} if self.settings.again else {}),
             **({"served": [served.url, served.model, self.settings.served_version]} if served else {}),
         }
 

@@ -46,6 +46,9 @@ class RetentionSettings(BaseModel):
     max_new_tokens: int = Field(
         default=128, description="An answer is cut there; a base that works a sum out needs room for it.", ge=1
     )
+    again: str = Field(
+        default="", description="Another word than before asks all models anew; weekly_evaluation writes the week."
+    )
     generation_batch_size: int = by_profile(demo=20, full=64, description="Questions at a time.", ge=1)
     tasks: list[str] = Field(
         default=[],

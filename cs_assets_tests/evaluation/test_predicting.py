@@ -105,6 +105,7 @@ def test_who_answers_counts_for_the_answers_and_how_fast_does_not(scenario: Scen
 
     served = {"endpoint": "http://a/v1", "served_models": {"tuned": "m"}}
     assert key(**served) == key(**served, concurrency=1)
+    assert len({key(), key(again="2026-W47"), key(again="2026-W48")}) == 3
     others = ({"served_models": {"tuned": "n"}}, {"served_version": "v2"})
     assert len({key(), key(**served), *(key(**served | other) for other in others)}) == 4
     assert key() == key(served_models={"tuned": "m"}, served_version="v2")
