@@ -41,6 +41,9 @@ lint: install
 
 dev: install
 	@mkdir -p data/out
+	@# A server that is stopped while it makes its file could never use it.
+	@[ -f data/out/mlflow.db ] || $(BIN)/python -c 'from resources.tracking import Tracking; Tracking(uri="sqlite:///data/out/mlflow.db").client()' \
+	  2>data/out/mlflow.log
 	@# The port stands in the links that the assets keep (resources/tracking.py).
 	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port 5000 \
 	  --backend-store-uri sqlite:///data/out/mlflow.db --default-artifact-root data/out/mlflow-artifacts >data/out/mlflow.log 2>&1 & \

@@ -78,6 +78,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
                 base_url="OPENAI_BASE_URL",
                 model="OPENAI_MODEL",
                 embedding_model="OPENAI_EMBEDDING_MODEL",
+                cache_path="CS_LLM_CACHE",
             ),
             **_numbers_from_environment(max_calls="CS_LLM_MAX_CALLS", max_tokens="CS_LLM_MAX_TOKENS"),
         ),

@@ -21,7 +21,6 @@ from cs_assets.scenario import (
     REAL_STYLE_FILE,
     SCENARIO_FILE,
     SCENARIO_NAME,
-    load_scenario,
     scenario_names,
     scenarios_folder,
 )
@@ -63,7 +62,6 @@ def new_scenario(name: str, family: str) -> Path:
         spec = folder / SCENARIO_FILE
         spec.write_text(_renamed(spec.read_text(encoding="utf-8"), folder, example.name), encoding="utf-8")
         folder.rename(target)
-    load_scenario(name)
     return target
 
 
@@ -101,7 +99,7 @@ def _renamed(spec: str, folder: Path, example: str) -> str:
     ]
     head = [f"# {folder.name}: begun with what {example} has. Yours to change, in this order:"]
     head += [f"# {number}. {step}" for number, step in enumerate(steps, start=1)]
-    return "\n".join([*head, re.sub(r"^title:.*$", f"title: {folder.name}", body, count=1, flags=re.MULTILINE)])
+    return "\n".join([*head, re.sub(r"^title:.*$", f'title: "{folder.name}"', body, count=1, flags=re.MULTILINE)])
 
 
 def main() -> int:

@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cs_assets.definitions import defs
+import dagster as dg
+import pytest
+
+from cs_assets.definitions import build_defs, defs
+from resources.llm import LLM
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAIN = {
@@ -47,6 +51,26 @@ def test_all_partitioned_assets_share_one_partitions_definition() -> None:
     graph = defs.resolve_asset_graph()
     found = {graph.get(key).partitions_def for key in graph.get_all_asset_keys()} - {None}
     assert len(found) == 1
+
+
+def test_the_budget_and_the_cache_of_the_llm_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"OPENAI_MODEL": "m", "OPENAI_API_KEY": "key-of-mine", "CS_LLM_MAX_CALLS": "7"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CS_LLM_CACHE", str(tmp_path / "answers.sqlite"))
+    monkeypatch.delenv("CS_LLM_MAX_TOKENS", raising=False)
+    seen = {}
+
+    @dg.asset
+    def asking(llm: LLM) -> None:
+        llm.client()
+        seen.update(max_calls=llm.max_calls, max_tokens=llm.max_tokens)
+
+    resources = build_defs().resources or {}
+    assert dg.materialize([asking], resources={"llm": resources["llm"]}).success
+    assert seen == {"max_calls": 7, "max_tokens": None}
+    assert (tmp_path / "answers.sqlite").exists()
 
 
 def test_importing_the_definitions_loads_no_heavy_library() -> None:

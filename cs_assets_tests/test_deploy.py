@@ -55,6 +55,18 @@ def test_the_volume_claim_is_the_one_that_pods_mount_and_can_be_written_from_sev
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
+def test_what_is_written_beside_the_store_is_in_the_volume_too() -> None:
+    """An answer that was paid for outlives the pod that asked, and the user of the image may write it."""
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    [line] = re.findall(r"^ENV (.+)$", text, re.MULTILINE)
+    settings = dict(setting.split("=") for setting in line.split())
+    assert settings["CS_STORE"] == "/store"
+    assert all(settings[name].startswith("/store/") for name in ("CS_LLM_CACHE", "CS_MODEL_CACHE"))
+    assert "chown cs /opt/dagster/dagster_home /store" in text
+    [values] = content("k8s/values.yaml")["dagster-user-deployments"]["deployments"]
+    assert values["podSecurityContext"] == {"fsGroup": 1000}
+
+
 def test_what_the_image_copies_is_there_and_sent_to_the_builder() -> None:
     lines = (DEPLOY / "Containerfile").read_text(encoding="utf-8").splitlines()
     copied = [source for line in lines if line.startswith("COPY ") for source in line.split()[1:-1]]

@@ -78,6 +78,12 @@ def test_a_folder_without_units_begins_with_a_few_seeds(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["2024", "no", "null", "1e3", "订单退货", "_", "0x1F"])
+def test_a_name_that_yaml_would_read_otherwise_is_one(folder: Path, name: str) -> None:
+    new_scenario(name, "extraction")
+    assert load_scenario(name).spec.title == name
+
+
 @pytest.mark.parametrize("name", ["../../x", "a/b", "", ".hidden", "a" * 65, "two words", "-x", "x\n"])
 def test_a_name_that_is_none_makes_nothing(folder: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(ScenarioError, match=r"^NAME=.*: letters, digits"):

@@ -9,12 +9,12 @@ of `cs_assets`. Dagster is met in the class `LLM` only; `ChatClient` works in a 
 
 `EmbeddingClient` asks the same endpoint for the vectors of texts, under the same cache, pace and budget.
 
-The cache file must lie on a local disk: SQLite's write-ahead log does not work on network file systems.
+The cache file may lie in a folder that hosts share, if that has file locks (NFS from version 4 has them): SQLite
+has no write-ahead log here, which would share memory between those who write.
 """
 
 import base64
 import contextlib
-import functools
 import hashlib
 import json
 import math
@@ -30,16 +30,23 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dagster as dg
 from filelock import FileLock
 from pydantic import BaseModel, Field, JsonValue, field_validator
 
+from resources.endpoints import (
+    Oversized,
+    bounded_http_client,
+    is_one_word,
+    one_line,
+    secrets_of,
+    shown_address,
+    without_secrets,
+)
 from resources.files import left_no_room
 
 Client = TypeVar("Client", bound="ChatClient")
-Chunks = Callable[..., Iterator[bytes]]
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 # What switches an endpoint on, as messages say it.
 SETTINGS: Final = "OPENAI_API_KEY, OPENAI_MODEL and, where the endpoint is not OpenAI's own, OPENAI_BASE_URL"
@@ -49,8 +56,7 @@ LONGEST_REFUSAL_SECONDS = 120.0
 # After a 429 the limit doubles every round up to this share of what was refused, and calls are spread over this share
 # of a round trip: a bucket that holds less than a round is not emptied in one burst.
 REGAINED_SHARE, SPREAD_SHARE = 0.8, 0.8
-# The longest answer is a twentieth. A compressed one may be a thousand times as long as what arrives.
-MAX_ANSWER_BYTES, MAX_COMPRESSED_BYTES = 4_000_000, 64_000
+_LOCKS: Final = 64
 MODEL_IS_MISSING = re.compile(r"model.{0,80}\bnot\b.{0,9}(exist|found)|(unknown|valid) model|模型不存在", re.I)
 
 
@@ -132,10 +138,6 @@ class _Stopped(Exception):
 
 class _Exhausted(Exception):
     """The budget does not allow another call; the message says which limit."""
-
-
-class Oversized(Exception):
-    """The endpoint sent more than any answer is; the message says than what."""
 
 
 def request_key(request: ChatRequest) -> str:
@@ -225,7 +227,6 @@ class AnswerCache:
             self._db = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
             # SQLite's own time-out does not cover two processes that make the same file at once
             with FileLock(f"{path}.lock", timeout=60):
-                self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.executescript(self.SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
@@ -237,9 +238,12 @@ class AnswerCache:
         return {key: _Answer(*row) for key, row in rows.items() if row}
 
     def one_at_a_time(self, keys: Iterable[str]) -> FileLock:
-        """Return a lock for which everyone waits who asks for the same answers; a killed one leaves it free."""
-        batch = hashlib.sha256(",".join(sorted(set(keys))).encode()).hexdigest()
-        return FileLock(self.path.with_name(f"{self.path.name}.{batch[:16]}.lock"))
+        """Return a lock for which everyone waits who asks for the same answers; a killed one leaves it free.
+
+        Few share a lock with others: one a batch would leave a file for each batch that ever was.
+        """
+        batch = hashlib.sha256(",".join(sorted(set(keys))).encode()).digest()
+        return FileLock(self.path.with_name(f"{self.path.name}.{batch[0] % _LOCKS:02}.lock"))
 
     def record_answer(self, key: str, purpose: str, answer: _Answer) -> None:
         """Commit a paid answer with its ledger row. The first answer to a key stays, if two processes paid for it."""
@@ -449,8 +453,14 @@ class ChatClient:
         """
         import openai
 
-        shown_url = _shown(base_url)
-        if not (api_key and api_key.isascii() and _is_one_word(api_key)):
+        shown = shown_address(base_url)
+        if shown is None:
+            # The address is not repeated: a part of it may be a secret.
+            raise LLMError(
+                f"OPENAI_BASE_URL is no address: expected http(s)://host:port/path, such as {DEFAULT_BASE_URL}. In a "
+                "password, # is written %23 and / is %2F"
+            )
+        if not (api_key and api_key.isascii() and is_one_word(api_key)):
             raise LLMError("OPENAI_API_KEY is empty or holds a space, a line break or such: copy it once more")
         self._openai = openai.OpenAI(
             api_key=api_key,
@@ -459,8 +469,8 @@ class ChatClient:
             max_retries=0,
             http_client=bounded_http_client(timeout_seconds),
         )
-        self._endpoint, self._model = f"{shown_url} (OPENAI_BASE_URL)", model
-        self._secrets = _secrets(api_key, base_url)
+        self._endpoint, self._model = f"{shown} (OPENAI_BASE_URL)", model
+        self._secrets = secrets_of(api_key, base_url)
         self.cache = AnswerCache(cache_path)
         self._budget, self._price_in, self._price_out = budget or Budget(), price_in, price_out
         self._concurrency, self._pace = concurrency, _Pace(concurrency, backoff_seconds)
@@ -632,7 +642,7 @@ class ChatClient:
     def _read(self, completion: Any, request: ChatRequest) -> _Answer:
         choice, usage = completion.choices[0], completion.usage
         # a lone surrogate can be stored neither in SQLite nor in Parquet
-        text = self._without_secrets(choice.message.content or "").encode("utf-8", "replace").decode()
+        text = without_secrets(choice.message.content or "", self._secrets).encode("utf-8", "replace").decode()
         # without usage from the endpoint, a token a character: the budget must hold all the same
         asked = sum(len(str(message.get("content", ""))) for message in request.messages)
         tokens_in = _tokens(usage.prompt_tokens) if usage else asked
@@ -646,9 +656,6 @@ class ChatClient:
         else:
             self.cache.record_failure(key, request.purpose, outcome.status)
 
-    def _without_secrets(self, text: str) -> str:
-        return functools.reduce(lambda shown, secret: shown.replace(secret, "***"), self._secrets, text)
-
     def _refusal(self, error: Any, model: str) -> _Failure:
         """What an HTTP error (`openai.APIStatusError`) means for the request and for the batch."""
         code, status = error.status_code, f"http_{error.status_code}"
@@ -656,8 +663,7 @@ class ChatClient:
         if code in (401, 403):
             # the endpoint's own words are left out: some repeat the key
             return _Failure(status, f"{answered}: check OPENAI_API_KEY", "stop")
-        # printable: a line break would forge a line of the log, an escape sequence would reach the terminal
-        said = "".join(c if c.isprintable() else " " for c in self._without_secrets(error.message)[:300])
+        said = one_line(error.message, self._secrets)
         if code in (404, 405) or (code == 400 and (error.param == "model" or MODEL_IS_MISSING.search(said))):
             return _Failure(
                 status, f"{answered} for model {model!r}: check {self.model_setting} and the URL; {said}", "stop"
@@ -702,33 +708,6 @@ class EmbeddingClient(ChatClient):
         return _Answer(_packed(item.embedding), "", tokens_in, 0, self._price(tokens_in, 0))
 
 
-def _shown(base_url: str) -> str:
-    """Return an endpoint's address as messages may have it: without user, password and query.
-
-    Raises:
-        LLMError: it is none; the message does not repeat it, since a part of it may be a secret.
-    """
-    with contextlib.suppress(ValueError):  # of a port that is none, and its message quotes it
-        url = urlsplit(base_url)
-        if url.scheme in ("http", "https") and url.hostname and url.port != 0 and _is_one_word(base_url):
-            return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    raise LLMError(
-        f"OPENAI_BASE_URL is no address: expected http(s)://host:port/path, such as {DEFAULT_BASE_URL}. In a password, "
-        "# is written %23 and / is %2F"
-    )
-
-
-def _is_one_word(text: str) -> bool:
-    return text.isprintable() and " " not in text
-
-
-def _secrets(api_key: str, base_url: str) -> list[str]:
-    """Return what no message and no answer may repeat, the longest first. A word such as `none` is no secret."""
-    url = urlsplit(base_url)
-    found = {api_key.strip(), url.password or "", *(value for _, value in parse_qsl(url.query))}
-    return sorted({form for secret in found for form in (secret, unquote(secret)) if len(form) >= 8}, key=len)[::-1]
-
-
 def _tokens(told: Any) -> int:
     """Return a number of tokens as the endpoint tells it.
 
@@ -738,35 +717,6 @@ def _tokens(told: Any) -> int:
     if not isinstance(told or 0, int) or not 0 <= (told or 0) < 2**31:
         raise ValueError("no number of tokens")
     return told or 0
-
-
-def bounded_http_client(seconds: float) -> Any:
-    """Return an HTTP client for `openai.OpenAI`: a response ends by then, and before it fills the memory.
-
-    Who reads a response that does not meets TimeoutError or Oversized, which `openai` wraps in nothing of its own.
-    """
-    import openai
-
-    def bound(response: Any) -> None:
-        compressed = response.headers.get("content-encoding", "identity") != "identity"
-        most = MAX_COMPRESSED_BYTES if compressed else MAX_ANSWER_BYTES
-        response.iter_raw = _bounded_chunks(response.iter_raw, most, time.monotonic() + seconds)
-
-    return openai.DefaultHttpxClient(event_hooks={"response": [bound]})
-
-
-def _bounded_chunks(chunks: Chunks, most: int, deadline: float) -> Chunks:
-    def bounded(chunk_size: int | None = None) -> Iterator[bytes]:
-        arrived = 0
-        for chunk in chunks(chunk_size):
-            arrived += len(chunk)
-            if arrived > most:
-                raise Oversized(f"an answer of more than {most} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError("the answer did not end in time")
-            yield chunk
-
-    return bounded
 
 
 def _packed(vector: Sequence[float]) -> str:
@@ -820,7 +770,7 @@ class LLM(dg.ConfigurableResource["LLM"]):
     price_out: float = Field(default=0.0, ge=0, description="price of a million completion tokens")
     price_embedding: float = Field(default=0.0, ge=0, description="price of a million tokens embedded")
     timeout_seconds: float = Field(default=120.0, gt=0)
-    cache_path: str = Field(default="data/out/llm.sqlite", description="a file on a local disk")
+    cache_path: str = Field(default="data/out/llm.sqlite", description="CS_LLM_CACHE; where there are file locks")
 
     def configured(self) -> bool:
         """Whether an LLM is wanted: OPENAI_MODEL switches it on.

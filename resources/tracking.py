@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from dagster import ConfigurableResource
@@ -22,6 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from upath import UPath
 
 from resources.files import write_whole
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 # Where `make dev` starts the MLflow UI for the SQLite file.
 LOCAL_UI = "http://127.0.0.1:5000"
@@ -131,14 +134,34 @@ class Tracking(ConfigurableResource):
     @property
     def _address(self) -> str:
         """The URI without user and password: MLflow's errors repeat what it is given, and links to runs are for all to
-        see. MLflow itself is told them in the way that it has for it.
+        see.
         """
         url = urlsplit(self.uri)
-        if not self.uri.startswith("http") or "@" not in url.netloc:
+        if not self.uri.startswith("http"):
             return self.uri
-        os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(url.username or "")
-        os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(url.password or "")
         return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+
+    def client(self) -> "MlflowClient":
+        """Return MLflow's client, which is told user and password; a SQLite file that is not there is made whole.
+
+        MLflow makes its file in a hundred steps: killed amid them, it could never use the file.
+        """
+        from mlflow import MlflowClient
+
+        path = self._sqlite_path()
+        if path is None:
+            url = urlsplit(self.uri)
+            told = {"MLFLOW_TRACKING_USERNAME": url.username, "MLFLOW_TRACKING_PASSWORD": url.password}
+            os.environ.update({name: unquote(value) for name, value in told.items() if value})
+        elif not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{path}.lock"):
+                if not path.exists():
+                    write_whole(UPath(path), _make_sqlite_file)
+        return MlflowClient(self._address)
+
+    def _sqlite_path(self) -> Path | None:
+        return Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
 
     @contextlib.contextmanager
     def run(
@@ -183,35 +206,26 @@ class Tracking(ConfigurableResource):
 
     def parameters_of(self, run_url: str) -> dict[str, str]:
         """Return the parameters that a run logged, by the URL that `TrackedRun` told; empty where it is not known."""
-        from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
         try:
-            return dict(MlflowClient(self._address).get_run(run_id_of(run_url)).data.params)
+            return dict(self.client().get_run(run_id_of(run_url)).data.params)
         except MlflowException:
             return {}
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
         """Let one process at a time look into a SQLite file and create what is missing; a server refuses the second."""
-        if not self.uri.startswith("sqlite:///"):
-            yield
-            return
-        path = Path(self.uri.removeprefix("sqlite:///"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            if not path.exists():
-                write_whole(UPath(path), _make_sqlite_file)
+        self.client()
+        path = self._sqlite_path()
+        with FileLock(f"{path}.lock") if path else contextlib.nullcontext():
             yield
 
     def _experiment(self, name: str) -> str:
         import mlflow
 
-        if self.uri.startswith("sqlite:///"):
-            path = Path(self.uri.removeprefix("sqlite:///"))
-            artifacts = (path.parent / "mlflow-artifacts").resolve().as_uri()
-        else:
-            artifacts = None
+        path = self._sqlite_path()
+        artifacts = (path.parent / "mlflow-artifacts").resolve().as_uri() if path else None
         if mlflow.get_experiment_by_name(name) is None:
             with _unless_it_exists():
                 mlflow.create_experiment(name, artifact_location=artifacts)
@@ -219,9 +233,7 @@ class Tracking(ConfigurableResource):
 
     def version_of(self, name: str, folder: str) -> RegisteredVersion | None:
         """Return the version under which a model folder is registered, None where it is not."""
-        from mlflow import MlflowClient
-
-        versions = map(_registered, MlflowClient(self._address).search_model_versions(f"name = '{name}'"))
+        versions = map(_registered, self.client().search_model_versions(f"name = '{name}'"))
         found = [version for version in versions if version.folder == folder]
         return max(found, key=lambda version: int(version.number)) if found else None
 
@@ -232,9 +244,7 @@ class Tracking(ConfigurableResource):
         version's name it can be loaded. A server takes no folder outside its own for a source: there it is the run,
         which holds no files.
         """
-        from mlflow import MlflowClient
-
-        client = MlflowClient(self._address)
+        client = self.client()
         local = urlsplit(self.uri).scheme in _LOCAL
         source = folder if local else f"runs:/{run.run_id}"
         with self._one_at_a_time():
@@ -250,18 +260,14 @@ class Tracking(ConfigurableResource):
 
     def holder(self, name: str, alias: str) -> RegisteredVersion | None:
         """Return the version that has `alias`, None where none has it or there is no such model."""
-        from mlflow import MlflowClient
-
-        client = MlflowClient(self._address)
+        client = self.client()
         models = client.search_registered_models(f"name = '{name}'")  # a search of versions tells no aliases
         number = models[0].aliases.get(alias) if models else None
         return _registered(client.get_model_version(name, str(number))) if number is not None else None
 
     def set_alias(self, name: str, alias: str, version: RegisteredVersion) -> None:
         """Give `alias` to a version. A version that had it keeps existing without it."""
-        from mlflow import MlflowClient
-
-        MlflowClient(self._address).set_registered_model_alias(name, alias, version.number)
+        self.client().set_registered_model_alias(name, alias, version.number)
 
     def take_alias(
         self,
@@ -294,7 +300,7 @@ class Tracking(ConfigurableResource):
 
 
 def _make_sqlite_file(path: Path) -> None:
-    """Have MLflow make an empty store. It does so in a hundred steps: killed amid them, it could never use the file."""
+    """Have MLflow make an empty store."""
     from mlflow import MlflowClient
 
     MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)

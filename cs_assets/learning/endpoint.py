@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from cs_assets.learning.conversations import Message
 from cs_assets.learning.inference import ReportBatch, nobody
-from resources.llm import Oversized, bounded_http_client
+from resources.endpoints import Oversized, bounded_http_client, one_line, secrets_of, shown_address
 
 # Not OPENAI_API_KEY: that one is OpenAI's business, and an endpoint of one's own has none of it.
 KEY_VARIABLE: Final = "CS_ENDPOINT_KEY"
@@ -97,10 +97,10 @@ def generate_at(
 
 def _told(served: Served, said: str, key: str) -> str:
     """Return what went wrong and where to look, in one line, without the key or a password in the address."""
-    safe = "".join(c if c.isprintable() else " " for c in (said.replace(key, "***") if key else said))
-    scheme, _, rest = served.url.rpartition("://")
-    shown = f"{scheme}://{rest.rpartition('@')[2]}"
+    # The key however short it is: it is one's own endpoint, and a word as good as any.
+    secrets = [*secrets_of(key, served.url), *([key] if key else [])]
+    shown = shown_address(served.url) or "The endpoint"
     return (
-        f"{shown}, model {served.model!r}: {safe[:300].rstrip('. ')}. Look at `endpoint` and `served_models` "
-        f"in the run config, and at {KEY_VARIABLE} if the endpoint wants a key."
+        f"{shown}, model {served.model!r}: {one_line(said, secrets).rstrip('. ')}. Look at `endpoint` and "
+        f"`served_models` in the run config, and at {KEY_VARIABLE} if the endpoint wants a key."
     )

@@ -326,10 +326,10 @@ def test_a_key_that_was_copied_wrongly_is_not_repeated(make_client: MakeClient, 
 def test_secrets_that_the_endpoint_repeats_go_no_further(
     endpoint: Endpoint, make_client: MakeClient, cache_path: Path, status: int
 ) -> None:
-    told = f"{KEY} at http://user:{KEY}-p%40ss@host/?token={KEY}-token, which is {KEY}-p@ss"
+    told = f"{KEY} at http://{KEY}-user:{KEY}-p%40ss@host/?token={KEY}-token, which is {KEY}-p@ss"
     refused = failure(status, told, code="insufficient_quota")  # a 429 that waiting will not mend
     endpoint.reply = lambda prompt, nth: completion(told) if status == 200 else refused
-    url = endpoint.url.replace("http://", f"http://user:{KEY}-p%40ss@") + f"?token={KEY}-token#{KEY}"
+    url = endpoint.url.replace("http://", f"http://{KEY}-user:{KEY}-p%40ss@") + f"?token={KEY}-token#{KEY}"
     try:
         said = repr(make_client(base_url=url, max_attempts=1).complete(ask("a")))
     except LLMError as error:
@@ -337,7 +337,7 @@ def test_secrets_that_the_endpoint_repeats_go_no_further(
     assert endpoint.bodies
     assert KEY not in said
     assert KEY.encode() not in cache_path.read_bytes()
-    assert status == 401 or "*** at http://user:***@host/?token=***, which is ***" in said
+    assert status == 401 or "*** at http://***:***@host/?token=***, which is ***" in said
 
 
 def test_timeouts_are_retried_then_raised(endpoint: Endpoint, make_client: MakeClient) -> None:

@@ -222,13 +222,15 @@ def killed(*column, **options):  # amid MLflow's making of its tables
     os.kill(os.getpid(), 9)
 
 op.add_column = killed
-with Tracking(uri=f"sqlite:///{sys.argv[1]}/mlflow.db").run("judge", "a", {}, {}):
-    pass
+Tracking(uri=f"sqlite:///{sys.argv[1]}/mlflow.db").FIRST
 """
 
 
-def test_a_store_whose_making_was_killed_is_made_by_the_next_run(tmp_path: Path) -> None:
-    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT).returncode == -9
+@pytest.mark.parametrize("first", ['run("judge", "a", {}, {}).__enter__()', "client()", 'holder("a", "champion")'])
+def test_a_store_whose_making_was_killed_is_made_by_the_next_run(tmp_path: Path, first: str) -> None:
+    killed = KILLED.replace("FIRST", first)
+    assert subprocess.run([sys.executable, "-c", killed, str(tmp_path)], cwd=ROOT).returncode == -9
+    assert not (tmp_path / "mlflow.db").exists()
     tracking = Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db")
     with tracking.run("judge", "a", {}, {"rank": 16}) as run:
         pass

@@ -81,6 +81,13 @@ def test_user_and_password_of_the_uri_reach_the_server_and_nothing_else(
     assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "sec@ret")
 
 
+def test_a_password_that_the_uri_does_not_have_is_not_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "other")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "kept")
+    Tracking(uri="http://me@127.0.0.1:9").client()
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "kept")
+
+
 def test_a_server_that_is_not_there_is_told_in_one_line_before_anything_is_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
