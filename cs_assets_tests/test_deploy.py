@@ -64,7 +64,11 @@ def test_what_is_written_beside_the_store_is_in_the_volume_too() -> None:
     assert all(settings[name].startswith("/store/") for name in ("CS_LLM_CACHE", "CS_MODEL_CACHE"))
     assert "chown cs /opt/dagster/dagster_home /store" in text
     [values] = content("k8s/values.yaml")["dagster-user-deployments"]["deployments"]
-    assert values["podSecurityContext"] == {"fsGroup": 1000}
+    of_runs = content("k8s/values.yaml")["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    spec = content("ray/cluster.yaml")["spec"]
+    of_nodes = [group["template"]["spec"] for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"])]
+    groups = [values["podSecurityContext"], *(pod["securityContext"] for pod in (of_runs, *of_nodes))]
+    assert groups == [{"fsGroup": 1000}] * 4
 
 
 def test_what_the_image_copies_is_there_and_sent_to_the_builder() -> None:
