@@ -30,14 +30,14 @@ def chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def browser_page(width: int = 1920, height: int = 1300) -> Iterator["Page"]:
-    """Give an empty page of a browser that nobody sees."""
+def browser_page(width: int = 1920, height: int = 1300, scale: float = 1.0) -> Iterator["Page"]:
+    """Give an empty page of a browser that nobody sees; `scale` is how many pixels of a picture a pixel of it makes."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         # Chromium's sandbox needs rights that root in a container does not have; the pages are our own.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": height})
+        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
         page.context.set_default_timeout(_PATIENCE_SECONDS * 1000)
         yield page
         browser.close()
@@ -90,28 +90,39 @@ def choose_partitions(page: "Page", *scenarios: str) -> None:
     page.get_by_text("Launch runs to materialize").click()  # closes the list
 
 
-def _picture(page: "Page", path: Path) -> None:
-    """Write what the page shows as a small PNG."""
+def _picture(shown: "Page | Locator", path: Path) -> None:
+    """Write what a page shows, or a part of it, as a small PNG."""
     from PIL import Image
 
-    page.wait_for_timeout(_STILL_MILLISECONDS)
-    page.screenshot(path=path)
+    (shown.page if hasattr(shown, "page") else shown).wait_for_timeout(_STILL_MILLISECONDS)
+    shown.screenshot(path=path)
     with Image.open(path) as shown:
         shown.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _take_pictures(folder: Path, dagster: str, mlflow: str, scenario: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with browser_page() as page:
+    with browser_page(1600, 1180, scale=1.5) as page:
         open_graph(page, dagster)
+        page.get_by_placeholder("Jump to").locator("xpath=following::button[1]").click()  # folds the list of assets
+        for _ in range(2):  # folds the groups and unfolds them, for which all is fitted into the wider window anew
+            page.keyboard.press("Alt+e")
+            page.wait_for_timeout(_STILL_MILLISECONDS)
+        page.mouse.move(400, 300)  # what is fitted stands too high, and under the buttons
+        page.mouse.down()
+        page.mouse.move(387, 430, steps=5)
+        page.mouse.up()
         _picture(page, folder / "graph.png")
+    with browser_page(_WIDTH, _HEIGHT, scale=1.5) as page:
         open_partition(page, dagster, "rendered_samples", scenario)
-        metadata_row(page, "message_lengths").evaluate("row => row.scrollIntoView()")
+        metadata_row(page, "preview").evaluate("row => row.scrollIntoView()")
         _picture(page, folder / "partition.png")
+        page.goto(f"{dagster}/automation")
+        page.get_by_text("weekly_evaluation", exact=True).wait_for()
+        _picture(page, folder / "automation.png")
     with browser_page(_WIDTH, _HEIGHT) as page:
         open_partition(page, dagster, "lora_adapter", scenario)
-        open_plot(page, "loss_curve", "loss curve")
-        _picture(page, folder / "loss_curve.png")
+        _picture(open_plot(page, "loss_curve", "loss curve"), folder / "loss_curve.png")
         open_partition(page, dagster, "lora_adapter", scenario)
         run = open_mlflow_run(page, mlflow, f"lora_adapter/{scenario}")
         run.get_by_role("tab", name="Model metrics").click()
