@@ -23,7 +23,7 @@ from polars.testing import assert_frame_equal
 from pydantic import BaseModel
 from upath import UPath
 
-from resources.files import DiskFull, write_whole
+from resources.files import DiskFull, room_for, write_whole
 from resources.model_folders import KEEP_CHECKPOINTS_SECONDS
 from resources.object_store import StoreError
 from resources.store import (
@@ -82,6 +82,24 @@ class TestFullDisk:
             write_whole(UPath(small_disk / "table"), write)
         assert everything(small_disk) == []
         write_whole(UPath(small_disk / "table"), write_new)
+
+    @pytest.mark.parametrize("names", [("{}/psm_1",), ("/source", None, "{}/folder/copy")], ids=["write", "copy"])
+    def test_a_file_of_another_disk_that_is_full_is_named_itself(
+        self, small_disk: Path, tmp_path: Path, names: tuple[str | None, ...]
+    ) -> None:
+        full = [name and name.format(small_disk) for name in names]
+        with pytest.raises(DiskFull, match=rf"^{full[-1]}: no space is left on its disk"), room_for(tmp_path / "model"):
+            raise OSError(errno.ENOSPC, "No space left", *full)
+
+    def test_a_file_of_another_disk_that_is_gone_is_not_what_was_full(self, small_disk: Path, tmp_path: Path) -> None:
+        with contextlib.suppress(OSError):
+            (small_disk / "large").write_bytes(bytes(1 << 20))
+        with pytest.raises(DiskFull, match=f"^{small_disk / 'model'}: "), room_for(small_disk / "model"):
+            (tmp_path / "gone").read_bytes()
+
+    def test_a_file_beside_it_that_did_not_fit_is_not_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DiskFull, match=f"^{tmp_path / 'model'}: "), room_for(tmp_path / "model"):
+            raise OSError(errno.ENOSPC, "No space left", str(tmp_path / ".model.0123" / "weights"))
 
     def test_a_table_and_a_model_are_not_seen_and_can_be_made_when_there_is_room(self, small_disk: Path) -> None:
         store, large = (
