@@ -219,6 +219,26 @@ def test_a_cached_table_that_was_damaged_is_made_again(tmp_path: Path, caplog: p
     assert caplog.text.count(f"{place} is not as it was written; it is made again") == 3
 
 
+def without_seal(table: bytes) -> bytes:
+    """Flip a bit in the name of the seal, so that nobody finds it, and the name is no text to the parser."""
+    return table.replace(b"cs_assets:sha256", b"\xe3s_assets:sha256")
+
+
+def test_a_damaged_table_whose_seal_is_not_found_is_made_again_and_is_none_of_an_asset(tmp_path: Path) -> None:
+    store, place = Store(root=str(tmp_path)), tmp_path / "cache" / "predictions" / f"{KEY}.parquet"
+    store.cached_table("predictions", KEY, lambda: (TABLE, ""))
+    whole = place.read_bytes()
+    of_asset = tmp_path / "tables" / "splits" / "地址.parquet"
+    of_asset.parent.mkdir(parents=True)
+    for damaged in (b"PAR1", without_seal(whole)):
+        place.write_bytes(damaged)
+        assert not store.cached_table("predictions", KEY, lambda: (TABLE, ""))[1]
+        assert place.read_bytes() == whole
+        of_asset.write_bytes(damaged)
+        with pytest.raises(StoreError, match="this is not what splits has written, the file is damaged"):
+            store.table("splits", "地址")
+
+
 def test_a_table_that_could_not_be_made_is_not_cached(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path))
     with pytest.raises(AssertionError, match="made again"):
