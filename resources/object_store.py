@@ -129,16 +129,18 @@ def fetch_folder(place: UPath, target: Path, expected: Mapping[str, FileDigest])
                 raise StoreError(_damaged(place, name, _told(found), _told(wanted)))
 
 
-def check_size(file: Path, written: FileDigest, folder: Path) -> None:
-    """Look whether a file of a folder is as long as it was written. To read it all would take as long as to use it.
+def check_sizes(folder: Path, written: Mapping[str, FileDigest]) -> None:
+    """Look whether the files of a folder are as long as they were written. To read them would take as long as to use
+    them.
 
     Raises:
-        StoreError: it is not.
+        StoreError: one is not.
     """
-    size = file.stat().st_size if file.is_file() else None
-    if size != written.size:
-        found = "nothing" if size is None else f"{size:,} bytes"
-        raise StoreError(_damaged(folder, file.relative_to(folder).as_posix(), found, f"{written.size:,} bytes"))
+    for name, digest in written.items():
+        size = (folder / name).stat().st_size if (folder / name).is_file() else None
+        if size != digest.size:
+            found = "nothing" if size is None else f"{size:,} bytes"
+            raise StoreError(_damaged(folder, name, found, f"{digest.size:,} bytes"))
 
 
 def _damaged(folder: UPath | Path, name: str, found: str, written: str) -> str:

@@ -302,6 +302,8 @@ class TestCachedModel:
         )
         with pytest.raises(StoreError, match=said):
             store.path_of(made)
+        with pytest.raises(StoreError, match=said):
+            store.cached_model("judge", "scenario", KEY, "tiny", never)
 
     def test_a_model_folder_that_lost_its_manifest_is_made_again(self, tmp_path: Path) -> None:
         store = Store(root=str(tmp_path))
