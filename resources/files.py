@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,12 @@ class DiskFull(OSError):
 def user_cache() -> Path:
     """Return our folder in the user's cache: what lies there can be had again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cs-assets"
+
+
+def scratch_root() -> Path:
+    """Return the folder where what is on its way to or from an object store lies on this host."""
+    configured = os.environ.get("CS_SCRATCH")
+    return Path(configured).absolute() if configured else user_cache() / "scratch"
 
 
 @contextlib.contextmanager
@@ -93,12 +98,17 @@ def write_whole(path: UPath, write: Callable[[Path], object]) -> None:
 def _upload_whole(path: UPath, write: Callable[[Path], object]) -> None:
     """Let `write` fill a local file, and upload it: in one request, or in parts that are seen once they are all there.
 
-    No folder is made for it: there are none, and s3fs would make a bucket whose name is mistyped.
+    It is filled in the scratch folder, since the system's own for temporary files is small in many a container. No
+    folder is made for the object: there are none, and s3fs would make a bucket whose name is mistyped.
     """
-    with tempfile.TemporaryDirectory() as work:
-        local = Path(work) / "object"
-        write(local)
+    local = scratch_root() / "uploads" / uuid.uuid4().hex
+    try:
+        with room_for(local):
+            local.parent.mkdir(parents=True, exist_ok=True)
+            write(local)
         path.fs.put_file(str(local), path.path)
+    finally:
+        local.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ what is read is fetched again.
 import contextlib
 import hashlib
 import importlib.util
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from fsspec.registry import known_implementations
 from pydantic import BaseModel, ConfigDict
 from upath import UPath
 
-from resources.files import user_cache, whole_folder, write_whole
+from resources.files import scratch_root, whole_folder, write_whole
 
 # How long the copy of an older table stays: another process may be about to read it.
 _KEEP_COPIES_SECONDS: Final = 7 * 24 * 3600
@@ -59,9 +58,7 @@ def place_of(root: str) -> UPath:
 
 def scratch_of(place: UPath) -> Path:
     """Return where on this host a copy of something in an object store lies, and what becomes it is made."""
-    configured = os.environ.get("CS_SCRATCH")
-    root = Path(configured).absolute() if configured else user_cache() / "scratch"
-    return root / place.protocol / place.path.strip("/")
+    return scratch_root() / place.protocol / place.path.strip("/")
 
 
 def fetched_file(place: UPath) -> Path:

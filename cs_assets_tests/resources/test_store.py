@@ -42,6 +42,12 @@ KEY = fingerprint(what="a test")
 TABLE = pl.DataFrame({"姓名": ["张三", "李|四", None], "tags": [["a"], [], ["b", "c"]], "_hidden": [1, 2, 3]})
 
 
+@pytest.fixture(autouse=True)
+def scratch_is_the_test_s_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes into an object store is made in the user's cache, unless another folder is named."""
+    monkeypatch.setenv("CS_SCRATCH", str(tmp_path_factory.mktemp("scratch")))
+
+
 class Broken(Exception):
     """What ends a training before it is done."""
 
@@ -119,6 +125,18 @@ class TestFullDisk:
         (small_disk / "work" / "judge" / "scenario" / KEY[:16] / "checkpoint").unlink()
         assert not store.cached_table("predictions", KEY, lambda: (TABLE, ""))[1]
         assert not store.cached_model("judge", "scenario", KEY, "tiny", fill)[1]
+
+    def test_an_object_is_made_in_the_scratch_folder_which_is_named_where_it_is_full(
+        self, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CS_SCRATCH", str(small_disk))
+        place = UPath("memory://full-scratch/table")
+        with pytest.raises(DiskFull, match=f"^{small_disk}/.*: no space is left on its disk. Make room"):
+            write_whole(place, lambda path: path.write_bytes(bytes(1 << 20)))
+        assert not place.exists()
+        write_whole(place, write_new)
+        assert place.read_text() == "new"
+        assert files(small_disk) == []
 
     def test_another_error_stays_what_it_is(self, small_disk: Path) -> None:
         def fail(path: Path) -> None:
