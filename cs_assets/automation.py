@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -208,15 +209,23 @@ def _content_hash(name: str) -> str:
     """Hash what the twin of a scenario is made from: every file of its folder, by path and content."""
     folder = scenarios_folder() / name
     digest = hashlib.sha256()
-    # What an editor leaves behind (.#01.j2, 01.j2~) is no part of the scenario.
-    files = (path for path in folder.rglob("*") if path.is_file())
-    for path in sorted(path for path in files if not path.name.startswith(".") and not path.name.endswith("~")):
+    for path in _files(folder):
         try:
-            content = path.read_bytes()
-        except OSError as error:  # gone since, or not for us to read: no reason to leave the other scenarios alone
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+        except FileNotFoundError:  # gone since
+            continue
+        except OSError as error:  # not for us to read: no reason to leave the other scenarios alone
             content = f"errno {error.errno}".encode()
         digest.update(os.fsencode(path.relative_to(folder)) + b"\0" + content + b"\0")
     return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a folder, sorted, but for what an editor leaves behind (.#01.j2, 01.j2~)."""
+    # Not `rglob`, which ends with an error where a folder vanishes that it has just seen.
+    found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in found if path.is_file() and path.name[0] != "." and path.name[-1] != "~")
 
 
 JOBS: Final[list[dg.JobDefinition | UnresolvedAssetJobDefinition]] = [

@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -194,6 +196,43 @@ def test_no_file_of_a_folder_stops_the_sensor(two_scenarios: Path, instance: dg.
     else:
         path.write_text("x" * 50_000_000, encoding="utf-8")
         assert ticks.requested() == [OTHER]
+
+
+def test_a_large_file_of_a_folder_does_not_fill_the_memory(two_scenarios: Path, instance: dg.DagsterInstance) -> None:
+    (two_scenarios / OTHER / "recordings.bin").touch()
+    os.truncate(two_scenarios / OTHER / "recordings.bin", 200_000_000)
+    tracemalloc.start()
+    Ticks(instance).tick()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_what_vanishes_while_a_folder_is_looked_at_stops_no_tick_and_is_no_change(
+    two_scenarios: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = Ticks(instance)
+    ticks.tick()
+    folder, file = two_scenarios / OTHER / "vanishing", two_scenarios / NAME / "vanishing.txt"
+    folder.mkdir()
+    file.touch()
+    listed, opened = os.scandir, Path.open
+
+    def list_late(path: str | Path) -> Any:
+        if Path(path) == folder:
+            folder.rmdir()
+        return listed(path)
+
+    def open_late(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path == file:
+            file.unlink()
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "scandir", list_late)
+    monkeypatch.setattr(Path, "open", open_late)
+    assert ticks.requested() == []
+    assert not folder.exists()
+    assert not file.exists()
 
 
 def test_scenario_sensor_keeps_the_partition_of_a_folder_that_is_gone_and_says_so(

@@ -350,6 +350,10 @@ def test_empty_lines_of_the_examples_are_fine(scenarios: Path, ending: str) -> N
         (json.dumps({"message": "1" * 10_001, "answer": {}}), "the message has more than 10000 characters"),
         ("[" * 100_000, "more than 100 brackets are open at once"),
         ('{"message": "x", "answer": ' + "[" * 900 + "]" * 900 + "}", "more than 100 brackets are open at once"),
+        (
+            f'{{"message": "{"}" * 60_000}", "answer": {"[" * 60_000}{"]" * 60_000}}}',
+            "more than 100 brackets are open at once",
+        ),
         ('{"message": "\\ud83d", "answer": {}}', "holds half of a surrogate pair"),
         ('{"message": "x", "answer": {"n": NaN}}', "Out of range float values"),
         ('{"message": "x", "message": "y", "answer": {}}', "a key is doubled"),
@@ -363,6 +367,13 @@ def test_a_line_that_would_break_a_table_later_on_is_a_broken_line(scenarios: Pa
     assert f"{scenarios / NAME / 'examples.jsonl'}, line 2: " in broken
     assert reason in broken
     assert len(broken) < 500
+
+
+def test_brackets_in_a_text_open_nothing(scenarios: Path) -> None:
+    text = "[" * 101
+    rows, broken = examples(scenarios, json.dumps({"message": text, "answer": text}))
+    assert rows == [Sample(message=text, answer=text)]
+    assert broken == []
 
 
 @pytest.mark.parametrize("bad", ['{"message": "张三", ', "not JSON", "[1, 2]", '{"message": "张三"}', "5"])

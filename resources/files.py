@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,12 +24,18 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cs-assets"
 
 
+def scratch_root() -> Path:
+    """Return the folder where what is on its way to or from an object store lies on this host."""
+    configured = os.environ.get("CS_SCRATCH")
+    return Path(configured).absolute() if configured else user_cache() / "scratch"
+
+
 @contextlib.contextmanager
 def room_for(path: Path) -> Iterator[None]:
     """Let the block write `path` or beside it. Many who write say something else where no space is left.
 
     Raises:
-        DiskFull: no space is left.
+        DiskFull: no space is left; what the error names on another disk, such as a temporary file, is named there.
     """
     try:
         yield
@@ -39,17 +44,34 @@ def room_for(path: Path) -> Iterator[None]:
     except Exception as error:
         if left_no_room(error, path):
             raise DiskFull(
-                f"{path}: no space is left on its disk. Make room, and run this again: what is made is kept."
+                f"{_without_room(error, path)}: no space is left on its disk. Make room, and run this again: what is "
+                "made is kept."
             ) from error
         raise
 
 
 def left_no_room(error: BaseException, path: Path) -> bool:
     """Whether an error in writing to `path` came of a disk without space, whatever it says itself."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
-    return shutil.disk_usage(there).free < _NO_ROOM_BYTES
+    return _says_so(error) or shutil.disk_usage(_nearest_folder(path)).free < _NO_ROOM_BYTES
+
+
+def _says_so(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _without_room(error: Exception, path: Path) -> Path:
+    """Return `path`, or the file that the error names, where that lies on another disk."""
+    # Of a copy, the second name is that of what was written.
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    if not _says_so(error) or not isinstance(name, str):
+        return path
+    disks = {_nearest_folder(place).stat().st_dev for place in (path, Path(name))}
+    return path if len(disks) == 1 else Path(name)
+
+
+def _nearest_folder(path: Path) -> Path:
+    """Return the folder, or the nearest above it that is there."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
 
 
 def write_whole(path: UPath, write: Callable[[Path], object]) -> None:
@@ -76,12 +98,17 @@ def write_whole(path: UPath, write: Callable[[Path], object]) -> None:
 def _upload_whole(path: UPath, write: Callable[[Path], object]) -> None:
     """Let `write` fill a local file, and upload it: in one request, or in parts that are seen once they are all there.
 
-    No folder is made for it: there are none, and s3fs would make a bucket whose name is mistyped.
+    It is filled in the scratch folder, since the system's own for temporary files is small in many a container. No
+    folder is made for the object: there are none, and s3fs would make a bucket whose name is mistyped.
     """
-    with tempfile.TemporaryDirectory() as work:
-        local = Path(work) / "object"
-        write(local)
+    local = scratch_root() / "uploads" / uuid.uuid4().hex
+    try:
+        with room_for(local):
+            local.parent.mkdir(parents=True, exist_ok=True)
+            write(local)
         path.fs.put_file(str(local), path.path)
+    finally:
+        local.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

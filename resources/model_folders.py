@@ -14,6 +14,7 @@ can write into the other's folder, both are right, and the one that was complete
 import contextlib
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -25,13 +26,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from upath import UPath
 
 from resources.files import put_in_place, room_for, whole_folder
-from resources.object_store import FileDigest, StoreError, check_size, digests, fetch_folder, scratch_of, upload_folder
+from resources.object_store import FileDigest, StoreError, check_sizes, digests, fetch_folder, scratch_of, upload_folder
 
 MANIFEST: Final = "manifest.json"
 # How long a killed training may be resumed after another one of its stage was started.
 KEEP_CHECKPOINTS_SECONDS: Final = 7 * 24 * 3600
 # Given an empty folder to fill and a work folder for checkpoints; returns metrics.
 Make = Callable[[Path, Path], Mapping[str, float]]
+_log = logging.getLogger(__name__)
 
 
 class ModelFolder(BaseModel):
@@ -72,9 +74,12 @@ class FolderModels:
             wanted: all that is known of it before it is made.
             make: fills its folder. The work folder survives a killed run, so training resumes from it; it goes when the
                 model is complete.
+
+        Raises:
+            StoreError: it was there, but a file of it is not as long as it was written.
         """
         target = self._root / wanted.path
-        found = _read_manifest(target, wanted)
+        found = self._found(wanted)
         if found is not None:
             return found, True
         work = self.work_of(wanted)
@@ -83,7 +88,7 @@ class FolderModels:
         # One maker at a time: a second run on the same partition waits and finds the result. The kernel frees the lock
         # of a killed one, whose half-filled folder is then nobody's.
         with FileLock(f"{work}.lock"):
-            found = _read_manifest(target, wanted)
+            found = self._found(wanted)
             if found is not None:
                 return found, True
             # A folder in its place that has lost its manifest would stay there, and be no model.
@@ -107,13 +112,18 @@ class FolderModels:
         path = self._root / model.path
         if not (path / MANIFEST).exists():
             raise FileNotFoundError(_gone(path))
-        for name, digest in _manifest(path).files.items():
-            check_size(path / name, digest, path)
+        check_sizes(path, _manifest(path).files)
         return path
 
     def lock(self, stage: str) -> FileLock:
         """Return a lock that everyone who sees the folder has to wait for."""
         return FileLock(self._root / "models" / stage / ".lock")
+
+    def _found(self, wanted: ModelFolder) -> ModelFolder | None:
+        found = _read_manifest(self._root / wanted.path, wanted)
+        if found is not None:
+            self.path_of(found)  # one that was cut is told here, not by who loads it, an hour later
+        return found
 
 
 class ObjectModels:
@@ -142,7 +152,7 @@ class ObjectModels:
             return first, hit
 
     def path_of(self, model: ModelFolder) -> Path:
-        """Return a copy of the folder, which is fetched if there is none.
+        """Return a copy of the folder, which is fetched if there is none, or one with a file that is not long enough.
 
         Raises:
             FileNotFoundError: it is not in the store any more.
@@ -154,8 +164,17 @@ class ObjectModels:
         except FileNotFoundError as error:
             raise FileNotFoundError(_gone(place)) from error
         copy = scratch_of(place)
-        if not copy.is_dir():
-            fetch_folder(place, copy, manifest.files)
+        if _is_whole(copy, manifest.files):
+            return copy
+        with room_for(copy):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+        # Of two who find a damaged copy, the second would remove what the first has fetched.
+        with FileLock(f"{copy}.lock"):
+            if not _is_whole(copy, manifest.files):
+                if copy.is_dir():
+                    _log.warning("%s is not as it was written; it is fetched again", copy)
+                    shutil.rmtree(copy)
+                fetch_folder(place, copy, manifest.files)
         return copy
 
     def lock(self, stage: str) -> FileLock:
@@ -219,6 +238,14 @@ def _manifest(folder: UPath | Path) -> _Manifest:
             f"{path}: no manifest ({error.errors()[0]['msg']}). The folder is damaged: remove {folder} and materialize "
             "the asset that makes it again."
         ) from error
+
+
+def _is_whole(copy: Path, written: Mapping[str, FileDigest]) -> bool:
+    try:
+        check_sizes(copy, written)
+    except StoreError:
+        return False
+    return copy.is_dir()
 
 
 def _gone(place: UPath | Path) -> str:

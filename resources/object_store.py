@@ -12,7 +12,6 @@ what is read is fetched again.
 import contextlib
 import hashlib
 import importlib.util
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from fsspec.registry import known_implementations
 from pydantic import BaseModel, ConfigDict
 from upath import UPath
 
-from resources.files import user_cache, whole_folder, write_whole
+from resources.files import scratch_root, whole_folder, write_whole
 
 # How long the copy of an older table stays: another process may be about to read it.
 _KEEP_COPIES_SECONDS: Final = 7 * 24 * 3600
@@ -59,9 +58,7 @@ def place_of(root: str) -> UPath:
 
 def scratch_of(place: UPath) -> Path:
     """Return where on this host a copy of something in an object store lies, and what becomes it is made."""
-    configured = os.environ.get("CS_SCRATCH")
-    root = Path(configured).absolute() if configured else user_cache() / "scratch"
-    return root / place.protocol / place.path.strip("/")
+    return scratch_root() / place.protocol / place.path.strip("/")
 
 
 def fetched_file(place: UPath) -> Path:
@@ -129,16 +126,18 @@ def fetch_folder(place: UPath, target: Path, expected: Mapping[str, FileDigest])
                 raise StoreError(_damaged(place, name, _told(found), _told(wanted)))
 
 
-def check_size(file: Path, written: FileDigest, folder: Path) -> None:
-    """Look whether a file of a folder is as long as it was written. To read it all would take as long as to use it.
+def check_sizes(folder: Path, written: Mapping[str, FileDigest]) -> None:
+    """Look whether the files of a folder are as long as they were written. To read them would take as long as to use
+    them.
 
     Raises:
-        StoreError: it is not.
+        StoreError: one is not.
     """
-    size = file.stat().st_size if file.is_file() else None
-    if size != written.size:
-        found = "nothing" if size is None else f"{size:,} bytes"
-        raise StoreError(_damaged(folder, file.relative_to(folder).as_posix(), found, f"{written.size:,} bytes"))
+    for name, digest in written.items():
+        size = (folder / name).stat().st_size if (folder / name).is_file() else None
+        if size != digest.size:
+            found = "nothing" if size is None else f"{size:,} bytes"
+            raise StoreError(_damaged(folder, name, found, f"{digest.size:,} bytes"))
 
 
 def _damaged(folder: UPath | Path, name: str, found: str, written: str) -> str:

@@ -34,10 +34,13 @@ def write_sealed(table: pl.DataFrame, path: Path, metadata: Mapping[str, str] | 
 
 
 def is_as_written(file: BinaryIO) -> bool:
-    """Whether a Parquet file is as it was written; one that bears no seal is if it has an end."""
+    """Whether a Parquet file is as it was written; one that bears no seal is if it has an end and the metadata before.
+
+    Damage to the name of the seal leaves none, so the parser may still find what is told here to be whole broken.
+    """
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 4))
-    if file.read() != _MAGIC:
+    file.seek(max(0, size - len(_MAGIC)))
+    if file.read() != _MAGIC or _metadata_place(file) < len(_MAGIC):
         return False
     place = _seal_place(file)
     if place is None:
@@ -47,13 +50,18 @@ def is_as_written(file: BinaryIO) -> bool:
 
 
 def _seal_place(file: BinaryIO) -> int | None:
-    """Return where the seal stands, None where there is none. The metadata stand last; their length is told behind."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 8))
-    begin = max(0, size - 8 - int.from_bytes(file.read(4), "little"))
+    """Return where the seal stands, None where there is none."""
+    begin = _metadata_place(file)
     file.seek(begin)
     found = file.read().find(_KEY + _BETWEEN)
     return None if found < 0 else begin + found + len(_KEY + _BETWEEN)
+
+
+def _metadata_place(file: BinaryIO) -> int:
+    """Return where the metadata stand, the last but their length and the magic: a place < 4 is none."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 8))
+    return size - 8 - int.from_bytes(file.read(4), "little")
 
 
 def _digest(file: BinaryIO, place: int) -> bytes:

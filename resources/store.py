@@ -167,9 +167,12 @@ class Store(ConfigurableResource):
         path = self._base / "cache" / stage / f"{key}.parquet"
         if path.exists():
             content = path.read_bytes()
-            if is_as_written(io.BytesIO(content)):
-                return pl.read_parquet(content), True, pl.read_parquet_metadata(io.BytesIO(content)).get(_NOTE, "")
-            _log.warning("%s is not as it was written; it is made again", path)
+            try:
+                kept = _table_in(content, path, stage)
+            except StoreError:
+                _log.warning("%s is not as it was written; it is made again", path)
+            else:
+                return kept, True, pl.read_parquet_metadata(io.BytesIO(content)).get(_NOTE, "")
         table, note = make()
         write_whole(path, lambda beside: write_sealed(table, beside, {_NOTE: note}))
         return table, False, note
@@ -268,7 +271,10 @@ def _table_in(content: bytes, path: UPath, asset: str) -> pl.DataFrame:
     """
     if not is_as_written(io.BytesIO(content)):
         raise StoreError(_damaged(path, asset))
-    return pl.read_parquet(content)
+    try:
+        return pl.read_parquet(content)
+    except pl.exceptions.PolarsError as error:  # of a table whose seal was damaged in its name
+        raise StoreError(_damaged(path, asset)) from error
 
 
 def _damaged(path: UPath, asset: str) -> str:

@@ -73,7 +73,7 @@ def _json(answer: str, accept: Sequence[str]) -> bool:
     fenced = _FENCE.fullmatch(answer)
     try:
         found: Any = json.loads(fenced[1] if fenced else answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return found in map(json.loads, accept)
 

@@ -26,7 +26,7 @@ _SHOWN_CHARACTERS: Final = 200
 
 class _SafeLoader(yaml.SafeLoader):
     """YAML as everyone reads it, but a key that stands twice is an error, not a silent choice of the last, and so are
-    aliases that multiply.
+    aliases that multiply; and whatever is wrong with a value, the error says where.
     """
 
     def __init__(self, stream: str) -> None:
@@ -44,6 +44,14 @@ class _SafeLoader(yaml.SafeLoader):
             problem = f"more than {MAX_YAML_CONTENT} characters, each alias counted as what it stands for"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
         return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        # As `!!float ''`, `!!bool abc`, `!!timestamp abc`, `!!timestamp {=: ''}`, 2024-13-45 and 1:1:1...:1.5 do.
+        except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            problem = f"{_shown(node.value)} is no {node.tag.rpartition(':')[2]}. Put quotes around what is a text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -108,8 +116,8 @@ def parse_yaml(text: str, source: str, model: type[Model]) -> Model:
         raise ScenarioError(f"{source}{line}: not YAML: {getattr(error, 'problem', None) or error}.") from error
     except RecursionError:  # its thousand lines say no more
         raise ScenarioError(f"{source}: values are nested too deeply.") from None
-    except ValueError as error:  # a date such as 2024-13-45, which YAML takes for one
-        raise ScenarioError(f"{source}: not YAML: {error}. Put quotes around what is a text.") from error
+    except (ValueError, OverflowError) as error:  # of the scanner, such as the escape \U00110000 in a text
+        raise ScenarioError(f"{source}: not YAML: {error}.") from error
     if not isinstance(content, dict):
         keys = ", ".join(list(model.model_fields)[:2])
         raise ScenarioError(f"{source}: found {type(content).__name__}, expected keys such as {keys}.")

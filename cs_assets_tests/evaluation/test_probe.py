@@ -74,7 +74,7 @@ def test_a_fact_may_be_told_in_a_sentence(of: ProbeItem) -> None:
         (item("number", "8"), ["5+3=8", "8.0"], ["8.5", "-8", "8 或 9"]),
         (item("regex", "1[,，]2"), ["1，2", "1,2。"], ["1,2,3", "答：1,2"]),
         (item("json", '{"a": 1}'), ['{"a":1}', '```json\n{"a": 1}\n```'], ['{"a": "1"}', '结果：{"a": 1}', "{"]),
-        (item("json", "[1, 2]"), ["[1,2]"], ["[2,1]"]),
+        (item("json", "[1, 2]"), ["[1,2]"], ["[2,1]", "[" * 3_000, "[" * 3_000 + "]" * 3_000]),
     ],
 )
 def test_checks(of: ProbeItem, right: list[str], wrong: list[str]) -> None:

@@ -42,7 +42,16 @@ def decided(path: UPath, verdicts: dict[str, str]) -> None:
     path.write_text("\n".join(texts) + "\n\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("bad", ["[" * 100_000, "x" * 50_000_000, '{"sample_id": "\\ud83d"}'], ids=len)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "[" * 100_000,
+        f'{{"sample_id": "{"}" * 60_000}", "message": {"[" * 60_000}{"]" * 60_000}}}',
+        "x" * 50_000_000,
+        '{"sample_id": "\\ud83d"}',
+    ],
+    ids=len,
+)
 def test_a_hostile_line_is_a_broken_line_and_no_verdict_is_lost(tmp_path: Path, bad: str) -> None:
     path = UPath(tmp_path / "review.jsonl")
     good = ReviewLine(message="地址", answer="{}", sample_id="a", score=None, verdict="正确").model_dump_json()

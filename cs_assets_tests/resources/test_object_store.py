@@ -180,7 +180,21 @@ class TestModels:
         assert str(caught.value).endswith(
             f"remove {bucket}/{model.path} and materialize the asset that makes it again."
         )
-        assert files(tmp_path / "another") == []
+        assert [name for name in files(tmp_path / "another") if not name.endswith(".lock")] == []
+
+    @pytest.mark.parametrize(
+        "damage", [lambda path: os.truncate(path, 3), lambda path: path.unlink()], ids=["cut", "gone"]
+    )
+    def test_a_damaged_copy_is_fetched_again(
+        self, bucket: str, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], object]
+    ) -> None:
+        store = Store(root=bucket)
+        model, _ = made(store)
+        copy = Path(store.path_of(model))
+        damage(copy / "weights")
+        assert weights(store, model) == "trained"
+        assert files(copy) == ["manifest.json", "weights"]
+        assert f"{copy} is not as it was written; it is fetched again" in caplog.text
 
     def test_a_damaged_manifest_is_named_with_what_to_do(self, bucket: str) -> None:
         store = Store(root=bucket)

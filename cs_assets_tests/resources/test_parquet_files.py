@@ -47,6 +47,12 @@ def test_a_file_that_was_cut_is_noticed(sealed: Path, share: float) -> None:
     assert not is_as_written(io.BytesIO(whole[: int(len(whole) * share)] + bytes(len(whole) - int(len(whole) * share))))
 
 
+def test_what_is_too_short_for_a_table_is_none(sealed: Path) -> None:
+    end = sealed.read_bytes()[-8:]
+    for left in (b"PAR1", b"PAR1PAR1", end, b"PAR1" + end, bytes(4) + b"PAR1"):
+        assert not is_as_written(io.BytesIO(left)), left
+
+
 def test_a_file_of_another_program_is_taken_as_it_is(tmp_path: Path) -> None:
     TABLE.write_parquet(tmp_path / "other.parquet")
     with (tmp_path / "other.parquet").open("rb") as file:

@@ -23,7 +23,7 @@ from polars.testing import assert_frame_equal
 from pydantic import BaseModel
 from upath import UPath
 
-from resources.files import DiskFull, write_whole
+from resources.files import DiskFull, room_for, write_whole
 from resources.model_folders import KEEP_CHECKPOINTS_SECONDS
 from resources.object_store import StoreError
 from resources.store import (
@@ -40,6 +40,12 @@ from resources.store import (
 ROOT = Path(__file__).resolve().parents[2]
 KEY = fingerprint(what="a test")
 TABLE = pl.DataFrame({"姓名": ["张三", "李|四", None], "tags": [["a"], [], ["b", "c"]], "_hidden": [1, 2, 3]})
+
+
+@pytest.fixture(autouse=True)
+def scratch_is_the_test_s_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes into an object store is made in the user's cache, unless another folder is named."""
+    monkeypatch.setenv("CS_SCRATCH", str(tmp_path_factory.mktemp("scratch")))
 
 
 class Broken(Exception):
@@ -83,6 +89,24 @@ class TestFullDisk:
         assert everything(small_disk) == []
         write_whole(UPath(small_disk / "table"), write_new)
 
+    @pytest.mark.parametrize("names", [("{}/psm_1",), ("/source", None, "{}/folder/copy")], ids=["write", "copy"])
+    def test_a_file_of_another_disk_that_is_full_is_named_itself(
+        self, small_disk: Path, tmp_path: Path, names: tuple[str | None, ...]
+    ) -> None:
+        full = [name and name.format(small_disk) for name in names]
+        with pytest.raises(DiskFull, match=rf"^{full[-1]}: no space is left on its disk"), room_for(tmp_path / "model"):
+            raise OSError(errno.ENOSPC, "No space left", *full)
+
+    def test_a_file_of_another_disk_that_is_gone_is_not_what_was_full(self, small_disk: Path, tmp_path: Path) -> None:
+        with contextlib.suppress(OSError):
+            (small_disk / "large").write_bytes(bytes(1 << 20))
+        with pytest.raises(DiskFull, match=f"^{small_disk / 'model'}: "), room_for(small_disk / "model"):
+            (tmp_path / "gone").read_bytes()
+
+    def test_a_file_beside_it_that_did_not_fit_is_not_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DiskFull, match=f"^{tmp_path / 'model'}: "), room_for(tmp_path / "model"):
+            raise OSError(errno.ENOSPC, "No space left", str(tmp_path / ".model.0123" / "weights"))
+
     def test_a_table_and_a_model_are_not_seen_and_can_be_made_when_there_is_room(self, small_disk: Path) -> None:
         store, large = (
             Store(root=str(small_disk)),
@@ -101,6 +125,18 @@ class TestFullDisk:
         (small_disk / "work" / "judge" / "scenario" / KEY[:16] / "checkpoint").unlink()
         assert not store.cached_table("predictions", KEY, lambda: (TABLE, ""))[1]
         assert not store.cached_model("judge", "scenario", KEY, "tiny", fill)[1]
+
+    def test_an_object_is_made_in_the_scratch_folder_which_is_named_where_it_is_full(
+        self, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CS_SCRATCH", str(small_disk))
+        place = UPath("memory://full-scratch/table")
+        with pytest.raises(DiskFull, match=f"^{small_disk}/.*: no space is left on its disk. Make room"):
+            write_whole(place, lambda path: path.write_bytes(bytes(1 << 20)))
+        assert not place.exists()
+        write_whole(place, write_new)
+        assert place.read_text() == "new"
+        assert files(small_disk) == []
 
     def test_another_error_stays_what_it_is(self, small_disk: Path) -> None:
         def fail(path: Path) -> None:
@@ -201,6 +237,26 @@ def test_a_cached_table_that_was_damaged_is_made_again(tmp_path: Path, caplog: p
     assert caplog.text.count(f"{place} is not as it was written; it is made again") == 3
 
 
+def without_seal(table: bytes) -> bytes:
+    """Flip a bit in the name of the seal, so that nobody finds it, and the name is no text to the parser."""
+    return table.replace(b"cs_assets:sha256", b"\xe3s_assets:sha256")
+
+
+def test_a_damaged_table_whose_seal_is_not_found_is_made_again_and_is_none_of_an_asset(tmp_path: Path) -> None:
+    store, place = Store(root=str(tmp_path)), tmp_path / "cache" / "predictions" / f"{KEY}.parquet"
+    store.cached_table("predictions", KEY, lambda: (TABLE, ""))
+    whole = place.read_bytes()
+    of_asset = tmp_path / "tables" / "splits" / "地址.parquet"
+    of_asset.parent.mkdir(parents=True)
+    for damaged in (b"PAR1", without_seal(whole)):
+        place.write_bytes(damaged)
+        assert not store.cached_table("predictions", KEY, lambda: (TABLE, ""))[1]
+        assert place.read_bytes() == whole
+        of_asset.write_bytes(damaged)
+        with pytest.raises(StoreError, match="this is not what splits has written, the file is damaged"):
+            store.table("splits", "地址")
+
+
 def test_a_table_that_could_not_be_made_is_not_cached(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path))
     with pytest.raises(AssertionError, match="made again"):
@@ -264,6 +320,8 @@ class TestCachedModel:
         )
         with pytest.raises(StoreError, match=said):
             store.path_of(made)
+        with pytest.raises(StoreError, match=said):
+            store.cached_model("judge", "scenario", KEY, "tiny", never)
 
     def test_a_model_folder_that_lost_its_manifest_is_made_again(self, tmp_path: Path) -> None:
         store = Store(root=str(tmp_path))
