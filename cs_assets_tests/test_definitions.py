@@ -60,7 +60,7 @@ def test_the_budget_and_the_cache_of_the_llm_come_from_the_environment(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CS_LLM_CACHE", str(tmp_path / "answers.sqlite"))
     monkeypatch.delenv("CS_LLM_MAX_TOKENS", raising=False)
-    seen = {}
+    seen: dict[str, int | None] = {}
 
     @dg.asset
     def asking(llm: LLM) -> None:
