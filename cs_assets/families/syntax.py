@@ -176,6 +176,7 @@ def _marked_atoms(atoms: Mapping[str, Any], slots: set[str], prefix: str = "") -
     return marked
 
 
+@functools.lru_cache(maxsize=10_000)  # a variant meets several gates, and each of them parses its text
 def parse_template(
     text: str,
     source: str,
