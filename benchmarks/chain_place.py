@@ -280,8 +280,8 @@ def _left_out(assets: Sequence[str]) -> Callable[[str, list[str]], set[str]]:
             return {name for name in names if name.startswith("llm.sqlite")}
         kinds = ("tables", "records", "models", "cache", "work", "mlflow_runs")
         gone = {name for name in names if Path(folder).name in kinds and name.startswith(prefixes)}
-        if "dataset_exports" in assets and Path(folder).name == "out":
-            gone |= {"exports"} & set(names)
+        if "dataset_exports" in assets and Path(folder).parent.name == "exports":
+            gone |= set(names) - {"lm_eval"}  # which `predictions` wrote
         return gone
 
     return left_out

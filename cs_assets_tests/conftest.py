@@ -72,11 +72,12 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of its own, of half a megabyte."""
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder on a disk of its own, of half a megabyte or what a test says."""
     place = tmp_path / "disk"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", place], capture_output=True).returncode:
+    size = f"size={getattr(request, 'param', '512k')}"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", place], capture_output=True).returncode:
         pytest.skip("a disk of its own needs root: run the tests in `unshare -Urm`")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)

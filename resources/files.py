@@ -56,7 +56,9 @@ def left_no_room(error: BaseException, path: Path) -> bool:
 
 
 def _says_so(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "database or disk is full" in str(error)  # SQLite, whoever wraps what it says
 
 
 def _without_room(error: Exception, path: Path) -> Path:

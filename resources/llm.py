@@ -289,7 +289,7 @@ class AnswerCache:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> LLMError:
-        is_full = "full" in str(error) or left_no_room(error, self.path)
+        is_full = left_no_room(error, self.path)
         remedy = "make room on its disk" if is_full else "move it away, if it is damaged, or set cache_path"
         return LLMError(f"{self.path} cannot serve as LLM cache ({error}): {remedy}, and run this again")
 

@@ -21,7 +21,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 from upath import UPath
 
-from resources.files import write_whole
+from resources.files import room_for, write_whole
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -173,15 +173,18 @@ class Tracking(ConfigurableResource):
 
         Raises:
             TrackingError: the server does not answer.
+            DiskFull: there is no room in the SQLite file's disk.
         """
         import mlflow
 
         self._reach()
         mlflow.set_tracking_uri(self._address)
-        with self._one_at_a_time():
-            experiment = self._experiment(partition)
-        run = mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags))
-        mlflow.log_params(_shortened(parameters))
+        path = self._sqlite_path()
+        with room_for(path) if path else contextlib.nullcontext():
+            with self._one_at_a_time():
+                experiment = self._experiment(partition)
+            run = mlflow.start_run(experiment_id=experiment, run_name=f"{stage}/{partition}", tags=dict(tags))
+            mlflow.log_params(_shortened(parameters))
         base = self._address.rstrip("/") if self.uri.startswith("http") else LOCAL_UI
         url = f"{base}/#/experiments/{experiment}/runs/{run.info.run_id}{_AS_TRAINING}"
         with _ended(TrackedRun(run.info.run_id, url)) as told:

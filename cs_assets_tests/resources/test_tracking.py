@@ -1,15 +1,18 @@
 """Tracking against a real MLflow in a SQLite file."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
+from resources.files import DiskFull
 from resources.tracking import LOCAL_UI, RegisteredVersion, Tracking
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,6 +211,25 @@ with Tracking(uri=f"sqlite:///{place}/mlflow.db").run("judge", name, {}, {}) as 
 def test_the_first_runs_in_a_new_store_may_begin_at_once(tmp_path: Path) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), name], cwd=ROOT) for name in "ab"]
     assert [run.wait(timeout=90) for run in runs] == [0, 0]
+
+
+@pytest.mark.parametrize("small_disk", ["8m"], indirect=True)
+@pytest.mark.parametrize("rest", [0, 100_000])
+def test_a_full_disk_under_the_file_is_told_as_one(small_disk: Path, rest: int) -> None:
+    tracking = Tracking(uri=f"sqlite:///{small_disk}/mlflow.db")
+    tracking.client()
+    (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free - rest))
+    parameters = {f"parameter_{number:03}": "x" * 500 for number in range(400)}
+    with (
+        pytest.raises(DiskFull, match=f"{small_disk}/mlflow.db: no space is left on its disk"),
+        tracking.run("judge", "a", {}, parameters),
+    ):
+        pass
+    mlflow.end_run()
+    (small_disk / "ballast").unlink()
+    with tracking.run("judge", "a", {}, {"rank": 16}) as run:
+        pass
+    assert tracking.parameters_of(run.url)["rank"] == "16"
 
 
 KILLED = """
