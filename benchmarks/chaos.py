@@ -389,11 +389,12 @@ def daemon_killed(trial: Trial) -> Tally:
     dagster, code = [sys.executable, "-m"], ["-m", "cs_assets.definitions"]
     tags = json.dumps({"dagster/partition": SCENARIO})
     options: dict[str, Any] = {"env": place.environment(), "cwd": place.folder, "start_new_session": True}
-    with (place.folder / "daemon.log").open("wb") as log:
-        daemon = psutil.Popen([*dagster, "dagster._daemon", "run", *code], stdout=log, stderr=log, **options)
-        launch = [*dagster, "dagster", "job", "launch", *code, "-j", "twin", "--tags", tags]
-        subprocess.run(launch, stdout=log, stderr=log, check=True, **options)
+    # Opened before the others are: two that make Dagster's new database at once can fail, whatever is killed.
     with dg.DagsterInstance.from_config(str(place.folder / "home")) as instance:
+        with (place.folder / "daemon.log").open("wb") as log:
+            daemon = psutil.Popen([*dagster, "dagster._daemon", "run", *code], stdout=log, stderr=log, **options)
+            launch = [*dagster, "dagster", "job", "launch", *code, "-j", "twin", "--tags", tags]
+            subprocess.run(launch, stdout=log, stderr=log, check=True, **options)
         began = wait_for(lambda: place.steps()[0], _RUN_SECONDS)
         started = daemon.children(recursive=True)
         daemon.kill()
