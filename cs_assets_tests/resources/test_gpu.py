@@ -66,7 +66,7 @@ def is_running(pid: int) -> bool:
     """A zombie does not run; where no init process collects orphans it stays in the table."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second where it goes while its file is read
         return False
 
 
