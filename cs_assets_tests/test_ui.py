@@ -107,6 +107,7 @@ def test_a_partition_of_a_job_is_made_with_preview_and_plot(page: "Page", site: 
     page.get_by_role("button", name="Materialize all").click()
     choose_partitions(page, NAME)
     page.get_by_role("button", name="Launch 1 run").click()
+    page.get_by_text("Launched run").first.wait_for()  # who leaves the page before that may take the request along
     open_partition(page, site.dagster, "rendered_samples", NAME)
     seen(page, page.get_by_text("message_lengths", exact=True))
     preview = metadata_row(page, "preview")
@@ -130,6 +131,7 @@ def test_a_backfill_makes_two_partitions(page: "Page", site: Site) -> None:
     page.get_by_role("button", name="Materialize").first.click()
     choose_partitions(page, NAME, OTHER)
     page.get_by_role("button", name="Launch backfill").click()
+    page.get_by_text("Created backfill").first.wait_for()
     page.goto(f"{site.dagster}/runs?view=backfills")
     seen(page, page.get_by_text(re.compile("^Succe(ss|eded)$")))
     open_partition(page, site.dagster, "atomic_table", OTHER)
