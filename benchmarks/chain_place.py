@@ -28,7 +28,7 @@ from functools import cached_property
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
 import polars as pl
@@ -40,6 +40,9 @@ from cs_assets_tests.llm_endpoint import Endpoint, Reply, completion, serve
 from resources import lease
 from resources.model_folders import MANIFEST
 from resources.object_store import digests
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SCENARIO: Final = "scenario_0000"
@@ -191,7 +194,7 @@ class Place:
 
         kinds = dg.DagsterEventType.STEP_WORKER_STARTING, dg.DagsterEventType.STEP_SUCCESS
         told: dict[dg.DagsterEventType, dict[str, float]] = {kind: {} for kind in kinds}
-        with dg.DagsterInstance.from_config(str(self.folder / "home")) as instance:
+        with self.instance() as instance:
             for record in instance.get_run_records(limit=1):
                 for entry in instance.all_logs(record.dagster_run.run_id, of_type=set(kinds)):
                     told[entry.get_dagster_event().event_type][entry.step_key or ""] = entry.timestamp
@@ -228,6 +231,12 @@ class Place:
         return [
             f"{name} differs from the undisturbed run" for name in sorted(names) if ours.get(name) != theirs.get(name)
         ]
+
+    def instance(self) -> "DagsterInstance":
+        """Open Dagster's storage, which is made where it is not yet: two processes that make it at once can fail."""
+        import dagster as dg
+
+        return dg.DagsterInstance.from_config(str(self.folder / "home"))
 
     def _same(self) -> dict[str, str]:
         matched = {path for pattern in _SAME for path in self.out.glob(pattern)}

@@ -367,6 +367,7 @@ def two_runs(trial: Trial) -> Tally:
     without = ["template_variants", "rendered_samples", "labelled_samples", "kto_judge", "filtered_samples"]
     place.take_over(trial.reference, without)
     before = len(trial.ground.endpoint.bodies)
+    place.instance().dispose()
     with place.worker() as one, place.worker() as other:
         for worker in (one, other):
             worker.begin(without)
@@ -389,8 +390,7 @@ def daemon_killed(trial: Trial) -> Tally:
     dagster, code = [sys.executable, "-m"], ["-m", "cs_assets.definitions"]
     tags = json.dumps({"dagster/partition": SCENARIO})
     options: dict[str, Any] = {"env": place.environment(), "cwd": place.folder, "start_new_session": True}
-    # Opened before the others are: two that make Dagster's new database at once can fail, whatever is killed.
-    with dg.DagsterInstance.from_config(str(place.folder / "home")) as instance:
+    with place.instance() as instance:
         with (place.folder / "daemon.log").open("wb") as log:
             daemon = psutil.Popen([*dagster, "dagster._daemon", "run", *code], stdout=log, stderr=log, **options)
             launch = [*dagster, "dagster", "job", "launch", *code, "-j", "twin", "--tags", tags]
